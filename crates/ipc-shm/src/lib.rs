@@ -1,0 +1,1 @@
+//! Shared memory between Linux processes: memfd and POSIX segments that check what they attach.

@@ -1,0 +1,78 @@
+//! A point in time on CLOCK_MONOTONIC, fixed once when a call begins: however often the call is interrupted, what is
+//! left shrinks towards the same instant. A timeout too long to be represented is no deadline at all.
+
+use std::time::{Duration, Instant};
+
+/// When a waiting call gives up.
+///
+/// [`Instant`] is CLOCK_MONOTONIC on Linux, so a deadline does not move when somebody sets the clock, and does not
+/// run while the machine is suspended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Deadline(Option<Instant>);
+
+impl Deadline {
+    /// Waits for ever.
+    pub const NEVER: Self = Self(None);
+
+    /// Gives up `timeout` from now; a timeout beyond what the clock can hold never does.
+    #[must_use]
+    pub fn after(timeout: Duration) -> Self {
+        // More than a century is for ever: the kernel's own limit for a timer is KTIME_MAX, 292 years.
+        const CENTURY: Duration = Duration::from_secs(100 * 366 * 24 * 3600);
+        Self(if timeout > CENTURY { None } else { Instant::now().checked_add(timeout) })
+    }
+
+    /// What is left: `None` without a deadline, zero when it has passed.
+    #[must_use]
+    pub fn remaining(self) -> Option<Duration> {
+        self.0.map(|at| at.saturating_duration_since(Instant::now()))
+    }
+
+    /// What is left, as the relative `timespec` of ppoll, semtimedop or sigtimedwait.
+    #[must_use]
+    pub fn remaining_timespec(self) -> Option<libc::timespec> {
+        self.remaining().map(timespec)
+    }
+
+    /// Whether the instant has come.
+    #[must_use]
+    pub fn has_passed(self) -> bool {
+        self.remaining() == Some(Duration::ZERO)
+    }
+}
+
+/// A duration as C writes it, cut to what `time_t` holds.
+#[must_use]
+pub fn timespec(duration: Duration) -> libc::timespec {
+    libc::timespec {
+        tv_sec: libc::time_t::try_from(duration.as_secs()).unwrap_or(libc::time_t::MAX),
+        tv_nsec: libc::c_long::from(duration.subsec_nanos()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn zero_has_passed_and_for_ever_never_does() {
+        assert!(Deadline::after(Duration::ZERO).has_passed());
+        assert!(!Deadline::NEVER.has_passed());
+        assert_eq!(Deadline::after(Duration::MAX), Deadline::NEVER);
+        assert_eq!(Deadline::NEVER.remaining_timespec().map(|left| left.tv_sec), None);
+    }
+
+    #[test]
+    fn what_is_left_never_exceeds_what_was_asked() {
+        let hour = Duration::from_secs(3600);
+        let left = Deadline::after(hour).remaining().unwrap();
+        assert!(left <= hour && left > hour / 2);
+    }
+
+    #[test]
+    fn a_timespec_keeps_the_nanoseconds() {
+        let c = timespec(Duration::new(3, 999_999_999));
+        assert_eq!((c.tv_sec, c.tv_nsec), (3, 999_999_999));
+        assert_eq!(timespec(Duration::MAX).tv_sec, libc::time_t::MAX);
+    }
+}

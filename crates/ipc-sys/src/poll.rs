@@ -1,0 +1,46 @@
+//! ppoll(2) of one descriptor: the only way in which a descriptor is waited for in this workspace.
+#![expect(unsafe_code, reason = "ppoll takes pointers")]
+
+use std::io;
+use std::os::fd::{AsFd, AsRawFd};
+use std::ptr;
+
+use crate::deadline::Deadline;
+use crate::errno;
+
+/// Waits until one of `events` (POLLIN, POLLOUT …) or an error condition holds for `fd`: `Ok(None)` when the deadline
+/// came first, else what poll reported.
+///
+/// EINTR is retried with what is left of the time. The descriptor's flags are not touched: O_NONBLOCK belongs to the
+/// open file description, which others share.
+///
+/// # Errors
+/// ENOMEM; EINVAL where RLIMIT_NOFILE is 0.
+pub fn wait(fd: impl AsFd, events: libc::c_short, deadline: Deadline) -> io::Result<Option<libc::c_short>> {
+    let mut entry = libc::pollfd { fd: fd.as_fd().as_raw_fd(), events, revents: 0 };
+    errno::retry(|| {
+        let left = deadline.remaining_timespec();
+        let timeout = left.as_ref().map_or(ptr::null(), ptr::from_ref);
+        // SAFETY: `entry` is one live pollfd, borrowed for this call; `timeout` is null or points at `left`, which
+        // outlives the call; a null mask leaves the signal mask alone.
+        errno::check(unsafe { libc::ppoll(&raw mut entry, 1, timeout, ptr::null()) })
+    })
+    .map(|ready| (ready > 0).then_some(entry.revents))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write;
+    use std::os::unix::net::UnixStream;
+    use std::time::Duration;
+
+    #[test]
+    fn nothing_to_read_is_none_and_a_byte_is_pollin() {
+        let (reader, mut writer) = UnixStream::pair().unwrap();
+        let soon = Deadline::after(Duration::from_millis(1));
+        assert_eq!(wait(&reader, libc::POLLIN, soon).unwrap(), None);
+        writer.write_all(b"x").unwrap();
+        assert_eq!(wait(&reader, libc::POLLIN, Deadline::NEVER).unwrap(), Some(libc::POLLIN));
+    }
+}

@@ -1,0 +1,1 @@
+//! System V semaphores, message queues and shared memory for Linux: complete, sound, and kind after a crash.

@@ -1,0 +1,7 @@
+//! The roles of tests/signal.rs.
+
+use ipc_testkit::role;
+
+fn main() -> role::Result {
+    role::play(&[])
+}

@@ -1,0 +1,60 @@
+//! The other process: every test of ipc-suite that needs two of them.
+//!
+//! - [`Peer`]: a test starts a role of one of the programs in `peers/` as a real process, talks to it line by line, and
+//!   never waits longer than [`WATCHDOG`] for an answer
+//! - [`role`]: the peer's side of that conversation
+//! - [`name`]: names, keys and directories that no other test uses, gone at the end
+//! - [`audit`]: what a process holds, compared before and after
+//! - [`report`]: what a test proved, how often, with which seed, or why it was skipped
+//!
+//! Process-wide state (dispositions, masks, umask, limits) is changed in peers only, so that tests of one binary run in
+//! parallel. Nothing here sleeps to be on the safe side: [`until`] looks again every millisecond for what has no event.
+#![expect(
+    clippy::missing_panics_doc,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "in a test kit a panic is how a test fails"
+)]
+
+pub mod audit;
+pub mod name;
+mod peer;
+pub mod report;
+pub mod role;
+
+pub use peer::Peer;
+
+use std::time::{Duration, Instant};
+
+/// How long one operation may take before it counts as hung.
+pub const WATCHDOG: Duration = Duration::from_secs(2);
+
+/// Looks every millisecond whether `condition` holds, for what the kernel offers no event for: a peer that has fallen
+/// asleep in a call, an entry of /proc that appears.
+///
+/// # Panics
+/// When it does not hold within [`WATCHDOG`].
+pub fn until(what: &str, mut condition: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !condition() {
+        assert!(start.elapsed() < WATCHDOG, "{what} did not happen within {WATCHDOG:?}");
+        #[expect(clippy::disallowed_methods, reason = "the one polling helper")]
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+/// The number of repetitions of this run: `quick` in `cargo xtask test-all`, `full` in `cargo xtask verify`, which sets
+/// `IPC_TIER=full`.
+#[must_use]
+pub fn repetitions(quick: usize, full: usize) -> usize {
+    if std::env::var_os("IPC_TIER").is_some_and(|tier| tier == "full") { full } else { quick }
+}
+
+/// Runs `call` and gives its result and how long it took.
+pub fn timed<T>(call: impl FnOnce() -> T) -> (T, Duration) {
+    let start = Instant::now();
+    let result = call();
+    (result, start.elapsed())
+}

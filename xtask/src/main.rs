@@ -1,0 +1,3 @@
+//! `cargo xtask`: dispatch only; a file per task.
+
+fn main() {}
