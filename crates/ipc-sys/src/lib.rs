@@ -22,7 +22,14 @@ compile_error!(
 
 pub mod deadline;
 pub mod errno;
+pub mod futex;
+pub mod memory;
 pub mod path;
+pub mod pipe;
 pub mod poll;
+pub mod process;
+pub mod signal;
+pub mod socket;
+pub mod sysv;
 
 pub use deadline::Deadline;

@@ -1,0 +1,1 @@
+//! The futex word: wait and wake across processes, never FUTEX_PRIVATE_FLAG.

@@ -1,0 +1,1 @@
+//! Memory files: memfd seals, allocation and what an attacher must check.

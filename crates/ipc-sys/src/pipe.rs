@@ -1,0 +1,1 @@
+//! Pipes: the calls that libc has without the flags we need.

@@ -1,0 +1,1 @@
+//! Processes: pidfds, wait states and ptrace.

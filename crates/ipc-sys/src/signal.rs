@@ -1,0 +1,1 @@
+//! Signals: queueing, waiting and what siginfo holds.

@@ -1,0 +1,1 @@
+//! Unix sockets: addresses, ancillary data and the peer's identity.

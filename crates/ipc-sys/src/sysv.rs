@@ -1,0 +1,1 @@
+//! System V IPC: the calls, structures and commands that nix lacks and libc has only in part.

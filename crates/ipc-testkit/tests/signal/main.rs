@@ -1,0 +1,1 @@
+//! What ipc-signal promises, proven between real processes; the rows are those of docs/testing.md.
