@@ -6,30 +6,54 @@
 #[doc = include_str!("../guide/primer.md")]
 pub mod primer {}
 
-#[doc = include_str!("../guide/pictures.md")]
-#[doc = "\n# A pipe\n[`ipc_suite::pipe::pipe`](crate::pipe)\n"]
-#[doc = include_str!("../guide/pictures/pipe.svg")]
-#[doc = "\n# A FIFO\n[`ipc_suite::pipe::Fifo`](crate::pipe)\n"]
-#[doc = include_str!("../guide/pictures/fifo.svg")]
-#[doc = "\n# A System V semaphore set\n[`ipc_suite::sysv::SemaphoreSet`](crate::sysv)\n"]
-#[doc = include_str!("../guide/pictures/semaphore.svg")]
-#[doc = "\n# A System V message queue\n[`ipc_suite::sysv::MessageQueue`](crate::sysv)\n"]
-#[doc = include_str!("../guide/pictures/queue.svg")]
-#[doc = "\n# A System V shared memory segment\n[`ipc_suite::sysv::Segment`](crate::sysv)\n"]
-#[doc = include_str!("../guide/pictures/segment.svg")]
-#[doc = "\n# A signal\n[`ipc_suite::signal`](crate::signal)\n"]
-#[doc = include_str!("../guide/pictures/signal.svg")]
-#[doc = "\n# Shared memory\n[`ipc_suite::shm::SharedMemory`](crate::shm)\n"]
-#[doc = include_str!("../guide/pictures/shm.svg")]
-#[doc = "\n# A Unix socket\n[`ipc_suite::uds::Stream`](crate::uds)\n"]
-#[doc = include_str!("../guide/pictures/socket.svg")]
-pub mod pictures {}
-
-#[doc = include_str!("../guide/pitfalls.md")]
-pub mod pitfalls {}
-
 #[doc = include_str!("../guide/choosing.md")]
 pub mod choosing {}
 
+/// Each mechanism at a glance: who holds which end, what the kernel holds, where the bytes are, what outlives a process.
+///
+/// # Pipe
+/// [`ipc_suite::pipe`](crate::pipe)
+///
+#[doc = include_str!("../guide/pictures/pipe.svg")]
+///
+/// # FIFO
+/// [`ipc_suite::pipe`](crate::pipe)
+///
+#[doc = include_str!("../guide/pictures/fifo.svg")]
+///
+/// # System V semaphore set
+/// [`ipc_suite::sysv`](crate::sysv)
+///
+#[doc = include_str!("../guide/pictures/semaphore.svg")]
+///
+/// # System V message queue
+/// [`ipc_suite::sysv`](crate::sysv)
+///
+#[doc = include_str!("../guide/pictures/queue.svg")]
+///
+/// # System V shared memory segment
+/// [`ipc_suite::sysv`](crate::sysv)
+///
+#[doc = include_str!("../guide/pictures/segment.svg")]
+///
+/// # Signal
+/// [`ipc_suite::signal`](crate::signal)
+///
+#[doc = include_str!("../guide/pictures/signal.svg")]
+///
+/// # Shared memory
+/// [`ipc_suite::shm`](crate::shm)
+///
+#[doc = include_str!("../guide/pictures/shm.svg")]
+///
+/// # Unix socket
+/// [`ipc_suite::uds`](crate::uds)
+///
+#[doc = include_str!("../guide/pictures/socket.svg")]
+pub mod pictures {}
+
 #[doc = include_str!("../guide/from-c.md")]
 pub mod from_c {}
+
+#[doc = include_str!("../guide/pitfalls.md")]
+pub mod pitfalls {}
