@@ -1,1 +1,41 @@
 //! Shared memory between Linux processes: memfd and POSIX segments that check what they attach.
+//!
+//! Shared memory is the one mechanism whose messages the kernel never sees: nothing is copied twice, nothing costs a
+//! system call, and nothing stops the other process from writing what it likes. Hence two modes, one type parameter:
+//! [`Sealed`] memory has one writer and is safe against any reader and any writer; [`Trusted`] memory is common to
+//! processes that run each other's code anyway.
+//!
+//! ```
+//! # fn main() -> ipc_shm::Result<()> {
+//! use ipc_shm::SharedMemory;
+//!
+//! let name = format!("/ipc-shm-example-{}", std::process::id());
+//! let ours = SharedMemory::create(&name, 4096)?;
+//! // In another process:
+//! let theirs = SharedMemory::open(&name)?;
+//! theirs.write(8, &42_u64)?;
+//! assert_eq!(ours.read::<u64>(8)?, 42);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Anatomy
+//! - [`SharedMemory`]: a segment with a header that says what it is; anonymous (memfd) or named (POSIX)
+//! - [`PlainMemory`]: a segment without one, shared with C programs
+//! - [`list()`], [`remove_stale`]: what stands in /dev/shm, and what killed programs left there
+//! - [`Error`], [`Refusal`]: what goes wrong, and why memory was not attached
+//!
+//! # Limits
+//! Named memory cannot be sealed: who may open it may truncate it, and touching what is gone is SIGBUS. A child forked
+//! without exec cannot use its parent's handles ([`Error::Forked`]); it attaches anew. Linux only.
+
+mod error;
+mod memory;
+
+pub use crate::{
+    error::{Error, Refusal, Result},
+    memory::{
+        Common, Listed, MemoryOptions, Mode, Origin, PlainMemory, Sealed, SharedMemory, Trusted, Vouched,
+        list, remove_stale,
+    },
+};

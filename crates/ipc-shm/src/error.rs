@@ -1,0 +1,275 @@
+//! What can go wrong, by what the caller does about it.
+
+use std::ffi::OsString;
+use std::io;
+
+/// What a call of this crate ends with when it does not end well.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// There is no room now; a receiver makes some.
+    #[error("full")]
+    Full,
+    /// There is nothing to receive now.
+    #[error("empty")]
+    Empty,
+    /// The deadline came first (ETIMEDOUT).
+    #[error("timed out")]
+    TimedOut,
+    /// The other end was dropped, or its process is dead. What it had sent has been received.
+    #[error("the other end is gone")]
+    Disconnected,
+    /// The other process wrote what its protocol cannot say. This end stays unusable for good; make a new channel.
+    #[error("the other process wrote nonsense: {what}")]
+    PeerCorrupt {
+        /// Which word it was.
+        what: &'static str,
+    },
+    /// A reader fell behind and this many messages are lost to it; the next receive goes on behind them.
+    #[error("{0} messages were overwritten before they were read")]
+    Lagged(u64),
+    /// The writer died in the middle of a message.
+    #[error("the writer died in the middle of a message")]
+    WriterDied,
+    /// Writers were faster than this reader, time and again; try again.
+    #[error("the value changed during every attempt to read it")]
+    Contended,
+    /// The handle was made before a fork, in the parent. Attach anew in the child.
+    #[error("the handle belongs to the parent process; attach anew after a fork")]
+    Forked,
+    /// Another process holds this end of the channel.
+    #[error("{end} of {object} is in use by another handle")]
+    EndInUse {
+        /// The name, or what kind of memory it is.
+        object: String,
+        /// Which end.
+        end: &'static str,
+    },
+    /// This memory was attached for reading: its owner sealed it.
+    #[error("the memory is sealed against writing by anybody but its owner")]
+    ReadOnly,
+    /// An access that does not lie within the memory.
+    #[error("{len} bytes at {offset} do not lie within the {size} bytes of the memory")]
+    OutOfBounds {
+        /// Where it begins.
+        offset: usize,
+        /// How long it is.
+        len: usize,
+        /// How much there is.
+        size: usize,
+    },
+    /// A message longer than the channel carries (EMSGSIZE).
+    #[error("a message of {len} bytes is longer than the {max} that the channel carries")]
+    TooLong {
+        /// How long it is.
+        len: usize,
+        /// How long it may be.
+        max: usize,
+    },
+    /// A name that POSIX shared memory cannot have (EINVAL, ENAMETOOLONG).
+    #[error("{name:?} cannot name shared memory: {reason}")]
+    InvalidName {
+        /// What was given.
+        name: OsString,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+    /// A number that the memory or the channel cannot be made with (EINVAL).
+    #[error("{what} cannot be {value}: {reason}")]
+    InvalidParameter {
+        /// Which parameter.
+        what: &'static str,
+        /// What was given.
+        value: u64,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+    /// The name is taken (EEXIST).
+    #[error("{name} exists")]
+    AlreadyExists {
+        /// The name.
+        name: String,
+    },
+    /// There is nothing of this name (ENOENT).
+    #[error("{name} does not exist")]
+    NotFound {
+        /// The name.
+        name: String,
+    },
+    /// There is not enough memory left in the file system (ENOSPC): nothing was made.
+    #[error("no space for {len} bytes of shared memory")]
+    NoSpace {
+        /// How much was asked for.
+        len: usize,
+    },
+    /// What was found or received is not what this call can attach. Nothing was changed.
+    #[error("{object} was refused: {reason}")]
+    Refused {
+        /// The name, or "the descriptor".
+        object: String,
+        /// Why.
+        reason: Refusal,
+    },
+    /// A system call failed in a way that this crate has no better word for.
+    #[error("{operation} of {object} failed")]
+    Os {
+        /// Which call.
+        operation: &'static str,
+        /// On what.
+        object: String,
+        /// errno.
+        source: io::Error,
+    },
+}
+
+/// Why memory was not attached. The checks are made in the order of this list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Refusal {
+    /// Not a regular file: a pipe, a device, a directory, a socket.
+    #[error("it is not a regular file")]
+    NotRegular,
+    /// A file on disk, on a network or of a FUSE server, which could block or kill whoever touches it.
+    #[error("it does not live in memory (tmpfs)")]
+    NotTmpfs,
+    /// It can still shrink, grow or be written by somebody else.
+    #[error("it is not sealed as it must be")]
+    NotSealed,
+    /// Larger than the caller allows.
+    #[error("it is {len} bytes long, more than the {max} allowed")]
+    TooLong {
+        /// How long it is.
+        len: u64,
+        /// How long it may be.
+        max: u64,
+    },
+    /// Too short to hold its header, or what its header promises.
+    #[error("it is only {len} bytes long")]
+    TooShort {
+        /// How long it is.
+        len: u64,
+    },
+    /// It has holes: whoever touches one would allocate memory, or die of SIGBUS where there is none.
+    #[error("it has holes, which would be filled at our cost")]
+    Sparse,
+    /// No header of this crate: another program's memory.
+    #[error("it was not made by this library")]
+    Foreign,
+    /// Another version of the layout, another word size, another byte order.
+    #[error("its layout is of another version or machine")]
+    Version,
+    /// Its creator has not finished, or never will.
+    #[error("it was never finished by its creator")]
+    NotReady,
+    /// Another protocol: a queue where a lock was wanted.
+    #[error("it holds something else: kind {found} where {wanted} was wanted")]
+    Kind {
+        /// What it holds.
+        found: u64,
+        /// What was wanted.
+        wanted: u64,
+    },
+    /// Another payload type: size, alignment, distance or the user's tag differ.
+    #[error("it holds another type")]
+    Type,
+    /// A header whose capacity and length do not fit together, or another capacity than was agreed upon.
+    #[error("its capacity does not fit")]
+    Capacity,
+    /// Sealed where trusted was wanted, or the other way round, or the wrong side of a pair.
+    #[error("it is of the other mode, sealed or trusted")]
+    Mode,
+}
+
+/// The result of every fallible call of this crate.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+impl Error {
+    /// The errno that the error stands for, where there is one.
+    #[must_use]
+    pub fn errno(&self) -> Option<i32> {
+        Some(match self {
+            Self::Full | Self::Empty => libc::EAGAIN,
+            Self::TimedOut => libc::ETIMEDOUT,
+            Self::Disconnected | Self::WriterDied => libc::EPIPE,
+            Self::EndInUse { .. } => libc::EBUSY,
+            Self::ReadOnly => libc::EROFS,
+            Self::OutOfBounds { .. } | Self::InvalidParameter { .. } => libc::EINVAL,
+            Self::TooLong { .. } => libc::EMSGSIZE,
+            Self::InvalidName { name, .. } => {
+                if name.len() > crate::memory::NAME_MAX {
+                    libc::ENAMETOOLONG
+                } else {
+                    libc::EINVAL
+                }
+            }
+            Self::AlreadyExists { .. } => libc::EEXIST,
+            Self::NotFound { .. } => libc::ENOENT,
+            Self::NoSpace { .. } => libc::ENOSPC,
+            Self::Os { source, .. } => return source.raw_os_error(),
+            Self::PeerCorrupt { .. }
+            | Self::Lagged(_)
+            | Self::Contended
+            | Self::Forked
+            | Self::Refused { .. } => return None,
+        })
+    }
+
+    pub(crate) fn os(operation: &'static str, object: impl ToString) -> impl FnOnce(io::Error) -> Self {
+        move |source| Self::Os { operation, object: object.to_string(), source }
+    }
+
+    pub(crate) fn refused(object: &(impl ToString + ?Sized), reason: Refusal) -> Self {
+        Self::Refused { object: object.to_string(), reason }
+    }
+}
+
+impl From<Error> for io::Error {
+    fn from(error: Error) -> Self {
+        let kind = match &error {
+            Error::Full | Error::Empty | Error::Contended => io::ErrorKind::WouldBlock,
+            Error::TimedOut => io::ErrorKind::TimedOut,
+            Error::Os { source, .. } => source.kind(),
+            Error::PeerCorrupt { .. } | Error::Lagged(_) | Error::Refused { .. } => {
+                io::ErrorKind::InvalidData
+            }
+            Error::Forked => io::ErrorKind::Unsupported,
+            other => match other.errno() {
+                Some(errno) => Self::from_raw_os_error(errno).kind(),
+                None => io::ErrorKind::Other,
+            },
+        };
+        match error {
+            // These two come back on every turn of a loop: no allocation.
+            Error::Full | Error::Empty | Error::TimedOut => Self::from(kind),
+            Error::Os { source, operation, object } => {
+                // An io::Error that wraps ours would lose raw_os_error, which callers match on.
+                drop((operation, object));
+                source
+            }
+            other => Self::new(kind, other),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_io_error_keeps_kind_and_errno() {
+        let error = Error::os("shm_open", "/x")(io::Error::from_raw_os_error(libc::EACCES));
+        assert_eq!(error.errno(), Some(libc::EACCES));
+        let error = io::Error::from(error);
+        assert_eq!(
+            (error.kind(), error.raw_os_error()),
+            (io::ErrorKind::PermissionDenied, Some(libc::EACCES))
+        );
+        assert_eq!(io::Error::from(Error::Empty).kind(), io::ErrorKind::WouldBlock);
+        assert_eq!(io::Error::from(Error::Disconnected).kind(), io::ErrorKind::BrokenPipe);
+    }
+
+    #[test]
+    fn an_error_is_small_enough_to_return() {
+        assert!(size_of::<Error>() <= 64, "{}", size_of::<Error>());
+    }
+}

@@ -1,0 +1,49 @@
+//! Open-file-description locks on bytes of a memory file: how a process that was killed is told from one that is slow.
+//!
+//! The kernel holds such a lock as long as one descriptor of that opening lives, in this process or in a child that was
+//! forked without exec, and drops it on SIGKILL. No process id takes part, so none can be re-used, and it answers
+//! across users and pid namespaces. Nothing is unlocked by hand: the last close does it.
+
+use std::io;
+use std::os::fd::AsFd;
+
+use ipc_sys::errno;
+use nix::fcntl::{FcntlArg, fcntl};
+
+/// The byte that every handle of a trusted segment holds for reading: whoever gets it for writing is alone.
+pub(crate) const ATTACHED: libc::off_t = 1 << 40;
+/// The byte that an end holds for writing: the one that sends, or owns a sealed memory.
+pub(crate) const PRODUCER: libc::off_t = ATTACHED + 1;
+
+/// What a lock excludes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Read,
+    Write,
+}
+
+/// F_OFD_SETLK: takes the byte, or says false where another opening excludes it.
+pub(crate) fn take(file: impl AsFd, byte: libc::off_t, kind: Kind) -> io::Result<bool> {
+    match errno::retry(|| Ok(fcntl(file.as_fd(), FcntlArg::F_OFD_SETLK(&one_byte(byte, kind)))?)) {
+        Ok(_) => Ok(true),
+        Err(error) if errno::is(&error, libc::EAGAIN) || errno::is(&error, libc::EACCES) => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// F_OFD_GETLK: whether another opening would exclude a lock of this kind. Asking with `Read` finds write locks only,
+/// so that nobody who may merely read can pretend to be alive.
+pub(crate) fn is_excluded(file: impl AsFd, byte: libc::off_t, kind: Kind) -> io::Result<bool> {
+    let mut lock = one_byte(byte, kind);
+    fcntl(file.as_fd(), FcntlArg::F_OFD_GETLK(&mut lock))?;
+    Ok(i32::from(lock.l_type) != libc::F_UNLCK)
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "F_RDLCK, F_WRLCK and SEEK_SET are 0 and 1")]
+fn one_byte(byte: libc::off_t, kind: Kind) -> libc::flock {
+    let kind = match kind {
+        Kind::Read => libc::F_RDLCK,
+        Kind::Write => libc::F_WRLCK,
+    };
+    libc::flock { l_type: kind as i16, l_whence: libc::SEEK_SET as i16, l_start: byte, l_len: 1, l_pid: 0 }
+}

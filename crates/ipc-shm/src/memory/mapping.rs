@@ -1,0 +1,174 @@
+//! mmap of a memory file, as words that are only ever reached through atomics.
+//!
+//! The mapping is not inherited by a forked child (MADV_DONTFORK), which would be a second writer of the same end. A
+//! handle that finds itself in a child leaves the address range alone: it may belong to somebody else by then.
+#![expect(unsafe_code, reason = "the words of a mapping are made from its address")]
+
+use std::io;
+use std::mem::ManuallyDrop;
+use std::os::fd::{AsFd, AsRawFd};
+use std::ptr::NonNull;
+use std::slice;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use ipc_sys::memory::ForkMark;
+use memmap2::{Advice, MmapOptions, MmapRaw};
+
+/// A mapped file, shared, whole.
+#[derive(Debug)]
+pub(crate) struct Mapping {
+    map: ManuallyDrop<MmapRaw>,
+    len: usize,
+    writable: bool,
+    mark: ForkMark,
+}
+
+impl Mapping {
+    /// Maps `len` bytes, and all their pages now (MAP_POPULATE).
+    pub(crate) fn new(file: impl AsFd, len: usize, writable: bool) -> io::Result<Self> {
+        let mark = ForkMark::new()?;
+        let map = map(file, len, writable)?;
+        map.advise(Advice::DontFork)?;
+        Ok(Self { map: ManuallyDrop::new(map), len, writable, mark })
+    }
+
+    /// As [`Mapping::new`], but a forked child keeps the memory: for bytes that have no protocol to break.
+    pub(crate) fn inherited(file: impl AsFd, len: usize, writable: bool) -> io::Result<Self> {
+        let mark = ForkMark::new()?;
+        Ok(Self { map: ManuallyDrop::new(map(file, len, writable)?), len, writable, mark })
+    }
+
+    /// Whether this is still the process that mapped it.
+    #[inline]
+    pub(crate) fn is_ours(&self) -> bool {
+        self.mark.is_ours()
+    }
+
+    /// Whether we may write it.
+    pub(crate) fn is_writable(&self) -> bool {
+        self.writable
+    }
+
+    /// The bytes of the file.
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
+
+    /// The byte at `offset`, at most [`Mapping::len`]. Whoever makes a reference from it answers for who writes meanwhile.
+    #[inline]
+    pub(crate) fn at(&self, offset: usize) -> NonNull<u8> {
+        assert!(offset <= self.len);
+        // SAFETY: `offset` is within the mapping or one past its end.
+        let byte = unsafe { self.map.as_mut_ptr().add(offset) };
+        // SAFETY: mmap without MAP_FIXED returns no address in the page at 0.
+        unsafe { NonNull::new_unchecked(byte) }
+    }
+
+    /// All of it as words; the last one may reach into the zeroed rest of the last page.
+    #[inline]
+    pub(crate) fn words(&self) -> &[AtomicU64] {
+        let first = self.map.as_mut_ptr().cast::<AtomicU64>();
+        // SAFETY: shared memory: the range is mapped while `self` lives (rounded up to whole pages by the kernel), page
+        // aligned, and other processes' writes cannot make a word invalid, as every bit pattern is a u64. We never write
+        // through a read-only mapping (`is_writable` is asked first), and load there with Relaxed only.
+        unsafe { slice::from_raw_parts(first, self.len.div_ceil(8)) }
+    }
+
+    /// Copies bytes out, a word at a time. The caller has checked the range.
+    pub(crate) fn copy_out(&self, offset: usize, buffer: &mut [u8]) {
+        let (skip, words) = self.words_from(offset);
+        let (head, rest) = buffer.split_at_mut(buffer.len().min((8 - skip) % 8));
+        let mut words = words.iter();
+        let mut next = || words.next().map_or([0; 8], |word| word.load(Ordering::Relaxed).to_ne_bytes());
+        if !head.is_empty() {
+            for (byte, found) in head.iter_mut().zip(next().into_iter().skip(skip)) {
+                *byte = found;
+            }
+        }
+        for chunk in rest.chunks_mut(8) {
+            let word = next();
+            for (byte, found) in chunk.iter_mut().zip(word) {
+                *byte = found;
+            }
+        }
+    }
+
+    /// Copies bytes in, a word at a time; the neighbours of an edge keep what they hold. The caller has checked the
+    /// range and that it may write.
+    pub(crate) fn copy_in(&self, offset: usize, bytes: &[u8]) {
+        let (skip, words) = self.words_from(offset);
+        let (head, rest) = bytes.split_at(bytes.len().min((8 - skip) % 8));
+        let mut words = words.iter();
+        if !head.is_empty() {
+            words.by_ref().take(1).for_each(|word| merge(word, skip, head));
+        }
+        for (chunk, word) in rest.chunks(8).zip(words) {
+            match chunk.try_into() {
+                Ok(whole) => word.store(u64::from_ne_bytes(whole), Ordering::Relaxed),
+                Err(_) => merge(word, 0, chunk),
+            }
+        }
+    }
+
+    /// The words from the one that holds `offset`, and the bytes to skip in it.
+    fn words_from(&self, offset: usize) -> (usize, &[AtomicU64]) {
+        (offset % 8, self.words().get(offset / 8..).unwrap_or_default())
+    }
+}
+
+/// Replaces some bytes of a word and leaves the others to whoever changes them meanwhile.
+fn merge(word: &AtomicU64, skip: usize, bytes: &[u8]) {
+    let replaced = |now: u64| {
+        let mut now = now.to_ne_bytes();
+        for (byte, new) in now.iter_mut().skip(skip).zip(bytes) {
+            *byte = *new;
+        }
+        Some(u64::from_ne_bytes(now))
+    };
+    let _ = word.fetch_update(Ordering::Relaxed, Ordering::Relaxed, replaced);
+}
+
+impl Drop for Mapping {
+    fn drop(&mut self) {
+        if self.mark.is_ours() {
+            // SAFETY: dropped here and nowhere else, and not used again.
+            unsafe { ManuallyDrop::drop(&mut self.map) }
+        }
+    }
+}
+
+fn map(file: impl AsFd, len: usize, writable: bool) -> io::Result<MmapRaw> {
+    let mut options = MmapOptions::new();
+    options.len(len).populate();
+    let file = file.as_fd().as_raw_fd();
+    if writable { options.map_raw(file) } else { options.map_raw_read_only(file) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ipc_sys::memory::memory_file;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn bytes_go_in_and_come_out_at_any_offset(
+            writes in prop::collection::vec((0_usize..64, prop::collection::vec(any::<u8>(), 0..32)), 1..20),
+        ) {
+            let file = memory_file(c"test").unwrap();
+            nix::unistd::ftruncate(&file, 96).unwrap();
+            let mapping = Mapping::new(&file, 96, true).unwrap();
+            let mut model = [0; 96];
+            for (offset, bytes) in writes {
+                mapping.copy_in(offset, &bytes);
+                model[offset..offset + bytes.len()].copy_from_slice(&bytes);
+                let mut part = vec![0; bytes.len()];
+                mapping.copy_out(offset, &mut part);
+                prop_assert_eq!(part, bytes);
+                let mut found = [0; 96];
+                mapping.copy_out(0, &mut found);
+                prop_assert_eq!(found, model);
+            }
+        }
+    }
+}

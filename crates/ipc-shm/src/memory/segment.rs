@@ -1,0 +1,312 @@
+//! A memory file of ours: made, checked, mapped, locked; what [`crate::SharedMemory`] and every channel stand on.
+//!
+//! Named ones are files in /dev/shm that appear only when they are complete and are removed by the handle that made
+//! them; a maker that is killed leaves the name, which `open_or_replace` replaces and `remove_stale` removes. Anonymous
+//! ones are memfds, which the kernel frees with the last descriptor and mapping.
+
+use std::ffi::{CStr, OsStr};
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::ptr::NonNull;
+use std::sync::atomic::AtomicU64;
+
+use ipc_sys::errno::{self, retry};
+use ipc_sys::memory::memory_file;
+use nix::errno::Errno;
+use nix::fcntl::{OFlag, open, posix_fallocate};
+use nix::sys::stat::{Mode, fchmod};
+
+use crate::memory::attach::{self, Seals};
+use crate::memory::header::{HEADER, Layout};
+use crate::memory::lock::{self, Kind};
+use crate::memory::mapping::Mapping;
+use crate::memory::name::Name;
+use crate::memory::words::Words;
+use crate::{Error, Refusal, Result};
+
+/// What [`crate::SharedMemory::open_or_replace`] found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Origin {
+    /// There was nothing of this name.
+    Created,
+    /// There was one, and somebody has it attached.
+    Opened,
+    /// There was one that nobody alive has attached; a new one stands in its place.
+    Replaced,
+}
+
+/// A complete memory file with our header, mapped.
+#[derive(Debug)]
+pub(crate) struct Segment {
+    mapping: Mapping,
+    layout: Layout,
+    /// Our own opening, whose locks say that we live. It never leaves this process.
+    file: OwnedFd,
+    /// The name that we made and take away again.
+    name: Option<Name>,
+}
+
+/// How others may reach a new segment.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Permissions(pub(crate) u32);
+
+impl Segment {
+    /// A memfd that nobody but this handle can ever write.
+    pub(crate) fn sealed(layout: Layout, init: impl FnOnce(&Mapping)) -> Result<Self> {
+        Self::anonymous(layout, Seals::Owner, init)
+    }
+
+    /// A memfd that whoever gets a descriptor may write, but not truncate.
+    pub(crate) fn common(layout: Layout, init: impl FnOnce(&Mapping)) -> Result<Self> {
+        let segment = Self::anonymous(layout, Seals::Length, init)?;
+        segment.take(lock::ATTACHED, Kind::Read)?;
+        Ok(segment)
+    }
+
+    fn anonymous(layout: Layout, seals: Seals, init: impl FnOnce(&Mapping)) -> Result<Self> {
+        const NAME: &CStr = c"ipc-shm";
+        let file = memory_file(NAME).map_err(Error::os("memfd_create", ANONYMOUS))?;
+        let segment = Self::fill(file, layout, Permissions(0o600), ANONYMOUS, init)?;
+        seals.put(&segment.file).map_err(|errno| Error::os("fcntl(F_ADD_SEALS)", ANONYMOUS)(errno.into()))?;
+        Ok(segment)
+    }
+
+    /// shm_open(O_CREAT | O_EXCL), except that the name appears when the segment is complete.
+    pub(crate) fn create(
+        name: &OsStr,
+        permissions: Permissions,
+        layout: Layout,
+        init: impl FnOnce(&Mapping),
+    ) -> Result<Self> {
+        let name = Name::new(name)?;
+        let mut segment = Self::nameless(&name, permissions, layout, init)?;
+        name.link(&segment.file)?;
+        segment.name = Some(name);
+        Ok(segment)
+    }
+
+    /// shm_open of one that is there.
+    pub(crate) fn open(name: &OsStr, wanted: &Layout, max: usize) -> Result<Self> {
+        let name = Name::new(name)?;
+        for _ in 0..ATTEMPTS {
+            let file = name.open(OFlag::O_RDWR)?;
+            let segment = Self::map(file, &name.to_string(), Seals::None, true, max)?;
+            segment.layout.expect(wanted).map_err(|reason| Error::refused(&name, reason))?;
+            // Excluded only while somebody replaces this very file: look again who bears the name then.
+            if segment.try_take(lock::ATTACHED, Kind::Read)? && name.leads_to(&segment.file)? {
+                return Ok(segment);
+            }
+            std::thread::yield_now();
+        }
+        Err(Error::EndInUse { object: name.to_string(), end: "the name" })
+    }
+
+    /// Opens what is there if anybody alive has it attached, else puts a new one in its place.
+    pub(crate) fn open_or_replace(
+        name: &OsStr,
+        permissions: Permissions,
+        layout: Layout,
+        max: usize,
+        mut init: impl FnMut(&Mapping),
+    ) -> Result<(Self, Origin)> {
+        let name = Name::new(name)?;
+        for _ in 0..ATTEMPTS {
+            let file = match name.open(OFlag::O_RDWR) {
+                Ok(file) => file,
+                Err(Error::NotFound { .. }) => {
+                    let mut segment = Self::nameless(&name, permissions, layout, &mut init)?;
+                    match name.link(&segment.file) {
+                        Err(Error::AlreadyExists { .. }) => continue,
+                        linked => linked?,
+                    }
+                    segment.name = Some(name);
+                    return Ok((segment, Origin::Created));
+                }
+                Err(error) => return Err(error),
+            };
+            let found = Self::map(
+                file.try_clone().map_err(Error::os("dup", &name))?,
+                &name.to_string(),
+                Seals::None,
+                true,
+                max,
+            );
+            match &found {
+                // Ours by its magic, whatever else is wrong with it, is ours to replace when nobody uses it.
+                Ok(_)
+                | Err(Error::Refused {
+                    reason: Refusal::NotReady | Refusal::Version | Refusal::Kind { .. } | Refusal::Capacity,
+                    ..
+                }) => {}
+                Err(_) => return found.map(|segment| (segment, Origin::Opened)),
+            }
+            let alone = lock::take(&file, lock::ATTACHED, Kind::Write)
+                .map_err(Error::os("fcntl(F_OFD_SETLK)", &name))?;
+            if !name.leads_to(&file)? {
+                continue;
+            }
+            if alone {
+                // Whoever opens the old file now finds this lock and looks for the name again.
+                let mut segment = Self::nameless(&name, permissions, layout, &mut init)?;
+                name.replace(&segment.file)?;
+                segment.name = Some(name);
+                return Ok((segment, Origin::Replaced));
+            }
+            let segment = found?;
+            segment.layout.expect(&layout).map_err(|reason| Error::refused(&name, reason))?;
+            if segment.try_take(lock::ATTACHED, Kind::Read)? && name.leads_to(&segment.file)? {
+                return Ok((segment, Origin::Opened));
+            }
+            std::thread::yield_now();
+        }
+        Err(Error::EndInUse { object: name.to_string(), end: "the name" })
+    }
+
+    /// Common memory from a descriptor that was received or inherited.
+    pub(crate) fn common_from(file: OwnedFd, wanted: &Layout, max: usize) -> Result<Self> {
+        let segment = Self::map(file, DESCRIPTOR, Seals::Length, true, max)?;
+        segment.layout.expect(wanted).map_err(|reason| Error::refused(DESCRIPTOR, reason))?;
+        segment.take(lock::ATTACHED, Kind::Read)?;
+        Ok(segment)
+    }
+
+    /// Another process's sealed memory, for reading.
+    pub(crate) fn sealed_from(file: OwnedFd, wanted: &Layout, max: usize) -> Result<Self> {
+        let segment = Self::map(file, DESCRIPTOR, Seals::Owner, false, max)?;
+        segment.layout.expect(wanted).map_err(|reason| Error::refused(DESCRIPTOR, reason))?;
+        Ok(segment)
+    }
+
+    fn nameless(
+        name: &Name,
+        permissions: Permissions,
+        layout: Layout,
+        init: impl FnOnce(&Mapping),
+    ) -> Result<Self> {
+        let segment = Self::fill(name.unnamed()?, layout, permissions, &name.to_string(), init)?;
+        segment.take(lock::ATTACHED, Kind::Read)?;
+        Ok(segment)
+    }
+
+    /// Allocates, maps and writes a new file, header last.
+    fn fill(
+        file: OwnedFd,
+        layout: Layout,
+        permissions: Permissions,
+        object: &str,
+        init: impl FnOnce(&Mapping),
+    ) -> Result<Self> {
+        let len = allocate(&file, layout.len, permissions, object)?;
+        let mapping = Mapping::new(&file, len, true).map_err(Error::os("mmap", object))?;
+        layout.write(&mapping);
+        init(&mapping);
+        Layout::finish(&mapping);
+        Ok(Self { mapping, layout, file, name: None })
+    }
+
+    /// Checks and maps what somebody else made.
+    fn map(file: OwnedFd, object: &str, seals: Seals, writable: bool, max: usize) -> Result<Self> {
+        let len = attach::check(&file, object, seals, HEADER, max)?;
+        let mapping = Mapping::new(&file, len, writable).map_err(Error::os("mmap", object))?;
+        let layout = Layout::read(&mapping, len as u64).map_err(|reason| Error::refused(object, reason))?;
+        Ok(Self { mapping, layout, file, name: None })
+    }
+
+    /// The memory.
+    #[inline]
+    pub(crate) fn mapping(&self) -> &Mapping {
+        &self.mapping
+    }
+
+    /// Where the payload begins.
+    #[inline]
+    pub(crate) fn payload(&self) -> NonNull<u8> {
+        self.mapping.at(HEADER)
+    }
+
+    /// Whether this is the process that attached it.
+    #[inline]
+    pub(crate) fn check_fork(&self) -> Result<()> {
+        if self.mapping.is_ours() { Ok(()) } else { Err(Error::Forked) }
+    }
+
+    /// Takes a byte, or says false where another handle excludes it.
+    pub(crate) fn try_take(&self, byte: libc::off_t, kind: Kind) -> Result<bool> {
+        lock::take(&self.file, byte, kind).map_err(Error::os("fcntl(F_OFD_SETLK)", DESCRIPTOR))
+    }
+
+    fn take(&self, byte: libc::off_t, kind: Kind) -> Result<()> {
+        if self.try_take(byte, kind)? {
+            Ok(())
+        } else {
+            Err(Error::EndInUse { object: DESCRIPTOR.to_owned(), end: "the memory" })
+        }
+    }
+
+    /// Whether another handle, in this or another process, holds this byte for writing.
+    pub(crate) fn is_held(&self, byte: libc::off_t) -> Result<bool> {
+        lock::is_excluded(&self.file, byte, Kind::Read).map_err(Error::os("fcntl(F_OFD_GETLK)", DESCRIPTOR))
+    }
+
+    /// An opening of its own for another process: for reading only where the memory is sealed.
+    pub(crate) fn share(&self, access: OFlag) -> Result<OwnedFd> {
+        self.check_fork()?;
+        let path = format!("/proc/self/fd/{}", self.file.as_raw_fd());
+        open(path.as_str(), access | OFlag::O_CLOEXEC, Mode::empty())
+            .map_err(|errno| Error::os("open through /proc/self/fd", DESCRIPTOR)(errno.into()))
+    }
+
+    /// Leaves the name in place when this handle is dropped.
+    pub(crate) fn persist(&mut self) {
+        self.name = None;
+    }
+}
+
+impl Words for Segment {
+    #[inline]
+    fn word(&self, index: usize) -> &AtomicU64 {
+        self.mapping.word(index)
+    }
+}
+
+impl Words for Mapping {
+    #[inline]
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "no peer's word becomes an index: positions are masked by our own constant"
+    )]
+    fn word(&self, index: usize) -> &AtomicU64 {
+        &self.words()[index]
+    }
+}
+
+impl Drop for Segment {
+    fn drop(&mut self) {
+        // A forked child takes nothing away.
+        if let (Some(name), true) = (&self.name, self.mapping.is_ours()) {
+            if let Ok(true) = name.leads_to(&self.file) {
+                let _ = name.unlink();
+            }
+        }
+    }
+}
+
+/// How often a name is looked up again while others replace it.
+const ATTEMPTS: usize = 1000;
+const ANONYMOUS: &str = "anonymous memory";
+const DESCRIPTOR: &str = "the descriptor";
+
+/// Gives the file its length, all of it backed by memory, so that no access can die of SIGBUS for want of it.
+pub(crate) fn allocate(file: &OwnedFd, len: u64, permissions: Permissions, object: &str) -> Result<usize> {
+    let too_long = || Error::NoSpace { len: usize::MAX };
+    let (size, offset) =
+        (usize::try_from(len).map_err(|_| too_long())?, i64::try_from(len).map_err(|_| too_long())?);
+    fchmod(file, Mode::from_bits_truncate(permissions.0))
+        .map_err(|errno| Error::os("fchmod", object)(errno.into()))?;
+    match retry(|| Ok(posix_fallocate(file, 0, offset)?)) {
+        Ok(()) => Ok(size),
+        Err(error) if errno::is(&error, Errno::ENOSPC as i32) => Err(Error::NoSpace { len: size }),
+        Err(error) if errno::is(&error, Errno::EFBIG as i32) => Err(Error::NoSpace { len: size }),
+        Err(error) => Err(Error::os("posix_fallocate", object)(error)),
+    }
+}
