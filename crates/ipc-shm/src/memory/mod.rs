@@ -1,16 +1,16 @@
 //! Memory that several processes attach: shm_open and memfd_create, ftruncate, mmap, in one call each.
 
 mod attach;
-mod header;
+pub(crate) mod header;
 mod list;
-mod lock;
-mod mapping;
+pub(crate) mod lock;
+pub(crate) mod mapping;
 mod mode;
 mod name;
 mod plain;
-mod segment;
+pub(crate) mod segment;
 mod trust;
-mod words;
+pub(crate) mod words;
 
 use std::ffi::OsStr;
 use std::fmt;

@@ -1,1 +1,9 @@
 //! What ipc-shm promises, proven between real processes; the rows are those of docs/testing.md.
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "helpers of tests fail as tests do"
+)]
+
+mod memory;

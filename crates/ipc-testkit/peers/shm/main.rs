@@ -1,0 +1,11 @@
+//! The roles of tests/shm.
+#![expect(clippy::indexing_slicing, reason = "a role that is started wrongly may die of it")]
+
+mod memory;
+
+use ipc_testkit::role::{self, Role};
+
+fn main() -> role::Result {
+    let roles: Vec<Role> = [memory::ROLES].concat();
+    role::play(&roles)
+}

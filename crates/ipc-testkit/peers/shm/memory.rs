@@ -1,0 +1,193 @@
+//! Processes that make, attach and attack memory.
+#![expect(
+    unsafe_code,
+    reason = "an attacker calls what the safe API does not offer, and a child is forked raw"
+)]
+
+use std::fs::OpenOptions;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::path::Path;
+
+use ipc_shm::{Error, Origin, PlainMemory, Sealed, SharedMemory};
+use ipc_testkit::role::{Result, Role, hear, say};
+use nix::errno::Errno;
+
+pub(crate) const ROLES: &[Role] = &[
+    ("racer", racer),
+    ("naive-racer", naive_racer),
+    ("holder", holder),
+    ("attacker", attacker),
+    ("full", full),
+    ("stranger", stranger),
+    ("forker", forker),
+];
+
+/// `racer PREFIX COUNT`: creates each of COUNT names and says how many times it was the first.
+fn racer(arguments: &[String]) -> Result {
+    race(arguments, |name| match SharedMemory::create(name, 64) {
+        Ok(mut memory) => {
+            memory.persist();
+            Ok(true)
+        }
+        Err(Error::AlreadyExists { .. }) => Ok(false),
+        Err(error) => Err(error.into()),
+    })
+}
+
+/// The usual mistake: look first, then create.
+fn naive_racer(arguments: &[String]) -> Result {
+    race(arguments, |name| {
+        let path = Path::new("/dev/shm").join(name);
+        let absent = !path.exists();
+        OpenOptions::new().write(true).create(true).truncate(false).open(path)?;
+        Ok(absent)
+    })
+}
+
+fn race(arguments: &[String], mut create: impl FnMut(&str) -> Result<bool>) -> Result {
+    let [prefix, count] = arguments else { return Err("racer PREFIX COUNT".into()) };
+    say("ready")?;
+    hear()?;
+    let mut won = Vec::new();
+    for turn in 0..count.parse::<u32>()? {
+        if create(&format!("{prefix}-{turn}"))? {
+            won.push(turn.to_string());
+        }
+    }
+    say(won.join(" "))
+}
+
+/// `holder NAME`: opens or replaces the name, says which it was, and holds it until its input ends.
+fn holder(arguments: &[String]) -> Result {
+    let (memory, origin) = SharedMemory::open_or_replace(&arguments[0], 64)?;
+    say(match origin {
+        Origin::Created => "created",
+        Origin::Opened => "opened",
+        Origin::Replaced => "replaced",
+        _ => "?",
+    })?;
+    let _ = hear();
+    drop(memory);
+    Ok(())
+}
+
+/// `attacker PATH-OF-DESCRIPTOR`: tries to change sealed memory in every way that the kernel has.
+fn attacker(arguments: &[String]) -> Result {
+    let file = OpenOptions::new().read(true).write(true).open(&arguments[0])?;
+    let fd = file.as_raw_fd();
+    // SAFETY: the descriptor is open, the buffer is a live byte.
+    let write = unsafe { libc::pwrite(fd, b"x".as_ptr().cast(), 1, 0) };
+    say(format_args!("write {:?}", Errno::result(write).err()))?;
+    // SAFETY: as above; both take integers only.
+    let shrink = unsafe { libc::ftruncate(fd, 0) };
+    say(format_args!("shrink {:?}", Errno::result(shrink).err()))?;
+    // SAFETY: as above.
+    let grow = unsafe { libc::ftruncate(fd, 1 << 20) };
+    say(format_args!("grow {:?}", Errno::result(grow).err()))?;
+    // SAFETY: as above.
+    let punch =
+        unsafe { libc::fallocate(fd, libc::FALLOC_FL_PUNCH_HOLE | libc::FALLOC_FL_KEEP_SIZE, 0, 4096) };
+    say(format_args!("punch {:?}", Errno::result(punch).err()))?;
+    // SAFETY: a new mapping at the kernel's choice of address.
+    let map = unsafe {
+        let access = libc::PROT_READ | libc::PROT_WRITE;
+        libc::mmap(std::ptr::null_mut(), 4096, access, libc::MAP_SHARED, fd, 0)
+    };
+    say(format_args!("map {:?}", (map == libc::MAP_FAILED).then(Errno::last)))?;
+    // SAFETY: a new mapping at the kernel's choice of address.
+    let page = unsafe { libc::mmap(std::ptr::null_mut(), 4096, libc::PROT_READ, libc::MAP_SHARED, fd, 0) };
+    // SAFETY: the page was mapped on the line above.
+    let protect = unsafe { libc::mprotect(page, 4096, libc::PROT_READ | libc::PROT_WRITE) };
+    say(format_args!("protect {:?}", Errno::result(protect).err()))
+}
+
+/// `full`: in a mount namespace of its own, with 64 KiB of /dev/shm, asks for more.
+fn full(_: &[String]) -> Result {
+    nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWNS)?;
+    mount(None, c"/", libc::MS_REC | libc::MS_PRIVATE, c"")?;
+    mount(Some(c"tmpfs"), c"/dev/shm", 0, c"size=64k")?;
+    for len in [1 << 20, 60 << 10] {
+        match SharedMemory::create("/full", len) {
+            Err(Error::NoSpace { len: asked }) => say(format_args!("shared: no space for {asked}"))?,
+            other => say(format_args!("shared: {other:?}"))?,
+        }
+        match PlainMemory::create("/full", len) {
+            Err(Error::NoSpace { len: asked }) => say(format_args!("plain: no space for {asked}"))?,
+            other => say(format_args!("plain: {:?}", other.map(|memory| memory.len())))?,
+        }
+    }
+    let left = std::fs::read_dir("/dev/shm")?.count();
+    say(format_args!("left {left}"))
+}
+
+fn mount(
+    system: Option<&std::ffi::CStr>,
+    at: &std::ffi::CStr,
+    flags: libc::c_ulong,
+    data: &std::ffi::CStr,
+) -> Result {
+    let system = system.map_or(std::ptr::null(), std::ffi::CStr::as_ptr);
+    // SAFETY: each string is NUL-terminated and alive; a null source and type are allowed with MS_PRIVATE.
+    Errno::result(unsafe { libc::mount(system, at.as_ptr(), system, flags, data.as_ptr().cast()) })?;
+    Ok(())
+}
+
+/// `stranger NAME FD-PATH`: another user, who may not touch what is 0600.
+fn stranger(arguments: &[String]) -> Result {
+    let nobody = nix::unistd::Uid::from_raw(65534);
+    nix::unistd::setgroups(&[])?;
+    nix::unistd::setresgid(
+        nix::unistd::Gid::from_raw(65534),
+        nix::unistd::Gid::from_raw(65534),
+        nix::unistd::Gid::from_raw(65534),
+    )?;
+    nix::unistd::setresuid(nobody, nobody, nobody)?;
+    let errno = |error: Error| error.errno();
+    say(format_args!("open {:?}", SharedMemory::open(&arguments[0]).err().and_then(errno)))?;
+    say(format_args!("plain {:?}", PlainMemory::open(&arguments[0]).err().and_then(errno)))?;
+    say(format_args!(
+        "replace {:?}",
+        SharedMemory::open_or_replace(&arguments[0], 64).err().and_then(errno)
+    ))?;
+    say(format_args!("unlink {:?}", SharedMemory::unlink(&arguments[0]).err().and_then(errno)))?;
+    say(format_args!(
+        "descriptor {:?}",
+        OpenOptions::new().read(true).open(&arguments[1]).err().and_then(|e| e.raw_os_error())
+    ))?;
+    let removed = ipc_shm::remove_stale(&arguments[0])?;
+    say(format_args!("removed {}", removed.len()))
+}
+
+/// `forker NAME`: forks, and the child tries and drops the parent's handles.
+fn forker(arguments: &[String]) -> Result {
+    let named = SharedMemory::create(&arguments[0], 64)?;
+    let sealed = SharedMemory::<Sealed>::anonymous(64)?;
+    let handed: OwnedFd = sealed.share()?;
+    named.write(0, &7_u64)?;
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a single-threaded peer; the child only tries handles and exits"
+    )]
+    // SAFETY: this process has one thread.
+    let child = unsafe { libc::fork() };
+    if child == 0 {
+        let forked = [
+            matches!(named.read::<u64>(0), Err(Error::Forked)),
+            matches!(named.write(0, &8_u64), Err(Error::Forked)),
+            matches!(named.share(), Err(Error::Forked)),
+            matches!(sealed.write(0, &8_u64), Err(Error::Forked)),
+            matches!(sealed.owner_is_alive(), Err(Error::Forked)),
+        ];
+        drop((named, sealed));
+        let attached = SharedMemory::<Sealed>::from_fd(handed, 1 << 20).is_ok();
+        let reopened = SharedMemory::open(&arguments[0]).and_then(|memory| memory.read::<u64>(0));
+        say(format_args!("child {forked:?} {attached} {:?}", reopened.ok()))?;
+        std::process::exit(0);
+    }
+    nix::sys::wait::waitpid(nix::unistd::Pid::from_raw(child), None)?;
+    say(format_args!(
+        "parent {} {}",
+        named.read::<u64>(0)?,
+        Path::new("/dev/shm").join(&arguments[0]).exists()
+    ))
+}

@@ -1,0 +1,328 @@
+//! Memory: names, modes, what is refused, and who may do what to whom.
+
+use std::fs::{self, File, OpenOptions};
+use std::os::fd::{AsRawFd, OwnedFd};
+
+use ipc_shm::{Error, PlainMemory, Refusal, Sealed, SharedMemory, Trusted, list, remove_stale};
+use ipc_testkit::{name, peer, proof, repetitions, skip};
+use nix::fcntl::{FcntlArg, OFlag, SealFlag, fcntl};
+use nix::sys::memfd::{MFdFlags, memfd_create};
+
+/// Removes a name at the end, however the test ends.
+struct Name(String);
+
+impl Name {
+    fn new(what: &str) -> Self {
+        Self(name::unique(what))
+    }
+}
+
+impl Drop for Name {
+    fn drop(&mut self) {
+        for path in name::in_dev_shm(&self.0) {
+            let _ = fs::remove_file(path);
+        }
+    }
+}
+
+fn refusal<T: std::fmt::Debug>(result: ipc_shm::Result<T>) -> Refusal {
+    match result {
+        Err(Error::Refused { reason, .. }) => reason,
+        other => panic!("not refused: {other:?}"),
+    }
+}
+
+/// A memfd with a copy of a good header, `len` bytes long, and these seals.
+fn forged(len: u64, seals: SealFlag, change: impl FnOnce(&mut [u8])) -> OwnedFd {
+    let good = File::from(SharedMemory::<Sealed>::anonymous(4096).unwrap().share().unwrap());
+    let mut bytes = vec![0; 8192];
+    std::os::unix::fs::FileExt::read_exact_at(&good, &mut bytes, 0).unwrap();
+    change(&mut bytes);
+    let file =
+        File::from(memfd_create(c"forged", MFdFlags::MFD_ALLOW_SEALING | MFdFlags::MFD_CLOEXEC).unwrap());
+    let written = usize::try_from(len).unwrap().min(bytes.len());
+    std::os::unix::fs::FileExt::write_all_at(&file, &bytes[..written], 0).unwrap();
+    file.set_len(len).unwrap();
+    fcntl(&file, FcntlArg::F_ADD_SEALS(seals)).unwrap();
+    file.into()
+}
+
+#[test]
+fn f5_what_is_not_sealed_memory_is_refused_and_says_why() {
+    const MAX: usize = 1 << 20;
+    let all = SealFlag::F_SEAL_SHRINK | SealFlag::F_SEAL_GROW | SealFlag::F_SEAL_FUTURE_WRITE;
+    let sealed = |fd: OwnedFd| refusal(SharedMemory::<Sealed>::from_fd(fd, MAX));
+    let trusted = |fd: OwnedFd| refusal(SharedMemory::<Trusted>::from_fd(fd, MAX));
+    let open = |path: &str| OwnedFd::from(File::open(path).unwrap());
+
+    let (pipe, _writer) = std::io::pipe().unwrap();
+    let (socket, _other) = std::os::unix::net::UnixStream::pair().unwrap();
+    let directory =
+        nix::fcntl::open("/dev/shm", OFlag::O_PATH | OFlag::O_CLOEXEC, nix::sys::stat::Mode::empty())
+            .unwrap();
+    for fd in [open("/dev/zero"), pipe.into(), socket.into(), directory] {
+        assert_eq!(sealed(fd), Refusal::NotRegular);
+    }
+    let on_disk = name::directory();
+    fs::write(on_disk.path().join("file"), [0; 8192]).unwrap();
+    assert_eq!(sealed(open(on_disk.path().join("file").to_str().unwrap())), Refusal::NotTmpfs);
+    match memfd_create(c"huge", MFdFlags::MFD_HUGETLB | MFdFlags::MFD_ALLOW_SEALING | MFdFlags::MFD_CLOEXEC) {
+        Ok(fd) => assert_eq!(sealed(fd), Refusal::NotTmpfs),
+        Err(errno) => println!("no memfd of huge pages here: {errno}"),
+    }
+    let none = SealFlag::empty();
+    assert_eq!(sealed(forged(8192, none, |_| ())), Refusal::NotSealed);
+    assert_eq!(trusted(forged(8192, none, |_| ())), Refusal::NotSealed);
+    let length = SealFlag::F_SEAL_SHRINK | SealFlag::F_SEAL_GROW;
+    assert_eq!(sealed(forged(8192, length, |_| ())), Refusal::NotSealed);
+    let writable = SharedMemory::<Trusted>::anonymous(64).unwrap().share().unwrap();
+    assert_eq!(sealed(writable), Refusal::NotSealed);
+    let named = Name::new("f5");
+    let _kept = SharedMemory::create(&named.0, 64).unwrap();
+    assert_eq!(sealed(open(&format!("/dev/shm/{}", named.0))), Refusal::NotSealed);
+    assert_eq!(trusted(open(&format!("/dev/shm/{}", named.0))), Refusal::NotSealed);
+
+    assert_eq!(
+        sealed(forged(2 << 20, all, |_| ())),
+        Refusal::TooLong { len: 2 << 20, max: 4096 + (1 << 20) }
+    );
+    assert_eq!(sealed(forged(100, all, |_| ())), Refusal::TooShort { len: 100 });
+    assert_eq!(sealed(forged(0, all, |_| ())), Refusal::TooShort { len: 0 });
+    assert_eq!(sealed(forged(64 << 10, all, |_| ())), Refusal::Sparse);
+    assert_eq!(sealed(forged(8192, all, |bytes| bytes.fill(0))), Refusal::Foreign);
+    assert_eq!(sealed(forged(4096, all, |_| ())), Refusal::Capacity);
+    assert!(SharedMemory::<Sealed>::from_fd(forged(8192, all, |_| ()), MAX).is_ok());
+}
+
+#[test]
+fn f2_every_header_byte_is_looked_at_or_does_not_matter() {
+    let all = SealFlag::F_SEAL_SHRINK | SealFlag::F_SEAL_GROW | SealFlag::F_SEAL_FUTURE_WRITE;
+    let (mut refused, mut tried) = (0, 0);
+    for at in 0..256 {
+        for value in [0, 1, 0x7f, 0x80, 0xff] {
+            let file = forged(8192, all, |bytes| bytes[at] = value);
+            tried += 1;
+            match SharedMemory::<Sealed>::from_fd(file, 1 << 20) {
+                Ok(memory) => {
+                    assert_eq!(memory.len(), 4096);
+                    memory.read::<[u8; 4096]>(0).unwrap();
+                    assert!(!memory.owner_is_alive().unwrap());
+                }
+                Err(Error::Refused { .. }) => refused += 1,
+                Err(other) => panic!("byte {at} as {value:#x}: {other}"),
+            }
+        }
+    }
+    assert!(refused > 300, "{refused}");
+    proof!("F2", "{tried} forged headers of plain memory, {refused} refused, none harmful");
+}
+
+#[test]
+fn f5_the_other_mode_and_another_tag_are_refused() {
+    use ipc_shm::MemoryOptions;
+    let named = Name::new("tag");
+    let _kept = SharedMemory::create_with(&named.0, 64, &MemoryOptions::new().tag(7)).unwrap();
+    assert_eq!(refusal(SharedMemory::open(&named.0)), Refusal::Type);
+    assert!(SharedMemory::open_with(&named.0, &MemoryOptions::new().tag(7)).is_ok());
+    let sealed = SharedMemory::<Sealed>::anonymous(64).unwrap();
+    let error = SharedMemory::<Trusted>::from_fd(sealed.share().unwrap(), 1 << 20).unwrap_err();
+    assert_eq!(error.errno(), Some(libc::EACCES), "{error}");
+}
+
+#[test]
+fn f4_sealed_memory_cannot_be_changed_by_who_receives_it() {
+    let memory = SharedMemory::<Sealed>::anonymous(4096).unwrap();
+    memory.write_at(0, b"intact").unwrap();
+    let handed = memory.share().unwrap();
+    let mut peer =
+        peer!("peer-shm", "attacker", format!("/proc/{}/fd/{}", std::process::id(), handed.as_raw_fd()));
+    for attempt in ["write", "shrink", "grow", "punch", "map"] {
+        peer.expect(&format!("{attempt} Some(EPERM)"));
+    }
+    peer.expect("protect Some(EACCES)");
+    peer.finish();
+    let mut text = [0; 6];
+    memory.read_at(0, &mut text).unwrap();
+    assert_eq!(&text, b"intact");
+}
+
+#[test]
+fn f4_a_full_tmpfs_is_an_error_and_not_a_signal() {
+    if !nix::unistd::geteuid().is_root() {
+        skip!("mounting a small tmpfs needs root");
+    }
+    let mut peer = peer!("peer-shm", "full");
+    for line in [
+        "shared: no space for 1052672",
+        "plain: no space for 1048576",
+        "shared: Ok(SharedMemory<Trusted>(61440 bytes))",
+        "plain: Ok(61440)",
+        "left 0",
+    ] {
+        peer.expect(line);
+    }
+    peer.finish();
+}
+
+#[test]
+fn f14_one_of_many_creators_wins_each_name() {
+    let names = repetitions(200, 1000);
+    let wrong = |role: &str| {
+        let prefix = Name::new("race");
+        let mut peers: Vec<_> = (0..3).map(|_| peer!("peer-shm", role, prefix.0, names)).collect();
+        for peer in &mut peers {
+            peer.expect("ready");
+        }
+        for peer in &mut peers {
+            peer.tell("go");
+        }
+        let mut winners = vec![0; names];
+        for mut peer in peers {
+            for turn in peer.hear().split_whitespace() {
+                winners[turn.parse::<usize>().unwrap()] += 1;
+            }
+            peer.finish();
+        }
+        winners.iter().filter(|count| **count != 1).count()
+    };
+    assert_eq!(wrong("racer"), 0);
+    let naive: usize = (0..20).map(|_| wrong("naive-racer")).take_while(|wrong| *wrong == 0).count();
+    assert!(naive < 20, "the harness shows no race at all");
+    proof!(
+        "F14",
+        "{names} names, 3 processes, one winner each; naive twin wrong after {naive} rounds without a race"
+    );
+}
+
+#[test]
+fn f14_a_name_that_cannot_be_is_refused_by_every_call() {
+    let long = "x".repeat(256);
+    for bad in ["", "/", "a/b", "..", "a\0b", &long] {
+        let refused =
+            |error: Option<Error>| assert!(matches!(error, Some(Error::InvalidName { .. })), "{bad:?}");
+        refused(SharedMemory::create(bad, 64).err());
+        refused(SharedMemory::open(bad).err());
+        refused(SharedMemory::open_or_replace(bad, 64).err());
+        refused(SharedMemory::unlink(bad).err());
+        refused(PlainMemory::create(bad, 64).err());
+        refused(PlainMemory::open(bad).err());
+    }
+    let longest = format!("{:x<255}", name::unique("longest"));
+    drop(SharedMemory::create(&longest, 64).unwrap());
+    assert!(matches!(SharedMemory::create(&longest, 0), Err(Error::InvalidParameter { .. })));
+    assert!(matches!(SharedMemory::open(&longest), Err(Error::NotFound { .. })));
+}
+
+#[test]
+fn f14_who_holds_a_removed_name_keeps_the_old_memory() {
+    let named = Name::new("unlink");
+    let old = SharedMemory::create(&named.0, 64).unwrap();
+    let also_old = SharedMemory::open(&named.0).unwrap();
+    SharedMemory::unlink(&named.0).unwrap();
+    let new = SharedMemory::create(&named.0, 64).unwrap();
+    old.write(0, &1_u64).unwrap();
+    new.write(0, &2_u64).unwrap();
+    assert_eq!(also_old.read::<u64>(0).unwrap(), 1);
+    drop(old);
+    assert_eq!(
+        SharedMemory::open(&named.0).unwrap().read::<u64>(0).unwrap(),
+        2,
+        "the old handle removed the new name"
+    );
+    drop(new);
+    assert!(matches!(SharedMemory::unlink(&named.0), Err(Error::NotFound { .. })));
+}
+
+#[test]
+fn f13_a_dead_owners_name_is_replaced_and_a_living_ones_is_opened() {
+    let named = Name::new("replace");
+    let mut first = peer!("peer-shm", "holder", named.0);
+    first.expect("created");
+    let mut second = peer!("peer-shm", "holder", named.0);
+    second.expect("opened");
+    first.kill();
+    let mut third = peer!("peer-shm", "holder", named.0);
+    third.expect("opened");
+    second.kill();
+    third.kill();
+    let shown = list().unwrap().into_iter().find(|listed| *listed.name == *named.0).unwrap();
+    assert_eq!((shown.kind, shown.attached, shown.mode), (Some("memory"), false, 0o600));
+    let mut fourth = peer!("peer-shm", "holder", named.0);
+    fourth.expect("replaced");
+    assert_eq!(remove_stale(&named.0).unwrap().len(), 0);
+    fourth.kill();
+    assert_eq!(remove_stale(&named.0).unwrap(), [named.0.as_str()]);
+    assert!(matches!(SharedMemory::open(&named.0), Err(Error::NotFound { .. })));
+}
+
+#[test]
+fn f13_what_is_not_ours_is_neither_opened_nor_replaced_nor_swept() {
+    let named = Name::new("foreign");
+    let path = format!("/dev/shm/{}", named.0);
+    for bytes in [&b"somebody's"[..], &[0; 8192]] {
+        fs::write(&path, bytes).unwrap();
+        assert!(matches!(SharedMemory::open(&named.0), Err(Error::Refused { .. })));
+        assert!(matches!(SharedMemory::open_or_replace(&named.0, 64), Err(Error::Refused { .. })));
+        assert_eq!(remove_stale(&named.0).unwrap().len(), 0);
+        assert_eq!(fs::read(&path).unwrap(), bytes);
+    }
+    fs::remove_file(&path).unwrap();
+    std::os::unix::fs::symlink("/dev/null", &path).unwrap();
+    assert_eq!(SharedMemory::open(&named.0).unwrap_err().errno(), Some(libc::ELOOP));
+    fs::remove_file(&path).unwrap();
+    nix::unistd::mkfifo(path.as_str(), nix::sys::stat::Mode::S_IRWXU).unwrap();
+    assert_eq!(refusal(SharedMemory::open(&named.0)), Refusal::NotRegular);
+    assert_eq!(refusal(PlainMemory::open(&named.0)), Refusal::NotRegular);
+    assert!(matches!(SharedMemory::create(&named.0, 64), Err(Error::AlreadyExists { .. })));
+}
+
+#[test]
+fn a_c_programs_memory_opens_with_its_holes_filled() {
+    let named = Name::new("plain");
+    let path = format!("/dev/shm/{}", named.0);
+    let theirs = OpenOptions::new().read(true).write(true).create_new(true).open(&path).unwrap();
+    assert_eq!(refusal(PlainMemory::open(&named.0)), Refusal::TooShort { len: 0 });
+    theirs.set_len(10_000).unwrap();
+    let ours = PlainMemory::open(&named.0).unwrap();
+    assert_eq!(ours.len(), 10_000);
+    ours.write_at(9_998, b"ok").unwrap();
+    let mut end = [0; 2];
+    std::os::unix::fs::FileExt::read_exact_at(&theirs, &mut end, 9_998).unwrap();
+    assert_eq!(&end, b"ok");
+    assert!(matches!(ours.write_at(9_999, b"ok"), Err(Error::OutOfBounds { .. })));
+    assert!(matches!(ours.read_at(usize::MAX, &mut end), Err(Error::OutOfBounds { .. })));
+}
+
+#[test]
+fn another_user_can_do_nothing_with_what_is_0600() {
+    if !nix::unistd::geteuid().is_root() {
+        skip!("becoming another user needs root");
+    }
+    let named = Name::new("stranger");
+    let _kept = SharedMemory::create(&named.0, 64).unwrap();
+    let sealed = SharedMemory::<Sealed>::anonymous(64).unwrap();
+    let handed = sealed.share().unwrap();
+    let path = format!("/proc/{}/fd/{}", std::process::id(), handed.as_raw_fd());
+    let mut peer = peer!("peer-shm", "stranger", named.0, path);
+    for line in [
+        "open Some(13)",
+        "plain Some(13)",
+        "replace Some(13)",
+        "unlink Some(1)",
+        "descriptor Some(13)",
+        "removed 0",
+    ] {
+        peer.expect(line);
+    }
+    peer.finish();
+}
+
+#[test]
+fn a_forked_child_is_told_so_and_harms_nobody() {
+    let named = Name::new("fork");
+    let mut peer = peer!("peer-shm", "forker", named.0);
+    peer.expect("child [true, true, true, true, true] true Some(7)");
+    peer.expect("parent 7 true");
+    peer.finish();
+    assert!(name::in_dev_shm(&named.0).is_empty());
+}
