@@ -1,0 +1,269 @@
+//! Control data: a row of (length, level, type, bytes), each aligned to 8, as sendmsg takes it and recvmsg gives it.
+//!
+//! Descriptors in received control data are ours from that moment: whatever else is wrong with the message, each of them
+//! ends in an [`OwnedFd`]. The taking apart ([`Items`]) trusts no length and makes no descriptor, so it can be fuzzed.
+#![expect(
+    unsafe_code,
+    reason = "received descriptors are taken over, and control memory is read after the kernel wrote it"
+)]
+
+use std::mem::MaybeUninit;
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+
+/// SCM_MAX_FD: more descriptors in one message are EINVAL.
+pub const MAX_DESCRIPTORS: usize = 253;
+
+/// SCM_PIDFD of SO_PASSPIDFD, Linux 6.5.
+pub const SCM_PIDFD: libc::c_int = 0x04;
+
+const HEADER: usize = 16;
+
+/// CMSG_SPACE.
+const fn space(len: usize) -> usize {
+    HEADER + len.next_multiple_of(8)
+}
+
+/// Room for everything that one message can carry: 253 descriptors, credentials, a pidfd, a security label, and
+/// whatever timestamp an inherited socket option adds.
+const WORDS: usize = (space(MAX_DESCRIPTORS * 4) + space(12) + space(4) + space(256) + space(64)) / 8;
+
+/// Control memory, uninitialised until somebody writes it.
+#[derive(Debug)]
+pub struct Control {
+    words: [MaybeUninit<u64>; WORDS],
+    /// Bytes written, from the start.
+    len: usize,
+}
+
+impl Default for Control {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Control {
+    /// No control data yet.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self { words: [MaybeUninit::uninit(); WORDS], len: 0 }
+    }
+
+    /// Adds SCM_RIGHTS; false, and nothing added, when there are more than [`MAX_DESCRIPTORS`].
+    #[must_use]
+    pub fn push_descriptors(&mut self, descriptors: &[BorrowedFd<'_>]) -> bool {
+        if descriptors.len() > MAX_DESCRIPTORS {
+            return false;
+        }
+        if descriptors.is_empty() {
+            return true;
+        }
+        let half = |fd: Option<&BorrowedFd<'_>>| u64::from(fd.map_or(0, |fd| bits(fd.as_raw_fd())));
+        let data = descriptors.chunks(2).map(|two| half(two.first()) | (half(two.get(1)) << 32));
+        self.push(libc::SCM_RIGHTS, descriptors.len() * 4, data);
+        true
+    }
+
+    /// Adds SCM_CREDENTIALS.
+    pub fn push_credentials(&mut self, credentials: libc::ucred) {
+        let first = u64::from(bits(credentials.pid)) | (u64::from(credentials.uid) << 32);
+        self.push(libc::SCM_CREDENTIALS, 12, [first, u64::from(credentials.gid)].into_iter());
+    }
+
+    /// Both targets are little-endian (lib.rs refuses others), so that two ints are one word, the first one low.
+    fn push(&mut self, kind: libc::c_int, len: usize, data: impl Iterator<Item = u64>) {
+        let level = u64::from(bits(libc::SOL_SOCKET));
+        let header = [(HEADER + len) as u64, level | (u64::from(bits(kind)) << 32)];
+        let mut room = self.words.iter_mut().skip(self.len / 8);
+        for (to, word) in room.by_ref().zip(header.into_iter().chain(data)) {
+            to.write(word);
+            self.len += 8;
+        }
+    }
+
+    /// What was added, for sendmsg.
+    pub(super) fn filled(&self) -> (*const u64, usize) {
+        (self.words.as_ptr().cast(), self.len)
+    }
+
+    /// The whole memory, for recvmsg.
+    pub(super) fn room(&mut self) -> (*mut u64, usize) {
+        (self.words.as_mut_ptr().cast(), WORDS * 8)
+    }
+
+    /// # Safety
+    /// The first `len` bytes must have been written.
+    pub(super) unsafe fn set_len(&mut self, len: usize) {
+        self.len = len.min(WORDS * 8);
+    }
+
+    fn bytes(&self) -> &[u8] {
+        // SAFETY: the first `len` bytes are initialised: `push` or the caller of `set_len` wrote them.
+        unsafe { std::slice::from_raw_parts(self.words.as_ptr().cast(), self.len) }
+    }
+
+    /// Takes over what was received.
+    ///
+    /// # Safety
+    /// The content must come from one recvmsg and be taken once: its descriptors are not owned by anybody yet.
+    pub(super) unsafe fn take(&mut self) -> Ancillary {
+        let mut found = Ancillary::default();
+        for item in Items::new(self.bytes()) {
+            match (item.level, item.kind) {
+                (libc::SOL_SOCKET, libc::SCM_RIGHTS) => {
+                    found.descriptors.reserve(item.data.len() / 4);
+                    for raw in item.ints().filter(|raw| *raw >= 0) {
+                        // SAFETY: the kernel installed this descriptor for us; by contract nobody else owns it.
+                        found.descriptors.push(unsafe { OwnedFd::from_raw_fd(raw) });
+                    }
+                }
+                // Where no descriptor could be made, the kernel writes the negative errno in its place.
+                (libc::SOL_SOCKET, SCM_PIDFD) => match item.ints().next() {
+                    // SAFETY: as above.
+                    Some(raw) if raw >= 0 => found.pidfd = Some(unsafe { OwnedFd::from_raw_fd(raw) }),
+                    _ => {}
+                },
+                (libc::SOL_SOCKET, libc::SCM_CREDENTIALS) => found.credentials = item.credentials(),
+                (libc::SOL_SOCKET, SCM_SECURITY) => {
+                    let label = item.data.strip_suffix(&[0]).unwrap_or(item.data);
+                    found.security = Some(label.to_vec());
+                }
+                _ => {}
+            }
+        }
+        self.len = 0;
+        found
+    }
+}
+
+const SCM_SECURITY: libc::c_int = 0x03;
+
+/// The same 32 bits; `cast_unsigned` is younger than our MSRV.
+const fn bits(int: libc::c_int) -> u32 {
+    u32::from_ne_bytes(int.to_ne_bytes())
+}
+
+/// What came with a message.
+#[derive(Debug, Default)]
+pub struct Ancillary {
+    /// SCM_RIGHTS.
+    pub descriptors: Vec<OwnedFd>,
+    /// SCM_CREDENTIALS.
+    pub credentials: Option<Credentials>,
+    /// SCM_PIDFD.
+    pub pidfd: Option<OwnedFd>,
+    /// SCM_SECURITY.
+    pub security: Option<Vec<u8>>,
+}
+
+/// `struct ucred`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Credentials {
+    /// The process; 0 when it is in a pid namespace that we do not see.
+    pub pid: libc::pid_t,
+    /// The user.
+    pub uid: libc::uid_t,
+    /// The group.
+    pub gid: libc::gid_t,
+}
+
+/// One row of control data.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Item<'a> {
+    /// `cmsg_level`.
+    pub level: libc::c_int,
+    /// `cmsg_type`.
+    pub kind: libc::c_int,
+    /// What follows the header.
+    pub data: &'a [u8],
+}
+
+impl<'a> Item<'a> {
+    /// The data as whole ints; a rest of one to three bytes is nothing.
+    pub fn ints(&self) -> impl Iterator<Item = libc::c_int> + use<'a> {
+        self.data.chunks_exact(4).filter_map(|four| four.try_into().ok()).map(libc::c_int::from_ne_bytes)
+    }
+
+    /// The data as a `struct ucred`.
+    #[must_use]
+    pub fn credentials(&self) -> Option<Credentials> {
+        let mut ints = self.ints();
+        let (pid, uid, gid) = (ints.next()?, ints.next()?, ints.next()?);
+        Some(Credentials { pid, uid: bits(uid), gid: bits(gid) })
+    }
+}
+
+/// Walks over control data as CMSG_NXTHDR does, and ends at the first length that cannot be.
+#[derive(Debug, Clone)]
+pub struct Items<'a>(&'a [u8]);
+
+impl<'a> Items<'a> {
+    /// Of these bytes.
+    #[must_use]
+    pub fn new(control: &'a [u8]) -> Self {
+        Self(control)
+    }
+}
+
+impl<'a> Iterator for Items<'a> {
+    type Item = Item<'a>;
+
+    fn next(&mut self) -> Option<Item<'a>> {
+        let (len, rest) = self.0.split_first_chunk::<8>()?;
+        let (level, rest) = rest.split_first_chunk::<4>()?;
+        let (kind, _) = rest.split_first_chunk::<4>()?;
+        let len = usize::try_from(u64::from_ne_bytes(*len)).ok()?;
+        let data = self.0.get(HEADER..len)?;
+        self.0 = len.checked_next_multiple_of(8).and_then(|next| self.0.get(next..)).unwrap_or(&[]);
+        Some(Item { level: i32::from_ne_bytes(*level), kind: i32::from_ne_bytes(*kind), data })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::fd::AsFd;
+
+    #[test]
+    fn what_is_pushed_is_what_is_walked_over() {
+        let file = std::fs::File::open("/dev/null").unwrap();
+        let mut control = Control::new();
+        assert!(control.push_descriptors(&[file.as_fd(); 3]));
+        control.push_credentials(libc::ucred { pid: 7, uid: 8, gid: u32::MAX });
+        let items: Vec<Item<'_>> = Items::new(control.bytes()).collect();
+        assert_eq!(items.len(), 2);
+        assert_eq!(items[0].ints().collect::<Vec<_>>(), [file.as_raw_fd(); 3]);
+        assert_eq!(items[1].credentials(), Some(Credentials { pid: 7, uid: 8, gid: u32::MAX }));
+    }
+
+    #[test]
+    fn the_largest_message_fits_and_one_more_is_refused() {
+        let file = std::fs::File::open("/dev/null").unwrap();
+        let mut control = Control::new();
+        assert!(!control.push_descriptors(&[file.as_fd(); MAX_DESCRIPTORS + 1]));
+        assert!(control.push_descriptors(&[file.as_fd(); MAX_DESCRIPTORS]));
+        control.push_credentials(libc::ucred { pid: 1, uid: 2, gid: 3 });
+        assert_eq!(Items::new(control.bytes()).count(), 2);
+    }
+
+    #[test]
+    fn lengths_are_those_of_libc() {
+        for len in [0_u32, 1, 4, 12, 253 * 4] {
+            // SAFETY: CMSG_SPACE is arithmetic.
+            let theirs = unsafe { libc::CMSG_SPACE(len) };
+            assert_eq!(space(len as usize), theirs as usize);
+        }
+    }
+
+    #[test]
+    fn a_length_that_lies_ends_the_walk() {
+        for len in [0_u64, 15, 25, u64::MAX, u64::MAX - 6, 1 << 63] {
+            let mut bytes = len.to_ne_bytes().to_vec();
+            bytes.extend([0; 16]);
+            assert_eq!(Items::new(&bytes).count(), 0, "{len}");
+        }
+        let mut bytes = 21_u64.to_ne_bytes().to_vec();
+        bytes.extend([1; 16]);
+        let items: Vec<Item<'_>> = Items::new(&bytes).collect();
+        assert_eq!((items.len(), items[0].data.len(), items[0].ints().count()), (1, 5, 1));
+    }
+}
