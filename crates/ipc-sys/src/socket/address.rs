@@ -2,6 +2,7 @@
 //! unnamed; a first byte of 0 is an abstract name; anything else is a path, ended by its length or by a NUL.
 #![expect(unsafe_code, reason = "the kernel fills a sockaddr_un through a pointer")]
 
+use std::fmt;
 use std::io;
 use std::mem::{offset_of, size_of};
 
@@ -15,7 +16,6 @@ pub const CAPACITY: usize = size_of::<libc::sockaddr_un>() - HEADER;
 
 /// An address as the kernel takes and gives it.
 #[derive(Clone, Copy)]
-#[expect(missing_debug_implementations, reason = "Address of ipc-uds is what is shown")]
 pub struct RawAddress {
     raw: libc::sockaddr_un,
     len: libc::socklen_t,
@@ -72,6 +72,12 @@ impl RawAddress {
             name.truncate(end);
         }
         name
+    }
+}
+
+impl fmt::Debug for RawAddress {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "RawAddress({})", self.name().escape_ascii())
     }
 }
 

@@ -1,0 +1,269 @@
+//! Every way in which a call of this crate fails, as the decision that its caller takes.
+
+use std::io;
+use std::path::PathBuf;
+
+use crate::{Address, PeerCredentials};
+
+/// What went wrong, and on which socket.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// Nothing to do now (EAGAIN): an empty or full socket, a full backlog; or the receive timeout of the socket passed.
+    #[error("the call would have to wait")]
+    WouldBlock,
+    /// The time given has passed.
+    #[error("the time given has passed")]
+    TimedOut,
+    /// The text or bytes cannot name a socket; nothing was asked of the kernel.
+    #[error("{address:?} cannot name a socket: {reason}")]
+    InvalidAddress {
+        /// What was given.
+        address: Address,
+        /// Why not.
+        reason: &'static str,
+    },
+    /// No socket has this name (ENOENT, ENOTDIR).
+    #[error("no socket stands at {address}")]
+    NotFound {
+        /// The name.
+        address: Address,
+        /// errno.
+        source: io::Error,
+    },
+    /// Nobody listens there (ECONNREFUSED): the server died and left its name behind, or is about to listen, or the name
+    /// is no socket.
+    #[error("nobody listens at {address}")]
+    Refused {
+        /// The name.
+        address: Address,
+        /// errno.
+        source: io::Error,
+    },
+    /// A live socket has the name, or a starting server holds its lock file (EADDRINUSE).
+    #[error("{address} is in use by a live socket")]
+    AddressInUse {
+        /// The name.
+        address: Address,
+    },
+    /// The name is that of a dead socket (EADDRINUSE): bind with [`Stale::Replace`](crate::Stale::Replace), or remove it.
+    #[error("{} was left behind by a server that has ended; replace it with Stale::Replace or remove it", path.display())]
+    Stale {
+        /// The name.
+        path: PathBuf,
+    },
+    /// What stands there is a file, a directory, a symbolic link: left untouched.
+    #[error("{} is there and is no socket; it was left untouched", path.display())]
+    NotASocket {
+        /// The name.
+        path: PathBuf,
+    },
+    /// A dead socket or a lock file of another user stands there: left untouched.
+    #[error("{} belongs to user {uid}; it was left untouched", path.display())]
+    ForeignOwner {
+        /// The name.
+        path: PathBuf,
+        /// Whose it is.
+        uid: u32,
+    },
+    /// The socket there is of another type (EPROTOTYPE): a datagram socket was called as a stream, or the like.
+    #[error("{address} is a socket of another type")]
+    WrongType {
+        /// The name.
+        address: Address,
+        /// errno.
+        source: io::Error,
+    },
+    /// The other side has closed, or was killed, before it read what was sent (EPIPE, ECONNRESET).
+    #[error("{operation}: the peer is gone")]
+    PeerGone {
+        /// The call.
+        operation: &'static str,
+        /// errno.
+        source: io::Error,
+    },
+    /// A message longer than the socket or the frame may carry (EMSGSIZE); nothing was sent.
+    #[error("a message of {len} bytes is longer than the {} that may be sent", describe(*max))]
+    TooLong {
+        /// Its length.
+        len: usize,
+        /// The limit, where it is known.
+        max: Option<usize>,
+    },
+    /// An empty message cannot be told from the end of a connection by the one who receives it: none was sent.
+    #[error("an empty message looks like the end of the connection; put at least one byte in it")]
+    Empty,
+    /// A message was longer than the buffer (MSG_TRUNC). It is gone, except what the buffer holds.
+    #[error("a message of {len} bytes was cut to the {max} of the buffer")]
+    Truncated {
+        /// Its length.
+        len: usize,
+        /// The buffer's.
+        max: usize,
+    },
+    /// More descriptors than one message may carry, refused before sending; or more than were allowed, received and closed.
+    #[error("{count} descriptors are more than the {max} allowed")]
+    TooManyDescriptors {
+        /// How many.
+        count: usize,
+        /// The limit.
+        max: usize,
+    },
+    /// Descriptors were lost on the way in (MSG_CTRUNC): this process is at its RLIMIT_NOFILE. Those that arrived were
+    /// closed; the bytes of the message were taken from the socket.
+    #[error(
+        "descriptors of a message were lost and the {closed} that arrived were closed: too many are open here"
+    )]
+    DescriptorsLost {
+        /// How many had arrived.
+        closed: usize,
+    },
+    /// The user has more descriptors in flight, sent and not yet received, than RLIMIT_NOFILE (ETOOMANYREFS).
+    #[error("too many descriptors of this user are in flight")]
+    TooManyInFlight {
+        /// errno.
+        source: io::Error,
+    },
+    /// EPERM on sending: credentials that are not ours, or descriptors to a socket that takes none (SO_PASSRIGHTS).
+    #[error("the kernel refused the descriptors or credentials of the message")]
+    NotPermitted {
+        /// errno.
+        source: io::Error,
+    },
+    /// The peer's user or group may not come in; its connection was closed before anything was read.
+    #[error("user {} of group {} may not connect here", .0.uid, .0.gid)]
+    Denied(PeerCredentials),
+    /// The kernel is too old for it, or was built without it.
+    #[error("this kernel has no {what}")]
+    Unsupported {
+        /// The socket option.
+        what: &'static str,
+        /// errno.
+        source: io::Error,
+    },
+    /// The peer has ended and been reaped: there is no process to hold on to.
+    #[error("the peer's process has ended")]
+    PeerExited {
+        /// errno.
+        source: io::Error,
+    },
+    /// The socket has no peer yet (ENOTCONN, ENODATA).
+    #[error("{operation}: the socket is not connected")]
+    NotConnected {
+        /// The call.
+        operation: &'static str,
+        /// errno.
+        source: io::Error,
+    },
+    /// Any other errno.
+    #[error("{operation}{}", on(object.as_ref()))]
+    Io {
+        /// The call.
+        operation: &'static str,
+        /// The name, where there is one.
+        object: Option<Address>,
+        /// errno.
+        source: io::Error,
+    },
+}
+
+/// The result of a call of this crate.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+fn on(object: Option<&Address>) -> String {
+    object.map_or_else(String::new, |address| format!(" {address}"))
+}
+
+fn describe(max: Option<usize>) -> String {
+    max.map_or_else(|| "bytes".to_owned(), |max| max.to_string())
+}
+
+impl Error {
+    /// The error of a call that was given an address.
+    pub(crate) fn at(operation: &'static str, address: &Address, source: io::Error) -> Self {
+        let address = address.clone();
+        match source.raw_os_error() {
+            Some(libc::ENOENT | libc::ENOTDIR) => Self::NotFound { address, source },
+            Some(libc::ECONNREFUSED) => Self::Refused { address, source },
+            Some(libc::EADDRINUSE) => Self::AddressInUse { address },
+            Some(libc::EPROTOTYPE) => Self::WrongType { address, source },
+            _ => match Self::of(operation, source) {
+                Self::Io { operation, source, .. } => Self::Io { operation, object: Some(address), source },
+                other => other,
+            },
+        }
+    }
+
+    /// The error of a call on a socket alone.
+    pub(crate) fn of(operation: &'static str, source: io::Error) -> Self {
+        match source.raw_os_error() {
+            Some(libc::EAGAIN) => Self::WouldBlock,
+            Some(libc::ETIMEDOUT) => Self::TimedOut,
+            Some(libc::EPIPE | libc::ECONNRESET) => Self::PeerGone { operation, source },
+            Some(libc::ETOOMANYREFS) => Self::TooManyInFlight { source },
+            Some(libc::ENOTCONN | libc::ENODATA) => Self::NotConnected { operation, source },
+            _ => Self::Io { operation, object: None, source },
+        }
+    }
+
+    /// The errno behind it, of the call that failed or the one that C programs would see.
+    #[must_use]
+    pub fn errno(&self) -> Option<i32> {
+        match self {
+            Self::WouldBlock => Some(libc::EAGAIN),
+            Self::TimedOut => Some(libc::ETIMEDOUT),
+            Self::AddressInUse { .. } | Self::Stale { .. } => Some(libc::EADDRINUSE),
+            Self::NotASocket { .. } => Some(libc::ENOTSOCK),
+            Self::TooLong { .. } => Some(libc::EMSGSIZE),
+            Self::NotFound { source, .. }
+            | Self::Refused { source, .. }
+            | Self::WrongType { source, .. }
+            | Self::PeerGone { source, .. }
+            | Self::TooManyInFlight { source }
+            | Self::NotPermitted { source }
+            | Self::Unsupported { source, .. }
+            | Self::PeerExited { source }
+            | Self::NotConnected { source, .. }
+            | Self::Io { source, .. } => source.raw_os_error(),
+            _ => None,
+        }
+    }
+
+    fn kind(&self) -> io::ErrorKind {
+        match self {
+            Self::InvalidAddress { .. }
+            | Self::TooLong { .. }
+            | Self::Empty
+            | Self::TooManyDescriptors { .. } => io::ErrorKind::InvalidInput,
+            Self::Truncated { .. } | Self::DescriptorsLost { .. } => io::ErrorKind::InvalidData,
+            Self::AddressInUse { .. } | Self::Stale { .. } => io::ErrorKind::AddrInUse,
+            Self::NotASocket { .. } => io::ErrorKind::AlreadyExists,
+            Self::ForeignOwner { .. } | Self::Denied(_) => io::ErrorKind::PermissionDenied,
+            Self::Unsupported { .. } => io::ErrorKind::Unsupported,
+            _ => {
+                self.errno().map_or(io::ErrorKind::Other, |errno| io::Error::from_raw_os_error(errno).kind())
+            }
+        }
+    }
+}
+
+impl From<Error> for io::Error {
+    /// errno where the kernel gave one; the same kind and text otherwise. Waiting errors do not allocate.
+    fn from(error: Error) -> Self {
+        match error {
+            Error::WouldBlock => Self::from_raw_os_error(libc::EAGAIN),
+            Error::TimedOut => Self::from_raw_os_error(libc::ETIMEDOUT),
+            Error::NotFound { source, .. }
+            | Error::Refused { source, .. }
+            | Error::WrongType { source, .. }
+            | Error::PeerGone { source, .. }
+            | Error::TooManyInFlight { source }
+            | Error::NotPermitted { source }
+            | Error::Unsupported { source, .. }
+            | Error::PeerExited { source }
+            | Error::NotConnected { source, .. }
+            | Error::Io { source, .. } => source,
+            other => Self::new(other.kind(), other),
+        }
+    }
+}
