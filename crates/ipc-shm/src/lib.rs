@@ -19,6 +19,10 @@
 //! # }
 //! ```
 //!
+//! # Who holds what
+//!
+#![doc = include_str!("../pictures/shm.svg")]
+//!
 //! # Anatomy
 //! - [`SharedMemory`]: a segment with a header that says what it is; anonymous (memfd) or named (POSIX)
 //! - [`PlainMemory`]: a segment without one, shared with C programs

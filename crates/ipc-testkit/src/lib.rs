@@ -21,6 +21,8 @@
 pub mod audit;
 pub mod name;
 mod peer;
+#[cfg(doctest)]
+mod readme;
 pub mod report;
 pub mod role;
 
