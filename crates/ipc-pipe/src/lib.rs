@@ -1,1 +1,55 @@
 //! Anonymous pipes and FIFOs for Linux: no death by SIGPIPE, atomic records, FIFO opens with a deadline.
+//!
+//! A pipe is a stream of bytes in one direction, kept by the kernel (64 KiB unless told otherwise), between whoever
+//! holds its two ends. Take one when a parent and its child, or two children, have bytes to hand over and the end of
+//! the stream matters. Take a FIFO, a pipe with a name, when the other side is a program that is there already and
+//! opens a path: a shell, a C program. Take a socket (ipc-uds) when there are many clients, answers, or descriptors to
+//! send, and shared memory (ipc-shm) when the bytes are many and two copies are too many.
+//!
+//! ```
+//! use std::io::{Read, Write};
+//! use std::process::Command;
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let (reader, mut writer) = ipc_pipe::pipe()?;
+//! // The child gets the reading end as its standard input, and nothing else of ours.
+//! let mut child = Command::new("cat").stdin(reader).stdout(std::process::Stdio::piped()).spawn()?;
+//! writer.write_all(b"hello")?;
+//! drop(writer); // the child's end of file
+//! let mut text = String::new();
+//! child.stdout.take().ok_or("piped above")?.read_to_string(&mut text)?;
+//! child.wait()?;
+//! assert_eq!(text, "hello");
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Anatomy
+//! - [`pipe`], [`PipeOptions`]: a new pipe
+//! - [`PipeReader`], [`PipeWriter`]: its ends: `Read` and `Write`, and calls that do not wait or give up in time
+//! - [`Fifo`], [`FifoOptions`], [`Owner`], [`UnlinkGuard`]: a pipe with a name: made, found, checked, opened, removed
+//! - [`frame`]: messages instead of bytes
+//! - [`Error`]: what can go wrong, as the decisions that a caller takes
+//!
+//! # Limits
+//! - One direction. A conversation is two pipes, or a socket.
+//! - What is longer than [`PIPE_BUF`] can be mixed with what other writers write, and be cut when a writer is killed.
+//! - The bytes are in the kernel's memory: gone when the last descriptor is closed, a FIFO's too.
+//! - Seeking is ESPIPE; the ends do not implement `Seek`.
+#![forbid(unsafe_code)]
+
+mod end;
+mod error;
+mod fifo;
+mod options;
+mod reader;
+mod rendezvous;
+mod writer;
+
+pub use ipc_frame as frame;
+
+pub use crate::error::{Error, Result};
+pub use crate::fifo::{Fifo, FifoOptions, Owner, UnlinkGuard};
+pub use crate::options::{PipeOptions, pipe};
+pub use crate::reader::PipeReader;
+pub use crate::writer::{PIPE_BUF, PipeWriter};

@@ -29,6 +29,7 @@ pub mod pipe;
 pub mod poll;
 pub mod process;
 pub mod signal;
+pub mod sigpipe;
 pub mod socket;
 pub mod sysv;
 

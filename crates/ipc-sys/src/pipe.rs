@@ -1,1 +1,113 @@
-//! Pipes: the calls that libc has without the flags we need.
+//! Pipes and FIFOs: read and write with per-call flags, so that neither O_NONBLOCK of a shared open file description
+//! nor the process's disposition of SIGPIPE has to be touched.
+#![expect(unsafe_code, reason = "preadv2 and pwritev2 take iovecs, ioctl takes a pointer")]
+
+use std::io::{self, IoSlice, IoSliceMut};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crate::errno;
+use crate::sigpipe;
+
+/// `RWF_NOSIGNAL` of Linux 6.18, which libc lacks: EPIPE without SIGPIPE.
+pub const RWF_NOSIGNAL: libc::c_int = 0x100;
+
+/// Whether pwritev2 has refused RWF_NOSIGNAL once: from then on SIGPIPE is held back by hand.
+static NO_SIGNAL_FLAG: AtomicBool = AtomicBool::new(true);
+
+/// Whether a call waits for the other end, or comes back with EAGAIN.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wait {
+    /// As the open file description says: it waits unless that is O_NONBLOCK.
+    AsOpened,
+    /// It never waits, whatever the open file description says (RWF_NOWAIT). EOPNOTSUPP for a FIFO, and for any pipe
+    /// before Linux 6.4.
+    Never,
+}
+
+impl Wait {
+    fn flags(self) -> libc::c_int {
+        match self {
+            Self::AsOpened => 0,
+            Self::Never => libc::RWF_NOWAIT,
+        }
+    }
+}
+
+/// read(2); EINTR is retried.
+///
+/// # Errors
+/// Those of read(2) other than EINTR.
+pub fn read(fd: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<usize> {
+    errno::retry(|| {
+        // SAFETY: `buffer` is valid for `len` writes: it is borrowed mutably for this call.
+        errno::check_len(unsafe { libc::read(fd.as_raw_fd(), buffer.as_mut_ptr().cast(), buffer.len()) })
+    })
+}
+
+/// preadv2(2) at the stream's position; EINTR is retried.
+///
+/// # Errors
+/// Those of readv(2) other than EINTR; EAGAIN and EOPNOTSUPP with [`Wait::Never`].
+pub fn read_vectored(fd: BorrowedFd<'_>, buffers: &mut [IoSliceMut<'_>], wait: Wait) -> io::Result<usize> {
+    let count = iov_count(buffers.len());
+    errno::retry(|| {
+        // SAFETY: IoSliceMut has the layout of iovec, and each of the `count` buffers is borrowed mutably for this
+        // call.
+        errno::check_len(unsafe {
+            libc::preadv2(fd.as_raw_fd(), buffers.as_mut_ptr().cast(), count, -1, wait.flags())
+        })
+    })
+}
+
+/// pwritev2(2) at the stream's position, without SIGPIPE: EPIPE is all that tells of a reader that has gone.
+///
+/// Before Linux 6.18 the signal is blocked around the call and taken back, which costs two to four more calls. EINTR
+/// is retried; where bytes had been written before the signal, the kernel has returned their number.
+///
+/// # Errors
+/// Those of writev(2) other than EINTR; EAGAIN and EOPNOTSUPP with [`Wait::Never`].
+pub fn write_vectored(fd: BorrowedFd<'_>, buffers: &[IoSlice<'_>], wait: Wait) -> io::Result<usize> {
+    if NO_SIGNAL_FLAG.load(Ordering::Relaxed) {
+        match write_once(fd, buffers, wait.flags() | RWF_NOSIGNAL) {
+            Err(error) if is_flag_refused(&error) => {}
+            done => return done,
+        }
+    }
+    let written = sigpipe::held(|| write_once(fd, buffers, wait.flags()));
+    // EOPNOTSUPP again: it was RWF_NOWAIT that was refused, which says nothing of the other flag.
+    if !matches!(&written, Err(error) if is_flag_refused(error)) {
+        NO_SIGNAL_FLAG.store(false, Ordering::Relaxed);
+    }
+    written
+}
+
+fn write_once(fd: BorrowedFd<'_>, buffers: &[IoSlice<'_>], flags: libc::c_int) -> io::Result<usize> {
+    let count = iov_count(buffers.len());
+    errno::retry(|| {
+        // SAFETY: IoSlice has the layout of iovec, and each of the `count` buffers is borrowed for this call.
+        let written = unsafe { libc::pwritev2(fd.as_raw_fd(), buffers.as_ptr().cast(), count, -1, flags) };
+        errno::check_len(written)
+    })
+}
+
+/// A flag that the kernel does not know, or a sandbox that does not know pwritev2.
+fn is_flag_refused(error: &io::Error) -> bool {
+    [libc::EOPNOTSUPP, libc::ENOSYS].iter().any(|errno| errno::is(error, *errno))
+}
+
+/// The length of an iovec array as C wants it: beyond IOV_MAX the rest is left for the next call.
+fn iov_count(len: usize) -> libc::c_int {
+    libc::c_int::try_from(len.min(1024)).unwrap_or(1024)
+}
+
+/// ioctl(FIONREAD): how many bytes wait in the pipe.
+///
+/// # Errors
+/// ENOTTY or EINVAL where `fd` is nothing that counts bytes.
+pub fn readable(fd: impl AsFd) -> io::Result<usize> {
+    let mut bytes: libc::c_int = 0;
+    // SAFETY: FIONREAD stores one int at the pointer, which is `bytes`, alive during the call.
+    errno::check(unsafe { libc::ioctl(fd.as_fd().as_raw_fd(), libc::FIONREAD, &raw mut bytes) })?;
+    Ok(usize::try_from(bytes).unwrap_or(0))
+}

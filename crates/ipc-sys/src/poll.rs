@@ -2,7 +2,7 @@
 #![expect(unsafe_code, reason = "ppoll takes pointers")]
 
 use std::io;
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::ptr;
 
 use crate::deadline::Deadline;
@@ -26,6 +26,27 @@ pub fn wait(fd: impl AsFd, events: libc::c_short, deadline: Deadline) -> io::Res
         errno::check(unsafe { libc::ppoll(&raw mut entry, 1, timeout, ptr::null()) })
     })
     .map(|ready| (ready > 0).then_some(entry.revents))
+}
+
+/// Waits until one of `events` or an error condition holds for any of `fds`: false when the deadline came first.
+///
+/// # Errors
+/// As [`wait`].
+pub fn wait_any<const N: usize>(
+    fds: [BorrowedFd<'_>; N],
+    events: libc::c_short,
+    deadline: Deadline,
+) -> io::Result<bool> {
+    let mut entries = fds.map(|fd| libc::pollfd { fd: fd.as_raw_fd(), events, revents: 0 });
+    let count = libc::nfds_t::try_from(N).unwrap_or(libc::nfds_t::MAX);
+    errno::retry(|| {
+        let left = deadline.remaining_timespec();
+        let timeout = left.as_ref().map_or(ptr::null(), ptr::from_ref);
+        // SAFETY: `entries` are `count` live pollfds, borrowed for this call; `timeout` is null or points at `left`,
+        // which outlives the call; a null mask leaves the signal mask alone.
+        errno::check(unsafe { libc::ppoll(entries.as_mut_ptr(), count, timeout, ptr::null()) })
+    })
+    .map(|ready| ready > 0)
 }
 
 #[cfg(test)]

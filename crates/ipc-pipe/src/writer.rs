@@ -1,0 +1,249 @@
+//! The writing end of a pipe or a FIFO. A write to a pipe without readers is EPIPE and nothing else: SIGPIPE, whose
+//! default is death, is not raised, whatever the process has set for it.
+
+use std::io::{self, IoSlice, Write};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::process::Stdio;
+use std::time::Duration;
+
+use crate::end::End;
+use crate::{Error, Result};
+
+/// The most bytes that the kernel writes in one piece, whoever else writes: `PIPE_BUF`, 4096 on Linux.
+pub const PIPE_BUF: usize = libc::PIPE_BUF;
+
+/// The writing end of a pipe.
+///
+/// [`Write`] is implemented for it and for `&PipeWriter`: pwritev2(2) with RWF_NOSIGNAL, one call a write, as the C
+/// loop makes one; before Linux 6.18, where that flag is missing, SIGPIPE is blocked around the call and taken back
+/// (two more calls, four on EPIPE). It waits for room; a signal (EINTR) does not show.
+///
+/// To close it is to drop it: the last writer's going is the readers' end of file.
+///
+/// # After a crash
+/// The kernel closes a killed writer's descriptors: the readers get what it had written, and then the end of file. A
+/// write of more than [`PIPE_BUF`] may have been written in part; frames tell ([`frame`](crate::frame)).
+///
+/// # Fork
+/// A forked child shares the descriptor: the readers see no end of file before it has closed it, too. It may write;
+/// what is at most [`PIPE_BUF`] long is not mixed up with the parent's.
+#[derive(Debug)]
+pub struct PipeWriter(End);
+
+impl PipeWriter {
+    /// write of at most [`PIPE_BUF`] bytes: all of them, together, not mixed with what others write.
+    ///
+    /// # Blocking
+    /// Until there is room for all. A signal does not show.
+    ///
+    /// # Errors
+    /// | errno | variant |
+    /// | --- | --- |
+    /// | none: more than PIPE_BUF, nothing was written | [`Error::TooLong`] |
+    /// | EPIPE | [`Error::BrokenPipe`] |
+    /// | EAGAIN: the open file description is O_NONBLOCK, and there is no room for all | [`Error::Full`] |
+    /// | EBADF (opened for reading) | [`Error::Call`] |
+    ///
+    /// # Examples
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let (_reader, writer) = ipc_pipe::pipe()?;
+    /// writer.write_atomic(b"a record that nobody tears")?;
+    /// assert!(matches!(writer.write_atomic(&[0; 4097]), Err(ipc_pipe::Error::TooLong { max: 4096, .. })));
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[doc(alias = "PIPE_BUF")]
+    pub fn write_atomic(&self, record: &[u8]) -> Result<()> {
+        self.atomic(record, || self.0.write(&[IoSlice::new(record)]).map(Some))
+    }
+
+    /// As [`PipeWriter::write_atomic`], without waiting for room.
+    ///
+    /// # Errors
+    /// As there; EAGAIN, [`Error::Full`], when there is no room for all: nothing was written.
+    pub fn try_write_atomic(&self, record: &[u8]) -> Result<()> {
+        self.atomic(record, || self.0.write_now(&[IoSlice::new(record)]).map(Some))
+    }
+
+    /// As [`PipeWriter::write_atomic`]; gives up when there was no room for all within `timeout`.
+    ///
+    /// # Errors
+    /// As there; [`Error::TimedOut`]: nothing was written.
+    pub fn write_atomic_timeout(&self, record: &[u8], timeout: Duration) -> Result<()> {
+        self.atomic(record, || {
+            self.0.until(libc::POLLOUT, timeout, || self.0.write_now(&[IoSlice::new(record)]))
+        })
+    }
+
+    fn atomic(&self, record: &[u8], write: impl FnOnce() -> io::Result<Option<usize>>) -> Result<()> {
+        if record.len() > PIPE_BUF {
+            return Err(Error::TooLong { len: record.len(), max: PIPE_BUF });
+        }
+        // Up to PIPE_BUF the kernel writes all or nothing, so the length need not be looked at.
+        written(write()).map(drop)
+    }
+
+    /// write with RWF_NOWAIT: as many bytes as there is room for now, at least one; up to [`PIPE_BUF`] all or none.
+    ///
+    /// The open file description stays as it is: others that share it are not made non-blocking.
+    ///
+    /// # Errors
+    /// | errno | variant |
+    /// | --- | --- |
+    /// | EAGAIN: no room | [`Error::Full`] |
+    /// | EPIPE | [`Error::BrokenPipe`] |
+    /// | EBADF (opened for reading), EACCES (a FIFO that may not be opened again) | [`Error::Call`] |
+    pub fn try_write(&self, bytes: &[u8]) -> Result<usize> {
+        written(self.0.write_now(&[IoSlice::new(bytes)]).map(Some))
+    }
+
+    /// write with RWF_NOWAIT, and one ppoll after each EAGAIN: gives up when `timeout` is over and not a byte has been
+    /// written.
+    ///
+    /// # Blocking
+    /// At most `timeout`; a signal does not end the wait. Where there is room, it costs one call.
+    ///
+    /// # Errors
+    /// | errno | variant |
+    /// | --- | --- |
+    /// | none: no room in time | [`Error::TimedOut`] |
+    /// | EPIPE | [`Error::BrokenPipe`] |
+    /// | EBADF, EACCES | [`Error::Call`] |
+    pub fn write_timeout(&self, bytes: &[u8], timeout: Duration) -> Result<usize> {
+        written(self.0.until(libc::POLLOUT, timeout, || self.0.write_now(&[IoSlice::new(bytes)])))
+    }
+
+    /// ioctl(FIONREAD): how many bytes the readers have not taken yet.
+    ///
+    /// # Errors
+    /// | errno | variant |
+    /// | --- | --- |
+    /// | ENOTTY: no pipe | [`Error::Call`] |
+    #[doc(alias = "FIONREAD")]
+    pub fn readable(&self) -> Result<usize> {
+        self.0.readable()
+    }
+
+    /// fcntl(F_GETPIPE_SZ): how many bytes the pipe holds; 65,536 unless it was set, or the user has too many pipes
+    /// (then 4096 or 8192: /proc/sys/fs/pipe-user-pages-soft).
+    ///
+    /// # Errors
+    /// | errno | variant |
+    /// | --- | --- |
+    /// | EBADF: no pipe | [`Error::Call`] |
+    #[doc(alias = "F_GETPIPE_SZ")]
+    pub fn capacity(&self) -> Result<usize> {
+        self.0.capacity()
+    }
+
+    /// fcntl(F_SETPIPE_SZ): gives the pipe room for at least `bytes`, and tells what was obtained: the next power of
+    /// two of pages.
+    ///
+    /// # Errors
+    /// | errno | variant |
+    /// | --- | --- |
+    /// | EPERM: above /proc/sys/fs/pipe-max-size, or above the user's pipe-user-pages-soft, without CAP_SYS_RESOURCE | [`Error::CapacityDenied`] |
+    /// | EBUSY: the pipe holds more than that now | [`Error::CapacityInUse`] |
+    /// | EINVAL (2 GiB and more), ENOMEM, EBADF | [`Error::Call`] |
+    #[doc(alias = "F_SETPIPE_SZ")]
+    pub fn set_capacity(&self, bytes: usize) -> Result<usize> {
+        self.0.set_capacity(bytes)
+    }
+
+    /// fcntl(F_GETFL): whether the open file description is O_NONBLOCK, so that [`Write`] gives `WouldBlock`.
+    ///
+    /// # Errors
+    /// None on Linux; [`Error::Call`] if there were one.
+    pub fn is_nonblocking(&self) -> Result<bool> {
+        self.0.is_nonblocking()
+    }
+
+    /// fcntl(F_SETFL, O_NONBLOCK): for everybody who shares the open file description, in other processes too.
+    /// [`PipeWriter::try_write`] does without.
+    ///
+    /// # Errors
+    /// None on Linux; [`Error::Call`] if there were one.
+    pub fn set_nonblocking(&self, on: bool) -> Result<()> {
+        self.0.set_nonblocking(on)
+    }
+
+    /// fcntl(F_DUPFD_CLOEXEC): one more descriptor of the same end; the readers' end of file comes when both are
+    /// dropped.
+    ///
+    /// # Errors
+    /// | errno | variant |
+    /// | --- | --- |
+    /// | EMFILE: RLIMIT_NOFILE is reached | [`Error::Call`] |
+    pub fn try_clone(&self) -> Result<Self> {
+        self.0.try_clone().map(Self)
+    }
+}
+
+fn written(result: io::Result<Option<usize>>) -> Result<usize> {
+    match result {
+        Ok(Some(len)) => Ok(len),
+        Ok(None) => Err(Error::TimedOut { operation: "write" }),
+        Err(error) if error.raw_os_error() == Some(libc::EAGAIN) => Err(Error::Full),
+        Err(error) => Err(Error::of_pipe("write", error)),
+    }
+}
+
+impl Write for &PipeWriter {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.write(&[IoSlice::new(bytes)])
+    }
+
+    fn write_vectored(&mut self, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
+        self.0.write(buffers)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Write for PipeWriter {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        (&*self).write(bytes)
+    }
+
+    fn write_vectored(&mut self, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
+        (&*self).write_vectored(buffers)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl From<OwnedFd> for PipeWriter {
+    /// Takes any descriptor: what is no pipe, or the wrong end, is told by the first call.
+    fn from(fd: OwnedFd) -> Self {
+        Self(End::new(fd))
+    }
+}
+
+impl From<PipeWriter> for OwnedFd {
+    fn from(writer: PipeWriter) -> Self {
+        writer.0.into_fd()
+    }
+}
+
+impl From<PipeWriter> for Stdio {
+    fn from(writer: PipeWriter) -> Self {
+        OwnedFd::from(writer).into()
+    }
+}
+
+impl AsFd for PipeWriter {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+impl AsRawFd for PipeWriter {
+    fn as_raw_fd(&self) -> RawFd {
+        self.as_fd().as_raw_fd()
+    }
+}
