@@ -1,0 +1,133 @@
+//! Where one play takes place: a directory, a key and a name that no other run uses, and what is left there afterwards.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::PathBuf;
+use std::process::id;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use nix::unistd::{getgid, getuid};
+
+use crate::Result;
+
+static NEXT: AtomicU32 = AtomicU32::new(0);
+
+/// A place of its own; the directory goes when it is dropped.
+#[derive(Debug)]
+pub(crate) struct Stage {
+    directory: PathBuf,
+    /// A System V key.
+    pub(crate) key: u32,
+    /// A name for POSIX shared memory.
+    pub(crate) name: String,
+    /// Milliseconds between two turns of a program.
+    interval: u32,
+}
+
+impl Stage {
+    pub(crate) fn new(interval: u32) -> Result<Self> {
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let directory = std::env::temp_dir().join(format!("ipc-xtask-{}-{number}", id()));
+        fs::create_dir(&directory).map_err(|error| format!("{}: {error}", directory.display()))?;
+        let key = 0x7800_0000 | (id() & 0x7_ffff) << 8 | number & 0xff;
+        let stage = Self { directory, key, name: format!("/ipc-xtask-{}-{number}", id()), interval };
+        fs::write(stage.path("file"), "a file to make keys of\n")?;
+        Ok(stage)
+    }
+
+    /// A path in the directory: `file` is there, `fifo` and `socket` are not.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.directory.join(name)
+    }
+
+    /// `text` with what its placeholders stand for, but `{*}`; `pids` are those of the roles so far.
+    pub(crate) fn fill(&self, text: &str, pids: &[Option<u32>], heard: &str) -> String {
+        let mut text = text
+            .replace("{heard}", heard)
+            .replace("{key}", &self.key.to_string())
+            .replace("{hexkey}", &format!("{:#010x}", self.key))
+            .replace("{name}", &self.name)
+            .replace("{interval}", &self.interval.to_string())
+            .replace("{uid}", &getuid().to_string())
+            .replace("{gid}", &getgid().to_string());
+        for name in ["file", "fifo", "socket"] {
+            text = text.replace(&format!("{{{name}}}"), &self.path(name).display().to_string());
+        }
+        for (role, pid) in pids.iter().enumerate() {
+            let pid = pid.map_or("(not started)".to_owned(), |pid| pid.to_string());
+            text = text.replace(&format!("{{pid {role}}}"), &pid);
+        }
+        text
+    }
+
+    /// What programs have made here and not removed. A FIFO stays, as mkfifo leaves it.
+    pub(crate) fn left_behind(&self) -> Vec<String> {
+        let mut left = Vec::new();
+        for entry in fs::read_dir(&self.directory).into_iter().flatten().flatten() {
+            if !["file", "fifo"].iter().any(|known| entry.file_name() == *known) {
+                left.push(entry.path().display().to_string());
+            }
+        }
+        let shared = PathBuf::from(format!("/dev/shm{}", self.name));
+        if shared.exists() {
+            left.push(shared.display().to_string());
+        }
+        for key in self.keys() {
+            for kind in ["sem", "msg", "shm"] {
+                let table = fs::read_to_string(format!("/proc/sysvipc/{kind}")).unwrap_or_default();
+                if keys(&table).any(|found| found == key) {
+                    left.push(format!("{kind} with key {key:#010x}"));
+                }
+            }
+        }
+        left
+    }
+
+    /// The keys that programs may use here: the plain one, and those of the file with the numbers of the examples.
+    fn keys(&self) -> Vec<u32> {
+        let file = fs::metadata(self.path("file"));
+        let of_file = |number: u32| file.as_ref().ok().map(|data| ftok(data.dev(), data.ino(), number));
+        [Some(self.key), of_file(u32::from(b'a')), of_file(0x66)].into_iter().flatten().collect()
+    }
+}
+
+impl Drop for Stage {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.directory);
+    }
+}
+
+/// The key that ftok(3) makes.
+fn ftok(device: u64, inode: u64, number: u32) -> u32 {
+    let low = |value: u64, mask: u64| u32::try_from(value & mask).unwrap_or(0);
+    (number & 0xff) << 24 | low(device, 0xff) << 16 | low(inode, 0xffff)
+}
+
+/// The keys in a table of /proc/sysvipc.
+fn keys(table: &str) -> impl Iterator<Item = u32> {
+    let first = |line: &str| line.split_whitespace().next()?.parse::<i32>().ok();
+    table.lines().skip(1).filter_map(move |line| first(line).map(i32::cast_unsigned))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn placeholders_are_filled() {
+        let stage = Stage::new(20).unwrap();
+        let text = stage.fill("{pid 0} {pid 1} {heard} {interval} {*}", &[Some(7), None], "x");
+        assert_eq!(text, "7 (not started) x 20 {*}");
+        assert!(stage.fill("{fifo}", &[], "").ends_with("/fifo"));
+        assert!(stage.left_behind().is_empty());
+        fs::write(stage.path("socket"), "").unwrap();
+        assert_eq!(stage.left_behind().len(), 1);
+    }
+
+    #[test]
+    fn keys_are_read_and_made_as_the_kernel_and_libc_do() {
+        let table = "       key      semid perms\n      1234          0   666\n -12345678          1   600\n";
+        assert_eq!(keys(table).collect::<Vec<_>>(), [1234, (-12_345_678_i32).cast_unsigned()]);
+        assert_eq!(ftok(0x0803, 0x12_3456, 0x6666), 0x6603_3456);
+    }
+}

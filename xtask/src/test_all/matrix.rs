@@ -1,0 +1,72 @@
+//! The C matrix: each pair once in Rust, and then with the C twin in the place of each of its roles in turn, and once all
+//! in C, which shows that the table itself is right.
+
+use super::tally::Tally;
+use crate::pairs::{PAIRS, Pair};
+use crate::play::{self, Player, Programs};
+use crate::{Result, interrupt};
+
+/// Milliseconds between two turns of a program.
+const INTERVAL: u32 = 20;
+
+pub(super) fn run(examples: &Programs, twins: &Programs) -> Result<Tally> {
+    let mut tally = Tally::default();
+    for pair in PAIRS {
+        for (name, cast) in casts(pair) {
+            if interrupt::happened() {
+                return Ok(tally);
+            }
+            let title = format!("{} {name}", pair.name);
+            match players(pair, &cast, examples, twins) {
+                Ok(players) => {
+                    let outcome = play::play(pair, &players, INTERVAL, |_, _| ())?;
+                    if outcome.faults.is_empty() {
+                        tally.pass();
+                        println!("{title:<32} {:5} ms", outcome.took.as_millis());
+                    } else {
+                        println!("{title:<32} FAILED");
+                        tally.fail(format!("{title}: {}\n{}", outcome.faults.join("\n"), outcome.account));
+                    }
+                }
+                Err(missing) => {
+                    println!("{title:<32} skipped");
+                    tally.skip(title, missing);
+                }
+            }
+        }
+    }
+    Ok(tally)
+}
+
+/// Which roles are played by the twin, and what to call that: `Rust`, `C/Rust`, `Rust/C`, `C`.
+fn casts(pair: &Pair) -> Vec<(String, Vec<bool>)> {
+    let count = pair.roles.len();
+    let mut casts = vec![vec![false; count]];
+    if pair.has_twins() {
+        if count > 1 {
+            casts.extend((0..count).map(|one| (0..count).map(|at| at == one).collect()));
+        }
+        casts.push(vec![true; count]);
+    }
+    let name = |cast: &[bool]| {
+        let words: Vec<&str> = cast.iter().map(|twin| if *twin { "C" } else { "Rust" }).collect();
+        words.join("/")
+    };
+    casts.into_iter().map(|cast| (name(&cast), cast)).collect()
+}
+
+fn players(
+    pair: &Pair,
+    cast: &[bool],
+    examples: &Programs,
+    twins: &Programs,
+) -> std::result::Result<Vec<Player>, String> {
+    let player = |(role, twin): (&crate::pairs::Role, &bool)| {
+        if *twin {
+            play::twin(role, twins).ok_or_else(|| format!("the twin of {} is not here", role.program))
+        } else {
+            play::rust(role, examples).ok_or_else(|| format!("{} has not been built", role.program))
+        }
+    };
+    pair.roles.iter().zip(cast).map(player).collect()
+}
