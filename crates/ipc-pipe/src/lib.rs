@@ -24,6 +24,16 @@
 //! # }
 //! ```
 //!
+//! # Who holds what
+//!
+//! A pipe:
+//!
+#![doc = include_str!("../pictures/pipe.svg")]
+//!
+//! A FIFO:
+//!
+#![doc = include_str!("../pictures/fifo.svg")]
+//!
 //! # Anatomy
 //! - [`pipe`], [`PipeOptions`]: a new pipe
 //! - [`PipeReader`], [`PipeWriter`]: its ends: `Read` and `Write`, and calls that do not wait or give up in time
