@@ -1,1 +1,66 @@
 //! Linux signals that carry values and are never lost silently, wait states, pidfds and process control.
+//!
+//! A signal interrupts a program between any two instructions. Almost nothing may be done there: printing, allocating and
+//! locking deadlock, one time in ten thousand. So nothing of yours runs there: receive signals as values ([`wait`],
+//! [`wait_timeout`]), or let the handler of this crate set a flag, wake a descriptor or fill a [`Ring`] ([`on`]).
+//!
+//! Signals tell of events. To move data take a pipe, a queue or a socket: a signal carries one number at most, and only
+//! the real-time ones queue.
+//!
+//! ```
+//! use ipc_signal::{Shutdown, Signal};
+//!
+//! let shutdown = Shutdown::on([Signal::INT, Signal::TERM])?;
+//! # ipc_signal::raise(Signal::INT)?;
+//! shutdown.wait()?; // the first Ctrl-C asks, a second one insists
+//! # Ok::<(), ipc_signal::Error>(())
+//! ```
+//!
+//! # Anatomy
+//! - names and sets: [`Signal`], [`SignalSet`], [`Pid`]
+//! - sending: [`send`], [`queue`] with a [`Value`], [`raise`], [`exists`], to a [`Target`]
+//! - waiting: [`MaskGuard`], [`wait`], [`wait_timeout`], [`pending`], [`suspend`]
+//! - what came: [`SignalInfo`], its [`Cause`], value and [`ClaimedSender`]
+//! - handlers: [`on`] with an [`Action`], [`HandlerOptions`], [`Ring`], [`Shutdown`]; [`on_raw`], which is unsafe
+//! - processes: [`ProcessFd`], [`wait_child`] and [`ChildState`], [`CommandExt`] for what a child starts with, [`Tracee`]
+//!
+//! # Limits
+//! - A standard signal (1 to 31) that is pending already is not counted twice, and SIGCHLD is one of them.
+//! - A queue is limited per user (RLIMIT_SIGPENDING); when it is full [`queue`] says so, and nobody can wait for room.
+//! - Who sent a signal is a claim. Anybody who may signal a process may claim to be somebody else.
+//! - Dispositions belong to the process: a library should not take signals that its program did not give it.
+
+mod action;
+mod child;
+mod command;
+mod error;
+mod handler;
+mod info;
+mod mask;
+mod on;
+mod pid;
+mod process_fd;
+mod ring;
+mod send;
+mod set;
+mod shutdown;
+mod signal;
+mod trace;
+mod wait;
+
+pub use crate::action::Action;
+pub use crate::child::{ChildState, Children, Waiting, try_wait_child, wait_child, wait_child_timeout};
+pub use crate::command::CommandExt;
+pub use crate::error::Error;
+pub use crate::info::{Cause, ClaimedSender, SignalInfo};
+pub use crate::mask::{MaskGuard, mask, pending, suspend};
+pub use crate::on::{Disposition, HandlerOptions, Registration, disposition, on, on_raw};
+pub use crate::pid::Pid;
+pub use crate::process_fd::ProcessFd;
+pub use crate::ring::Ring;
+pub use crate::send::{Target, Value, exists, queue, raise, send};
+pub use crate::set::SignalSet;
+pub use crate::shutdown::Shutdown;
+pub use crate::signal::{DefaultAction, Signal};
+pub use crate::trace::{Stop, Tracee};
+pub use crate::wait::{try_wait, wait, wait_timeout};

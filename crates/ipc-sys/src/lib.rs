@@ -21,7 +21,10 @@ compile_error!(
 );
 
 pub mod deadline;
+pub mod disposition;
 pub mod errno;
+pub mod event;
+pub mod fork;
 pub mod futex;
 pub mod memory;
 pub mod path;
@@ -32,5 +35,6 @@ pub mod signal;
 pub mod sigpipe;
 pub mod socket;
 pub mod sysv;
+pub mod timer;
 
 pub use deadline::Deadline;

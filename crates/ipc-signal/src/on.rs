@@ -1,0 +1,366 @@
+//! Dispositions: who is registered for a signal, and what was in force before. A disposition belongs to the process; exec
+//! resets it, fork copies it.
+#![expect(unsafe_code, reason = "sigaction with a handler")]
+
+use std::fmt;
+use std::fs::File;
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::FileTypeExt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread::JoinHandle;
+
+use ipc_sys::disposition::{Disposition as Sys, disposition as look, set_disposition};
+
+use crate::handler::{Effect, Entry, Page, Table, Waker, WakerKind, handle, replace_table, table};
+use crate::{Action, Error, MaskGuard, Ring, Signal, SignalInfo, SignalSet};
+
+/// sigaction(2): from now on `action` happens when `signal` is delivered, until the registration is dropped.
+///
+/// Several registrations for one signal all happen, in their order, and then whatever handler was installed before the
+/// first of them. When the last is dropped, in any order, the former disposition is in force again. Interrupted calls are
+/// restarted (SA_RESTART); [`HandlerOptions`] says otherwise.
+///
+/// A library that installs its own handler over ours and later puts ours back finds it in working order. One that never
+/// calls the handler it found takes the signal from us, as it would in C.
+///
+/// After fork, [`Action::Flag`] and [`Action::Count`] act on the child's own copy; descriptors, rings and threads of the
+/// parent are left alone. A registration of the child's own works as usual.
+///
+/// # Errors
+///
+/// | errno | variant |
+/// | --- | --- |
+/// | (KILL, STOP; the synchronous faults; what the C library keeps to itself) | [`Error::Refused`] |
+/// | (a blocking descriptor, or one that is no eventfd, pipe or socket, for [`Action::Wake`]) | [`Error::Refused`] |
+/// | ENOMEM, EMFILE, ENFILE, EAGAIN (a thread) | [`Error::System`] |
+///
+/// # Examples
+/// ```
+/// use ipc_signal::{on, raise, Signal};
+/// use std::sync::{Arc, atomic::{AtomicBool, Ordering}};
+///
+/// let flag = Arc::new(AtomicBool::new(false));
+/// let registration = on(Signal::USR1, &flag)?;
+/// raise(Signal::USR1)?;
+/// assert!(flag.load(Ordering::SeqCst));
+/// drop(registration);
+/// # Ok::<(), ipc_signal::Error>(())
+/// ```
+#[doc(alias = "sigaction")]
+#[doc(alias = "signal")]
+pub fn on(signal: Signal, action: impl Into<Action>) -> Result<Registration, Error> {
+    HandlerOptions::new().on(signal, action)
+}
+
+/// sigaction(2) with a function of the caller's own, called inside the handler.
+///
+/// # Safety
+/// `function` may be called at any instant, between any two instructions of any thread, in a forked child too. It
+/// - calls only what signal-safety(7) lists and what says "async-signal-safe" here: no allocation, no lock, no printing,
+///   no panic, and nothing that waits;
+/// - touches no data that the interrupted code may be in the middle of changing, except through atomics;
+/// - returns. errno is preserved for it.
+///
+/// For the faults (SEGV, BUS, ILL, FPE, TRAP, SYS), which the safe functions refuse: returning runs the same instruction again.
+///
+/// # Errors
+/// As [`on`], without the faults.
+#[doc(alias = "sigaction")]
+#[doc(alias = "SA_SIGINFO")]
+pub unsafe fn on_raw(
+    signal: Signal,
+    function: impl Fn(&SignalInfo) + Send + Sync + 'static,
+) -> Result<Registration, Error> {
+    HandlerOptions::new().register(signal, Effect::Raw(Arc::new(function)), None)
+}
+
+/// How a handler is installed: `sa_flags` and `sa_mask`.
+///
+/// Where registrations for one signal differ, and where a former handler is chained to: calls are restarted only if all
+/// of them want that, and all their masks are blocked.
+///
+/// # Examples
+/// ```
+/// use ipc_signal::{Action, HandlerOptions, Signal};
+///
+/// let registration = HandlerOptions::new()
+///     .restart(false)
+///     .block([Signal::INT, Signal::TERM])
+///     .on(Signal::USR2, Action::thread(|info| println!("{info:?}")))?;
+/// # drop(registration);
+/// # Ok::<(), ipc_signal::Error>(())
+/// ```
+#[derive(Debug, Clone, Copy)]
+#[must_use]
+pub struct HandlerOptions {
+    restart: bool,
+    block: SignalSet,
+}
+
+impl HandlerOptions {
+    /// Restarts interrupted calls, blocks nothing but the signal itself.
+    pub const fn new() -> Self {
+        Self { restart: true, block: SignalSet::empty() }
+    }
+
+    /// SA_RESTART: whether a call that the handler interrupted goes on, or fails with EINTR.
+    #[doc(alias = "SA_RESTART")]
+    pub const fn restart(mut self, restart: bool) -> Self {
+        self.restart = restart;
+        self
+    }
+
+    /// `sa_mask`: what is blocked while the handler runs, besides the signal itself.
+    #[doc(alias = "sa_mask")]
+    pub fn block(mut self, signals: impl Into<SignalSet>) -> Self {
+        self.block = signals.into();
+        self
+    }
+
+    /// Registers `action`; see the function [`on`].
+    ///
+    /// # Errors
+    /// As [`on`].
+    pub fn on(self, signal: Signal, action: impl Into<Action>) -> Result<Registration, Error> {
+        if signal.is_fault() {
+            let reason = "returning from its handler runs the failed instruction again; only on_raw, which is unsafe, takes it";
+            return Err(Error::Refused { signal, reason });
+        }
+        let effect = match action.into() {
+            Action::Flag(flag) => Effect::Flag(flag),
+            Action::Count(count) => Effect::Count(count),
+            Action::Wake(fd) => Effect::Wake(Arc::new(waker(signal, fd)?)),
+            Action::Ring(ring) => Effect::Ring(ring.0),
+            Action::Ignore => Effect::Ignore,
+            Action::Default => Effect::Default,
+            Action::Thread(closure) => return self.on_thread(signal, closure),
+        };
+        self.register(signal, effect, None)
+    }
+
+    fn on_thread(
+        self,
+        signal: Signal,
+        mut closure: Box<dyn FnMut(SignalInfo) + Send>,
+    ) -> Result<Registration, Error> {
+        /// As many as may be on their way while the closure is busy.
+        const CAPACITY: usize = 1024;
+        let ring = Ring::with_capacity(CAPACITY)?;
+        let source = ring.clone();
+        // Blocked while the thread is born, which inherits it: no handler interrupts the closure.
+        let blocked = MaskGuard::block(SignalSet::all())?;
+        let thread = std::thread::Builder::new()
+            .name(signal.to_string())
+            .spawn(move || {
+                while let Some(info) = source.next() {
+                    closure(info);
+                }
+            })
+            .map_err(Error::system("pthread_create"));
+        drop(blocked);
+        let reader = Reader { ring: ring.clone(), thread: Some(thread?) };
+        self.register(signal, Effect::Ring(ring.0), Some(reader))
+    }
+
+    pub(crate) fn register(
+        self,
+        signal: Signal,
+        effect: Effect,
+        reader: Option<Reader>,
+    ) -> Result<Registration, Error> {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        if matches!(signal, Signal::KILL | Signal::STOP) {
+            return Err(Error::Refused { signal, reason: "it cannot be caught, blocked or ignored" });
+        }
+        let page = Page::here().map_err(Error::system("mmap"))?;
+        let id = NEXT.fetch_add(1, Ordering::SeqCst);
+        page.locked(|| {
+            let generation = page.claim_generation();
+            let entry = Entry { id, generation, restart: self.restart, mask: self.block.bits(), effect };
+            let mut next = match table(signal).filter(|table| is_installed(signal, table)) {
+                Some(table) => table,
+                None => Table { former: in_force(signal)?, entries: Vec::new(), buried: false },
+            };
+            next.entries.push(entry);
+            apply(page, signal, next)
+        })?;
+        Ok(Registration { signal, id, reader })
+    }
+}
+
+impl Default for HandlerOptions {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// A place in a signal's disposition; dropped, it is given back.
+#[must_use = "the former disposition comes back when the registration is dropped"]
+pub struct Registration {
+    signal: Signal,
+    id: u64,
+    reader: Option<Reader>,
+}
+
+impl Registration {
+    /// For which signal.
+    #[must_use]
+    pub const fn signal(&self) -> Signal {
+        self.signal
+    }
+}
+
+impl Drop for Registration {
+    fn drop(&mut self) {
+        if let Some(page) = Page::known() {
+            page.locked(|| {
+                if let Some(mut next) = table(self.signal) {
+                    next.entries.retain(|entry| entry.id != self.id);
+                    // Nothing can be done about a disposition that cannot be restored, and nothing makes it fail.
+                    let _ = apply(page, self.signal, next);
+                }
+            });
+        }
+        self.reader.take();
+    }
+}
+
+impl fmt::Debug for Registration {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Registration").field("signal", &self.signal).finish_non_exhaustive()
+    }
+}
+
+/// The thread behind [`Action::Thread`].
+pub(crate) struct Reader {
+    ring: Ring,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Drop for Reader {
+    fn drop(&mut self) {
+        self.ring.close();
+        if let Some(thread) = self.thread.take() {
+            // The closure itself may drop its registration: a thread does not wait for itself.
+            if thread.thread().id() != std::thread::current().id() {
+                // A closure that panicked has said so on standard error.
+                let _ = thread.join();
+            }
+        }
+    }
+}
+
+/// What is in force for a signal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Disposition {
+    /// SIG_DFL.
+    Default,
+    /// SIG_IGN.
+    Ignored,
+    /// A handler of this crate.
+    Ours,
+    /// A handler of somebody else.
+    Foreign,
+}
+
+/// sigaction(2): what is in force for `signal`.
+///
+/// # Errors
+/// [`Error::Refused`] for the two that the C library keeps to itself.
+#[doc(alias = "sigaction")]
+pub fn disposition(signal: Signal) -> Result<Disposition, Error> {
+    Ok(match in_force(signal)? {
+        now if now.is_default() => Disposition::Default,
+        now if now.is_ignore() => Disposition::Ignored,
+        now if now.is(handle) => Disposition::Ours,
+        _ => Disposition::Foreign,
+    })
+}
+
+fn in_force(signal: Signal) -> Result<Sys, Error> {
+    look(signal.number()).map_err(|_| Error::Refused { signal, reason: "the C library keeps it to itself" })
+}
+
+/// Whether what we put in force has not been given back: then what stands there now, ours or that of somebody who came
+/// after us, is not a former one.
+fn is_installed(signal: Signal, table: &Table) -> bool {
+    table.buried || !table.entries.is_empty() || in_force(signal).is_ok_and(|now| now.is(handle))
+}
+
+/// Puts a table and what follows from it in force. With the lock held.
+fn apply(page: Page, signal: Signal, mut next: Table) -> Result<(), Error> {
+    let now = in_force(signal)?;
+    // Only what we put there last is replaced; what somebody else has put over it since is his, and leads to ours.
+    let ours = match table(signal).filter(|table| is_installed(signal, table)) {
+        None => true,
+        Some(last) => {
+            let put = wanted(&last);
+            next.buried = last.buried || put.is(handle);
+            now.is(handle) || now.address() == put.address()
+        }
+    };
+    next.buried &= !ours;
+    let wanted = wanted(&next);
+    let restores = next.entries.is_empty();
+    // The former one comes back before the table is empty, and the table is there before the handler is.
+    if restores && ours {
+        put(signal, &wanted)?;
+    }
+    replace_table(page, signal, next);
+    if !restores && ours {
+        put(signal, &wanted)?;
+    }
+    Ok(())
+}
+
+/// The disposition that follows from a table.
+fn wanted(table: &Table) -> Sys {
+    let former = &table.former;
+    if !table.entries.iter().any(|entry| entry.effect.is_active()) {
+        return match table.entries.last().map(|entry| &entry.effect) {
+            Some(Effect::Ignore) => Sys::ignore(),
+            Some(_) => Sys::default_action(),
+            None => *former,
+        };
+    }
+    let chained = !former.is_default() && !former.is_ignore();
+    let restart = table.entries.iter().all(|entry| entry.restart)
+        && (!chained || former.flags() & libc::SA_RESTART != 0);
+    let mut flags = if restart { libc::SA_RESTART } else { 0 };
+    let mut mask = table.entries.iter().fold(0, |mask, entry| mask | entry.mask);
+    if chained {
+        flags |= former.flags() & libc::SA_ONSTACK;
+        mask |= former.mask();
+    }
+    Sys::handler(handle, flags, mask)
+}
+
+fn put(signal: Signal, wanted: &Sys) -> Result<(), Error> {
+    // SAFETY: SIG_DFL, SIG_IGN, our handler, which is async-signal-safe, or one that was in force before us.
+    unsafe { set_disposition(signal.number(), wanted) }.map(drop).map_err(Error::system("sigaction"))
+}
+
+/// How to write to this descriptor; a regular file or a terminal wakes nobody.
+fn waker(signal: Signal, fd: OwnedFd) -> Result<Waker, Error> {
+    let refused = |reason| Error::Refused { signal, reason };
+    let file = File::from(fd);
+    let kind = file.metadata().map_err(Error::system("fstat"))?.file_type();
+    let kind = if kind.is_fifo() {
+        WakerKind::Pipe
+    } else if kind.is_socket() {
+        WakerKind::Socket
+    } else if kind.is_file() || kind.is_dir() || kind.is_char_device() || kind.is_block_device() {
+        return Err(refused("the descriptor to be woken is no eventfd, pipe or socket"));
+    } else {
+        WakerKind::Event
+    };
+    let fd = OwnedFd::from(file);
+    if kind != WakerKind::Socket && !ipc_sys::event::is_nonblocking(&fd).map_err(Error::system("fcntl"))? {
+        return Err(refused(
+            "the descriptor to be woken must be non-blocking, or a full one would stop the program in the handler",
+        ));
+    }
+    Ok(Waker { fd, kind })
+}

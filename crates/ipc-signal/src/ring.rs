@@ -1,0 +1,135 @@
+//! A ring of signals between the handler that takes them and the code that reads them: memory of this process and an
+//! eventfd, both gone with the last handle.
+
+use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use ipc_sys::{Deadline, event, poll};
+
+use crate::handler::Buffer;
+use crate::{Error, SignalInfo};
+
+/// Signals with their senders and values, kept from inside the handler until somebody reads them.
+///
+/// Lossless up to its capacity; what arrives beyond is counted by [`Ring::overflowed`]. One ring may serve several signals,
+/// and clones may read on several threads. Where several threads of the process may take a signal, two that arrive at once
+/// may change places: block it in all threads but one where the order matters.
+///
+/// A forked child has a copy that stays as it is: its signals do not reach the parent.
+///
+/// # Examples
+/// ```
+/// use ipc_signal::{on, queue, Pid, Ring, Signal};
+///
+/// let ring = Ring::with_capacity(64)?;
+/// let signal = Signal::realtime(1)?;
+/// let _registration = on(signal, &ring)?;
+/// queue(Pid::own(), signal, 7)?;
+/// let info = ring.recv()?;
+/// assert_eq!((info.value().map(|value| value.as_i32()), ring.overflowed()), (Some(7), 0));
+/// # Ok::<(), ipc_signal::Error>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct Ring(pub(crate) Arc<Buffer>);
+
+impl Ring {
+    /// A ring for `capacity` signals, rounded up to a power of two.
+    ///
+    /// # Errors
+    /// [`Error::System`]: EMFILE, ENFILE, ENOMEM of eventfd(2).
+    pub fn with_capacity(capacity: usize) -> Result<Self, Error> {
+        let event = event::eventfd().map_err(Error::system("eventfd"))?;
+        Ok(Self(Arc::new(Buffer::new(capacity, event))))
+    }
+
+    /// How many it holds.
+    #[must_use]
+    pub fn capacity(&self) -> usize {
+        self.0.capacity()
+    }
+
+    /// How many were delivered and found it full, since it was made.
+    #[must_use]
+    pub fn overflowed(&self) -> u64 {
+        self.0.overflow.load(Ordering::SeqCst)
+    }
+
+    /// Takes the oldest.
+    ///
+    /// # Blocking
+    /// For ever; EINTR is retried.
+    ///
+    /// # Errors
+    /// [`Error::System`]: ENOMEM of ppoll(2).
+    pub fn recv(&self) -> Result<SignalInfo, Error> {
+        self.until(Deadline::NEVER)
+    }
+
+    /// Takes the oldest if there is one.
+    ///
+    /// # Errors
+    /// [`Error::WouldBlock`] when there is none.
+    pub fn try_recv(&self) -> Result<SignalInfo, Error> {
+        if let Some(info) = self.0.pop() {
+            return Ok(info);
+        }
+        // Reset first and look again: whatever is pushed after the look sets the event once more.
+        event::drain(&self.0.event);
+        let info = self.0.pop().ok_or(Error::WouldBlock)?;
+        // The reset may have taken the news from another reader.
+        event::write(&self.0.event, &1_u64.to_ne_bytes());
+        Ok(info)
+    }
+
+    /// As [`Ring::recv`], for `timeout` at most.
+    ///
+    /// # Errors
+    /// [`Error::TimedOut`]; [`Error::System`]: ENOMEM of ppoll(2).
+    pub fn recv_timeout(&self, timeout: Duration) -> Result<SignalInfo, Error> {
+        self.until(Deadline::after(timeout))
+    }
+
+    /// Those that are there now.
+    pub fn drain(&self) -> impl Iterator<Item = SignalInfo> + '_ {
+        std::iter::from_fn(|| self.try_recv().ok())
+    }
+
+    fn until(&self, deadline: Deadline) -> Result<SignalInfo, Error> {
+        loop {
+            match self.try_recv() {
+                Err(Error::WouldBlock) => {}
+                done => return done,
+            }
+            if poll::wait(&self.0.event, libc::POLLIN, deadline).map_err(Error::system("ppoll"))?.is_none() {
+                return Err(Error::TimedOut);
+            }
+        }
+    }
+
+    /// For the thread of [`Action::Thread`](crate::Action::Thread): `None` when it shall end.
+    pub(crate) fn next(&self) -> Option<SignalInfo> {
+        loop {
+            if self.0.closed.load(Ordering::SeqCst) {
+                return None;
+            }
+            match self.try_recv() {
+                Ok(info) => return Some(info),
+                Err(_) => poll::wait(&self.0.event, libc::POLLIN, Deadline::NEVER).ok()?,
+            };
+        }
+    }
+
+    pub(crate) fn close(&self) {
+        self.0.closed.store(true, Ordering::SeqCst);
+        event::write(&self.0.event, &1_u64.to_ne_bytes());
+    }
+}
+
+/// Readable when something may have arrived: then [`Ring::try_recv`] until it would block.
+impl AsFd for Ring {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.event.as_fd()
+    }
+}

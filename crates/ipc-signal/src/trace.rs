@@ -1,0 +1,308 @@
+//! Tracing a child: ptrace(2), the little of it that `trace` and crash tests are written with. The kernel ties a tracee to
+//! the thread that traces it; when that thread ends, the tracee goes on alone, or dies with
+//! [`Tracee::spawn`], which asks for that.
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::process::{Child, Command};
+
+use ipc_sys::errno::{is, retry};
+use ipc_sys::process::{self as sys, Request, SyscallStop, Whom};
+
+use crate::{ChildState, CommandExt, Error, Pid, Signal, SignalInfo};
+
+/// A process under our trace: it stops at every signal before that is delivered, and goes on when it is told to.
+///
+/// A tracee belongs to the thread that traces it, so it is neither `Send` nor `Sync`. Dropped while stopped it is
+/// detached and goes on; the process itself is std's [`Child`] and is reaped by it, or by [`Tracee::next_stop`] when that
+/// reports the end: `Child::wait` then fails with ECHILD.
+///
+/// # Examples
+/// ```
+/// use ipc_signal::{Stop, Signal, Tracee};
+/// use std::process::Command;
+///
+/// let (mut tracee, _child) = Tracee::spawn(Command::new("sh").args(["-c", "kill -USR1 $$"]))?;
+/// tracee.resume(None)?;
+/// let Stop::Signal(info) = tracee.next_stop()? else { panic!() };
+/// assert_eq!(info.signal(), Signal::USR1);
+/// tracee.resume(Some(Signal::USR1))?;
+/// assert!(matches!(tracee.next_stop()?, Stop::End(state) if state.to_string() == "killed by SIGUSR1"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+#[doc(alias = "ptrace")]
+pub struct Tracee {
+    pid: Pid,
+    stopped: bool,
+    ended: bool,
+    of_this_thread: PhantomData<*const ()>,
+}
+
+/// Why a tracee stands still.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Stop {
+    /// A signal has arrived and is not delivered yet: [`Tracee::resume`] with it, or without. A finished
+    /// [`Tracee::step`] is `TRAP` with [`Stop::is_step`].
+    Signal(SignalInfo),
+    /// It has been stopped by a job control signal as an untraced process would be.
+    Group(Signal),
+    /// It is about to make a system call.
+    SyscallEntry {
+        /// The call's number: `libc::SYS_write`.
+        number: u64,
+        /// Its arguments.
+        arguments: [u64; 6],
+    },
+    /// A system call has ended: the result, or negative errno.
+    SyscallExit(i64),
+    /// exec has replaced its program.
+    Exec,
+    /// It went on after a stop: reported once, the tracee is running.
+    Continued,
+    /// It is no more, and has been reaped.
+    End(ChildState),
+}
+
+impl Stop {
+    /// Whether this is the end of a single step.
+    #[must_use]
+    pub fn is_step(&self) -> bool {
+        /// The kernel's TRAP_TRACE, and TRAP_BRKPT for a step out of a signal handler.
+        const STEPPED: [i32; 2] = [2, 1];
+        matches!(self, Self::Signal(info) if info.signal() == Signal::TRAP && STEPPED.contains(&info.code()))
+    }
+}
+
+/// What the tracee is asked for at each stop of a system call, so that it is told from a signal TRAP.
+const OPTIONS: i32 = libc::PTRACE_O_TRACESYSGOOD | libc::PTRACE_O_TRACEEXEC;
+
+impl Tracee {
+    /// Starts `command` traced: it stands still at its first instruction, and is killed when the calling thread ends.
+    ///
+    /// # Errors
+    /// [`Error::System`] with what std says of the start.
+    pub fn spawn(command: &mut Command) -> Result<(Self, Child), Error> {
+        let child = command.traced().spawn().map_err(Error::system("spawn"))?;
+        let tracee = Self::adopt(&child)?;
+        tracee.set_options(OPTIONS | libc::PTRACE_O_EXITKILL)?;
+        Ok((tracee, child))
+    }
+
+    /// Takes over a child that this thread started with [`CommandExt::traced`], and waits until it stands at its first
+    /// instruction.
+    ///
+    /// # Errors
+    ///
+    /// | errno | variant |
+    /// | --- | --- |
+    /// | ECHILD (not a child) | [`Error::NoChild`] |
+    /// | ESRCH (not traced by this thread, or gone) | [`Error::NotStopped`] |
+    pub fn adopt(child: impl Into<Pid>) -> Result<Self, Error> {
+        let mut tracee = Self::of(child.into());
+        tracee.first_stop()?;
+        Ok(tracee)
+    }
+
+    /// PTRACE_ATTACH: stops a running process and traces it. The kernel's ptrace access check decides who may.
+    ///
+    /// # Errors
+    ///
+    /// | errno | variant |
+    /// | --- | --- |
+    /// | EPERM (not ours, traced already, or ourselves) | [`Error::NotPermitted`] |
+    /// | ESRCH | [`Error::NoSuchProcess`] |
+    #[doc(alias = "PTRACE_ATTACH")]
+    pub fn attach(process: impl Into<Pid>) -> Result<Self, Error> {
+        let pid = process.into();
+        sys::trace(Request::Attach, pid.raw(), 0).map_err(|source| match source.raw_os_error() {
+            Some(libc::EPERM) => {
+                Error::NotPermitted { operation: "tracing it", target: format!("process {pid}") }
+            }
+            Some(libc::ESRCH) => Error::NoSuchProcess { target: format!("process {pid}") },
+            _ => Error::System { operation: "ptrace(ATTACH)", source },
+        })?;
+        let mut tracee = Self::of(pid);
+        tracee.first_stop()?;
+        Ok(tracee)
+    }
+
+    /// Whom we trace.
+    #[must_use]
+    pub const fn pid(&self) -> Pid {
+        self.pid
+    }
+
+    /// PTRACE_CONT: lets it run, with `signal` delivered or, with `None`, without the one that it stopped for.
+    ///
+    /// # Errors
+    ///
+    /// | errno | variant |
+    /// | --- | --- |
+    /// | ESRCH | [`Error::NotStopped`] |
+    #[doc(alias = "PTRACE_CONT")]
+    pub fn resume(&mut self, signal: Option<Signal>) -> Result<(), Error> {
+        self.go(Request::Continue, signal)
+    }
+
+    /// PTRACE_SYSCALL: as [`Tracee::resume`], up to the next system call's entry or exit.
+    ///
+    /// # Errors
+    /// As [`Tracee::resume`].
+    #[doc(alias = "PTRACE_SYSCALL")]
+    pub fn resume_to_syscall(&mut self, signal: Option<Signal>) -> Result<(), Error> {
+        self.go(Request::ToSyscall, signal)
+    }
+
+    /// PTRACE_SINGLESTEP: lets it run one instruction; a system call is one.
+    ///
+    /// # Errors
+    /// As [`Tracee::resume`].
+    #[doc(alias = "PTRACE_SINGLESTEP")]
+    pub fn step(&mut self, signal: Option<Signal>) -> Result<(), Error> {
+        self.go(Request::Step, signal)
+    }
+
+    /// Waits until it stops or ends.
+    ///
+    /// # Blocking
+    /// For ever; EINTR is retried.
+    ///
+    /// # Errors
+    ///
+    /// | errno | variant |
+    /// | --- | --- |
+    /// | ECHILD (somebody else reaped it) | [`Error::NoChild`] |
+    /// | ESRCH (killed between stop and look) | [`Error::NotStopped`] |
+    pub fn next_stop(&mut self) -> Result<Stop, Error> {
+        let options = libc::WEXITED | libc::WSTOPPED | libc::WCONTINUED | libc::__WALL;
+        let info = match retry(|| sys::wait(Whom::Process(self.pid.raw()), options)) {
+            Ok(Some(info)) => info,
+            Ok(None) => return Err(self.not_stopped()),
+            Err(error) if is(&error, libc::ECHILD) => {
+                return Err(Error::NoChild { target: format!("process {}", self.pid) });
+            }
+            Err(source) => return Err(Error::System { operation: "waitid", source }),
+        };
+        if !matches!(info.code(), libc::CLD_STOPPED | libc::CLD_TRAPPED) {
+            let state =
+                ChildState::from_code(info.code(), info.status()).ok_or_else(|| self.not_stopped())?;
+            self.ended = state.is_end();
+            return Ok(if self.ended { Stop::End(state) } else { Stop::Continued });
+        }
+        self.stopped = true;
+        self.explain(info.status())
+    }
+
+    /// PTRACE_PEEKDATA: the eight bytes at `address` of its memory.
+    ///
+    /// # Errors
+    ///
+    /// | errno | variant |
+    /// | --- | --- |
+    /// | EIO, EFAULT (nothing there) | [`Error::System`] |
+    /// | ESRCH | [`Error::NotStopped`] |
+    #[doc(alias = "PTRACE_PEEKDATA")]
+    pub fn read_word(&self, address: usize) -> Result<u64, Error> {
+        sys::read_word(self.pid.raw(), address).map_err(|error| self.failed("ptrace(PEEKDATA)", error))
+    }
+
+    /// PTRACE_POKEDATA: writes eight bytes at `address` of its memory, read-only pages included.
+    ///
+    /// # Errors
+    /// As [`Tracee::read_word`].
+    #[doc(alias = "PTRACE_POKEDATA")]
+    pub fn write_word(&mut self, address: usize, word: u64) -> Result<(), Error> {
+        sys::write_word(self.pid.raw(), address, word).map_err(|error| self.failed("ptrace(POKEDATA)", error))
+    }
+
+    /// PTRACE_DETACH: lets it go on untraced, with `signal` delivered.
+    ///
+    /// # Errors
+    /// As [`Tracee::resume`].
+    #[doc(alias = "PTRACE_DETACH")]
+    pub fn detach(mut self, signal: Option<Signal>) -> Result<(), Error> {
+        self.go(Request::Detach, signal)
+    }
+
+    fn of(pid: Pid) -> Self {
+        Self { pid, stopped: false, ended: false, of_this_thread: PhantomData }
+    }
+
+    fn first_stop(&mut self) -> Result<(), Error> {
+        match self.next_stop()? {
+            Stop::End(_) | Stop::Continued => Err(self.not_stopped()),
+            _ => self.set_options(OPTIONS),
+        }
+    }
+
+    fn set_options(&self, options: i32) -> Result<(), Error> {
+        let options = usize::try_from(options).unwrap_or(0);
+        sys::trace(Request::Options, self.pid.raw(), options)
+            .map_err(|error| self.failed("ptrace(SETOPTIONS)", error))
+    }
+
+    fn go(&mut self, request: Request, signal: Option<Signal>) -> Result<(), Error> {
+        let data = signal.map_or(0, Signal::index);
+        sys::trace(request, self.pid.raw(), data).map_err(|error| self.failed("ptrace", error))?;
+        self.stopped = false;
+        Ok(())
+    }
+
+    /// What waitid's status of a stop means: the signal, and above it an event.
+    fn explain(&self, status: i32) -> Result<Stop, Error> {
+        const SYSCALL: i32 = libc::SIGTRAP | 0x80;
+        let pid = self.pid.raw();
+        match (status & 0xff, status >> 8) {
+            (SYSCALL, _) => {
+                match sys::trace_syscall(pid)
+                    .map_err(|error| self.failed("ptrace(GET_SYSCALL_INFO)", error))?
+                {
+                    SyscallStop::Entry { number, arguments } => Ok(Stop::SyscallEntry { number, arguments }),
+                    SyscallStop::Exit(result) => Ok(Stop::SyscallExit(result)),
+                    SyscallStop::None => Err(self.not_stopped()),
+                }
+            }
+            (libc::SIGTRAP, libc::PTRACE_EVENT_EXEC) => Ok(Stop::Exec),
+            (number, _) => match sys::trace_info(pid) {
+                Ok(info) => Ok(Stop::Signal(SignalInfo::new(info))),
+                // A group-stop has no siginfo: that is how it is told.
+                Err(error) if is(&error, libc::EINVAL) => Signal::from_number(number).map(Stop::Group),
+                Err(error) => Err(self.failed("ptrace(GETSIGINFO)", error)),
+            },
+        }
+    }
+
+    fn failed(&self, operation: &'static str, source: std::io::Error) -> Error {
+        if is(&source, libc::ESRCH) { self.not_stopped() } else { Error::System { operation, source } }
+    }
+
+    fn not_stopped(&self) -> Error {
+        Error::NotStopped { pid: self.pid.number() }
+    }
+}
+
+/// Lets a stopped tracee go on alone.
+impl Drop for Tracee {
+    fn drop(&mut self) {
+        if self.stopped && !self.ended {
+            // It may have been killed meanwhile: then there is nobody to let go.
+            let _ = sys::trace(Request::Detach, self.pid.raw(), 0);
+        }
+    }
+}
+
+impl fmt::Display for Stop {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Signal(info) => write!(f, "signal {}", info.signal()),
+            Self::Group(signal) => write!(f, "stopped by {signal}"),
+            Self::SyscallEntry { number, .. } => write!(f, "system call {number}"),
+            Self::SyscallExit(result) => write!(f, "system call returned {result}"),
+            Self::Exec => f.write_str("exec"),
+            Self::Continued => f.write_str("continued"),
+            Self::End(state) => state.fmt(f),
+        }
+    }
+}
