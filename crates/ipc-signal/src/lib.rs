@@ -16,6 +16,10 @@
 //! # Ok::<(), ipc_signal::Error>(())
 //! ```
 //!
+//! # Who holds what
+//!
+#![doc = include_str!("../pictures/signal.svg")]
+//!
 //! # Anatomy
 //! - names and sets: [`Signal`], [`SignalSet`], [`Pid`]
 //! - sending: [`send`], [`queue`] with a [`Value`], [`raise`], [`exists`], to a [`Target`]
