@@ -1,4 +1,4 @@
-//! ppoll(2) of one descriptor: the only way in which a descriptor is waited for in this workspace.
+//! ppoll(2) of one descriptor, or of two: the only way in which a descriptor is waited for in this workspace.
 #![expect(unsafe_code, reason = "ppoll takes pointers")]
 
 use std::io;
@@ -17,15 +17,39 @@ use crate::errno;
 /// # Errors
 /// ENOMEM; EINVAL where RLIMIT_NOFILE is 0.
 pub fn wait(fd: impl AsFd, events: libc::c_short, deadline: Deadline) -> io::Result<Option<libc::c_short>> {
-    let mut entry = libc::pollfd { fd: fd.as_fd().as_raw_fd(), events, revents: 0 };
+    let mut entries = [entry(&fd, events)];
+    ppoll(&mut entries, deadline)?;
+    Ok(Some(entries[0].revents).filter(|events| *events != 0))
+}
+
+/// As [`wait`], of two descriptors: what was reported of each, both 0 when the deadline came first.
+///
+/// # Errors
+/// Those of [`wait`].
+pub fn wait_either(
+    first: impl AsFd,
+    second: impl AsFd,
+    events: libc::c_short,
+    deadline: Deadline,
+) -> io::Result<(libc::c_short, libc::c_short)> {
+    let mut entries = [entry(&first, events), entry(&second, events)];
+    ppoll(&mut entries, deadline)?;
+    Ok((entries[0].revents, entries[1].revents))
+}
+
+fn entry(fd: &impl AsFd, events: libc::c_short) -> libc::pollfd {
+    libc::pollfd { fd: fd.as_fd().as_raw_fd(), events, revents: 0 }
+}
+
+fn ppoll<const N: usize>(entries: &mut [libc::pollfd; N], deadline: Deadline) -> io::Result<()> {
     errno::retry(|| {
         let left = deadline.remaining_timespec();
         let timeout = left.as_ref().map_or(ptr::null(), ptr::from_ref);
-        // SAFETY: `entry` is one live pollfd, borrowed for this call; `timeout` is null or points at `left`, which
+        // SAFETY: `entries` are N live pollfds, borrowed for this call; `timeout` is null or points at `left`, which
         // outlives the call; a null mask leaves the signal mask alone.
-        errno::check(unsafe { libc::ppoll(&raw mut entry, 1, timeout, ptr::null()) })
+        errno::check(unsafe { libc::ppoll(entries.as_mut_ptr(), N as libc::nfds_t, timeout, ptr::null()) })
     })
-    .map(|ready| (ready > 0).then_some(entry.revents))
+    .map(drop)
 }
 
 /// Waits until one of `events` or an error condition holds for any of `fds`: false when the deadline came first.
@@ -63,5 +87,16 @@ mod tests {
         assert_eq!(wait(&reader, libc::POLLIN, soon).unwrap(), None);
         writer.write_all(b"x").unwrap();
         assert_eq!(wait(&reader, libc::POLLIN, Deadline::NEVER).unwrap(), Some(libc::POLLIN));
+    }
+
+    #[test]
+    fn of_two_the_ready_one_is_told() {
+        let (quiet, _held) = UnixStream::pair().unwrap();
+        let (reader, mut writer) = UnixStream::pair().unwrap();
+        let soon = Deadline::after(Duration::from_millis(1));
+        assert_eq!(wait_either(&quiet, &reader, libc::POLLIN, soon).unwrap(), (0, 0));
+        writer.write_all(b"x").unwrap();
+        let ready = wait_either(&quiet, &reader, libc::POLLIN, Deadline::NEVER).unwrap();
+        assert_eq!(ready, (0, libc::POLLIN));
     }
 }

@@ -135,9 +135,9 @@ pub trait Ancillary: Socket {
     /// While there is no room. EINTR is retried.
     ///
     /// # Errors
-    /// No bytes → [`Error::Empty`] (a stream would drop the descriptors); more than 253 descriptors →
+    /// No bytes → [`Error::EmptyMessage`] (a stream would drop the descriptors); more than 253 descriptors →
     /// [`Error::TooManyDescriptors`], and nothing was sent; ETOOMANYREFS → [`Error::TooManyInFlight`]; EPERM (the receiver
-    /// takes no descriptors, or credentials that are not ours) → [`Error::NotPermitted`]; EMSGSIZE → [`Error::TooLong`];
+    /// takes no descriptors, or credentials that are not ours) → [`Error::PermissionDenied`]; EMSGSIZE → [`Error::TooLong`];
     /// EPIPE, ECONNRESET → [`Error::PeerGone`].
     #[doc(alias = "sendmsg")]
     #[doc(alias = "SCM_RIGHTS")]
@@ -243,7 +243,7 @@ pub(crate) fn send(
 ) -> Result<usize> {
     let len = bytes.iter().map(|slice| slice.len()).sum();
     if len == 0 {
-        return Err(Error::Empty);
+        return Err(Error::EmptyMessage);
     }
     let control = with.control()?;
     let sent = match deadline {
@@ -252,10 +252,7 @@ pub(crate) fn send(
             message::send_message(fd, bytes, &control, None, libc::MSG_DONTWAIT)
         }),
     };
-    sent.map_err(|source| match source.raw_os_error() {
-        Some(libc::EPERM) => Error::NotPermitted { source },
-        _ => send_failed(len, source),
-    })
+    sent.map_err(|source| send_failed("sendmsg", len, source))
 }
 
 /// One recvmsg, judged. MSG_TRUNC asks for a message's true length; a stream has none and does not look at it.

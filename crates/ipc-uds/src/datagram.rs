@@ -38,7 +38,7 @@ impl Datagram {
     /// socket(2): a socket without a name, to send with.
     ///
     /// # Errors
-    /// EMFILE, ENFILE, ENOMEM → [`Error::Io`].
+    /// EMFILE, ENFILE, ENOMEM → [`Error::System`].
     pub fn unbound() -> Result<Self> {
         socket::socket(libc::SOCK_DGRAM).map(Self::from).map_err(|source| Error::of("socket", source))
     }
@@ -54,7 +54,7 @@ impl Datagram {
     /// socketpair(2).
     ///
     /// # Errors
-    /// EMFILE, ENFILE, ENOMEM → [`Error::Io`].
+    /// EMFILE, ENFILE, ENOMEM → [`Error::System`].
     pub fn pair() -> Result<(Self, Self)> {
         let (left, right) =
             socket::pair(libc::SOCK_DGRAM).map_err(|source| Error::of("socketpair", source))?;
@@ -64,7 +64,8 @@ impl Datagram {
     /// connect(2): where [`Datagram::send`] sends to from now on, and the only one that is received from. Never blocks.
     ///
     /// # Errors
-    /// As [`Stream::connect`](crate::Stream::connect); EPERM (the other one is connected elsewhere) → [`Error::Io`].
+    /// As [`Stream::connect`](crate::Stream::connect); EPERM (the other one is connected elsewhere)
+    /// → [`Error::PermissionDenied`].
     pub fn connect(&self, address: impl Into<Address>) -> Result<()> {
         let address = address.into();
         let reached = address.reach()?;
@@ -112,7 +113,8 @@ impl Datagram {
     ///
     /// # Errors
     /// EMSGSIZE → [`Error::TooLong`]; ENOENT → [`Error::NotFound`]; ECONNREFUSED → [`Error::Refused`]; EPROTOTYPE →
-    /// [`Error::WrongType`]; EACCES, EPERM (it is connected to another) → [`Error::Io`].
+    /// [`Error::WrongType`]; EACCES, EPERM (it is connected to another) →
+    /// [`Error::PermissionDenied`].
     pub fn send_to(&self, bytes: &[u8], address: impl Into<Address>) -> Result<()> {
         self.send_to_flags(bytes, &address.into(), 0)
     }
@@ -128,8 +130,10 @@ impl Datagram {
     fn send_to_flags(&self, bytes: &[u8], address: &Address, flags: libc::c_int) -> Result<()> {
         let reached = address.reach()?;
         message::send_to(self, bytes, &reached.raw, flags).map(drop).map_err(|source| {
-            match send_failed(bytes.len(), source) {
-                Error::Io { source, .. } => Error::at("sendto", address, source),
+            match send_failed("sendto", bytes.len(), source) {
+                Error::System { source, .. } | Error::PermissionDenied { source, .. } => {
+                    Error::at("sendto", address, source)
+                }
                 other => other,
             }
         })
@@ -178,7 +182,7 @@ impl Datagram {
     /// dup(2). The name, if it was bound to one, stays with this one.
     ///
     /// # Errors
-    /// EMFILE → [`Error::Io`].
+    /// EMFILE → [`Error::System`].
     pub fn try_clone(&self) -> Result<Self> {
         let fd = self.fd.try_clone().map_err(|source| Error::of("dup", source))?;
         Ok(fd.into())
@@ -193,7 +197,7 @@ impl Datagram {
 fn to_peer_failed(len: usize, source: std::io::Error) -> Error {
     match source.raw_os_error() {
         Some(libc::ECONNREFUSED) => Error::PeerGone { operation: "send", source },
-        _ => send_failed(len, source),
+        _ => send_failed("send", len, source),
     }
 }
 

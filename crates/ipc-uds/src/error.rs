@@ -92,7 +92,7 @@ pub enum Error {
     },
     /// An empty message cannot be told from the end of a connection by the one who receives it: none was sent.
     #[error("an empty message looks like the end of the connection; put at least one byte in it")]
-    Empty,
+    EmptyMessage,
     /// A message was longer than the buffer (MSG_TRUNC). It is gone, except what the buffer holds.
     #[error("a message of {len} bytes was cut to the {max} of the buffer")]
     Truncated {
@@ -124,9 +124,14 @@ pub enum Error {
         /// errno.
         source: io::Error,
     },
-    /// EPERM on sending: credentials that are not ours, or descriptors to a socket that takes none (SO_PASSRIGHTS).
-    #[error("the kernel refused the descriptors or credentials of the message")]
-    NotPermitted {
+    /// Permissions do not allow it: EACCES of a path; EPERM of a message with credentials that are not ours, or with
+    /// descriptors for a socket that takes none (SO_PASSRIGHTS).
+    #[error("{operation}{} is not permitted", on(object.as_ref()))]
+    PermissionDenied {
+        /// The call.
+        operation: &'static str,
+        /// The name, where there is one.
+        object: Option<Address>,
         /// errno.
         source: io::Error,
     },
@@ -157,7 +162,7 @@ pub enum Error {
     },
     /// Any other errno.
     #[error("{operation}{}", on(object.as_ref()))]
-    Io {
+    System {
         /// The call.
         operation: &'static str,
         /// The name, where there is one.
@@ -188,7 +193,9 @@ impl Error {
             Some(libc::EADDRINUSE) => Self::AddressInUse { address },
             Some(libc::EPROTOTYPE) => Self::WrongType { address, source },
             _ => match Self::of(operation, source) {
-                Self::Io { operation, source, .. } => Self::Io { operation, object: Some(address), source },
+                Self::System { operation, source, .. } => {
+                    Self::System { operation, object: Some(address), source }
+                }
                 other => other,
             },
         }
@@ -201,8 +208,9 @@ impl Error {
             Some(libc::ETIMEDOUT) => Self::TimedOut,
             Some(libc::EPIPE | libc::ECONNRESET) => Self::PeerGone { operation, source },
             Some(libc::ETOOMANYREFS) => Self::TooManyInFlight { source },
+            Some(libc::EACCES | libc::EPERM) => Self::PermissionDenied { operation, object: None, source },
             Some(libc::ENOTCONN | libc::ENODATA) => Self::NotConnected { operation, source },
-            _ => Self::Io { operation, object: None, source },
+            _ => Self::System { operation, object: None, source },
         }
     }
 
@@ -220,11 +228,11 @@ impl Error {
             | Self::WrongType { source, .. }
             | Self::PeerGone { source, .. }
             | Self::TooManyInFlight { source }
-            | Self::NotPermitted { source }
+            | Self::PermissionDenied { source, .. }
             | Self::Unsupported { source, .. }
             | Self::PeerExited { source }
             | Self::NotConnected { source, .. }
-            | Self::Io { source, .. } => source.raw_os_error(),
+            | Self::System { source, .. } => source.raw_os_error(),
             _ => None,
         }
     }
@@ -233,7 +241,7 @@ impl Error {
         match self {
             Self::InvalidAddress { .. }
             | Self::TooLong { .. }
-            | Self::Empty
+            | Self::EmptyMessage
             | Self::TooManyDescriptors { .. } => io::ErrorKind::InvalidInput,
             Self::Truncated { .. } | Self::DescriptorsLost { .. } => io::ErrorKind::InvalidData,
             Self::AddressInUse { .. } | Self::Stale { .. } => io::ErrorKind::AddrInUse,
@@ -258,11 +266,11 @@ impl From<Error> for io::Error {
             | Error::WrongType { source, .. }
             | Error::PeerGone { source, .. }
             | Error::TooManyInFlight { source }
-            | Error::NotPermitted { source }
+            | Error::PermissionDenied { source, .. }
             | Error::Unsupported { source, .. }
             | Error::PeerExited { source }
             | Error::NotConnected { source, .. }
-            | Error::Io { source, .. } => source,
+            | Error::System { source, .. } => source,
             other => Self::new(other.kind(), other),
         }
     }

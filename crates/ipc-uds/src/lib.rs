@@ -10,6 +10,7 @@ mod listener;
 mod name;
 mod peer;
 mod seqpacket;
+mod server;
 mod socket;
 mod stream;
 mod wait;
@@ -23,6 +24,7 @@ pub use crate::{
     name::Stale,
     peer::{PeerCredentials, Policy},
     seqpacket::SeqPacket,
+    server::{Accept, Served, Server, Stop},
     socket::Socket,
     stream::Stream,
 };

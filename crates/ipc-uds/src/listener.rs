@@ -91,7 +91,7 @@ impl BindOptions {
     /// EADDRINUSE and a live socket there → [`Error::AddressInUse`]; a dead one → [`Error::Stale`] or, with
     /// [`Stale::Replace`], success; another user's → [`Error::ForeignOwner`]; something that is no socket →
     /// [`Error::NotASocket`]; ENOENT, ENOTDIR (a directory on the way is not there) → [`Error::NotFound`]; a name that cannot
-    /// be one → [`Error::InvalidAddress`]; EACCES, EROFS, ENOSPC, ENAMETOOLONG, ELOOP → [`Error::Io`].
+    /// be one → [`Error::InvalidAddress`]; EACCES → [`Error::PermissionDenied`]; EROFS, ENOSPC, ENAMETOOLONG, ELOOP → [`Error::System`].
     ///
     /// # After a crash
     /// The path stays and refuses connections; `NAME.lock` stays and locks nobody out.
@@ -238,7 +238,7 @@ impl<S: Connection> Listener<S> {
     ///
     /// # Errors
     /// The policy does not admit the peer, whose connection is closed unread → [`Error::Denied`]; EMFILE, ENFILE, ENOBUFS,
-    /// ENOMEM (the connection stays in the backlog) → [`Error::Io`].
+    /// ENOMEM (the connection stays in the backlog) → [`Error::System`].
     pub fn accept(&self) -> Result<S> {
         let accepted = match socket::accept(self) {
             Err(error) if errno::is(&error, libc::EAGAIN) => self.accept_until(Deadline::NEVER),
@@ -313,7 +313,7 @@ impl<S> Listener<S> {
     /// Waits until a connection is there; false when the time has passed.
     ///
     /// # Errors
-    /// ENOMEM → [`Error::Io`].
+    /// ENOMEM → [`Error::System`].
     pub fn wait(&self, timeout: Duration) -> Result<bool> {
         poll::wait(self, libc::POLLIN, Deadline::after(timeout))
             .map(|events| events.is_some())

@@ -62,7 +62,7 @@ impl SeqPacket {
     /// socketpair(2).
     ///
     /// # Errors
-    /// EMFILE, ENFILE, ENOMEM → [`Error::Io`].
+    /// EMFILE, ENFILE, ENOMEM → [`Error::System`].
     pub fn pair() -> Result<(Self, Self)> {
         let (left, right) =
             socket::pair(libc::SOCK_SEQPACKET).map_err(|source| Error::of("socketpair", source))?;
@@ -75,11 +75,11 @@ impl SeqPacket {
     /// While the send buffer is full. EINTR is retried.
     ///
     /// # Errors
-    /// No bytes → [`Error::Empty`]; EMSGSIZE (more than the send buffer holds) → [`Error::TooLong`]; EPIPE, ECONNRESET →
+    /// No bytes → [`Error::EmptyMessage`]; EMSGSIZE (more than the send buffer holds) → [`Error::TooLong`]; EPIPE, ECONNRESET →
     /// [`Error::PeerGone`].
     pub fn send(&self, bytes: &[u8]) -> Result<()> {
         let sent = message::send(self, not_empty(bytes)?, 0);
-        sent.map(drop).map_err(|source| send_failed(bytes.len(), source))
+        sent.map(drop).map_err(|source| send_failed("send", bytes.len(), source))
     }
 
     /// As [`SeqPacket::send`], without waiting.
@@ -88,7 +88,7 @@ impl SeqPacket {
     /// Those of [`SeqPacket::send`], and EAGAIN → [`Error::WouldBlock`].
     pub fn try_send(&self, bytes: &[u8]) -> Result<()> {
         let sent = message::send(self, not_empty(bytes)?, libc::MSG_DONTWAIT);
-        sent.map(drop).map_err(|source| send_failed(bytes.len(), source))
+        sent.map(drop).map_err(|source| send_failed("send", bytes.len(), source))
     }
 
     /// As [`SeqPacket::send`], waiting no longer than `timeout`.
@@ -101,7 +101,7 @@ impl SeqPacket {
             message::send(self, bytes, libc::MSG_DONTWAIT)
         })
         .map(drop)
-        .map_err(|source| send_failed(bytes.len(), source))
+        .map_err(|source| send_failed("send", bytes.len(), source))
     }
 
     /// recv(2): the next message; 0 is the end of the connection.
@@ -111,7 +111,7 @@ impl SeqPacket {
     ///
     /// # Errors
     /// A message longer than `buffer` → [`Error::Truncated`], its rest is gone; an empty message of a peer that is not made
-    /// with this crate, on a connection that has not ended → [`Error::Empty`]; ECONNRESET → [`Error::PeerGone`].
+    /// with this crate, on a connection that has not ended → [`Error::EmptyMessage`]; ECONNRESET → [`Error::PeerGone`].
     pub fn recv(&self, buffer: &mut [u8]) -> Result<usize> {
         let received = message::recv(self, buffer, libc::MSG_TRUNC);
         self.received(received, buffer.len())
@@ -139,7 +139,7 @@ impl SeqPacket {
 
     fn received(&self, received: io::Result<usize>, room: usize) -> Result<usize> {
         match received {
-            Ok(0) if !hung_up(self)? => Err(Error::Empty),
+            Ok(0) if !hung_up(self)? => Err(Error::EmptyMessage),
             received => whole(received, room),
         }
     }
@@ -147,7 +147,7 @@ impl SeqPacket {
     /// dup(2). The name, if it was bound to one, stays with this one.
     ///
     /// # Errors
-    /// EMFILE → [`Error::Io`].
+    /// EMFILE → [`Error::System`].
     pub fn try_clone(&self) -> Result<Self> {
         let fd = self.fd.try_clone().map_err(|source| Error::of("dup", source))?;
         Ok(fd.into())
@@ -166,7 +166,7 @@ pub(crate) fn hung_up(fd: impl AsFd) -> Result<bool> {
 }
 
 fn not_empty(bytes: &[u8]) -> Result<&[u8]> {
-    if bytes.is_empty() { Err(Error::Empty) } else { Ok(bytes) }
+    if bytes.is_empty() { Err(Error::EmptyMessage) } else { Ok(bytes) }
 }
 
 /// The result of a receive that was asked for the message's true length.
@@ -175,11 +175,11 @@ pub(crate) fn whole(received: io::Result<usize>, room: usize) -> Result<usize> {
     if len > room { Err(Error::Truncated { len, max: room }) } else { Ok(len) }
 }
 
-pub(crate) fn send_failed(len: usize, source: io::Error) -> Error {
+pub(crate) fn send_failed(operation: &'static str, len: usize, source: io::Error) -> Error {
     if errno::is(&source, libc::EMSGSIZE) {
         return Error::TooLong { len, max: None };
     }
-    Error::of("send", source)
+    Error::of(operation, source)
 }
 
 impl AsFd for SeqPacket {

@@ -71,7 +71,7 @@ pub trait Socket: AsFd {
     ///
     /// # Errors
     /// ENOPROTOOPT → [`Error::Unsupported`] (before Linux 6.5); ESRCH, EINVAL → [`Error::PeerExited`] (kernels before 6.16,
-    /// later ones give a descriptor of the ended process); ENODATA → [`Error::NotConnected`]; EMFILE → [`Error::Io`].
+    /// later ones give a descriptor of the ended process); ENODATA → [`Error::NotConnected`]; EMFILE → [`Error::System`].
     #[doc(alias = "SO_PEERPIDFD")]
     fn peer_pidfd(&self) -> Result<OwnedFd> {
         peer::pidfd(self)
@@ -122,7 +122,7 @@ pub trait Socket: AsFd {
     /// ioctl(FIONREAD): bytes that wait to be received; of a message socket, the length of the next message.
     ///
     /// # Errors
-    /// EINVAL on a listening socket → [`Error::Io`].
+    /// EINVAL on a listening socket → [`Error::System`].
     fn bytes_readable(&self) -> Result<usize> {
         socket::readable(self).map_err(|source| Error::of("FIONREAD", source))
     }

@@ -46,7 +46,7 @@ impl Stream {
     /// # Errors
     /// ENOENT, ENOTDIR → [`Error::NotFound`]; ECONNREFUSED → [`Error::Refused`]; EPROTOTYPE → [`Error::WrongType`]; a NUL or
     /// nothing in the path → [`Error::InvalidAddress`]; EACCES (no write permission on the socket, no search permission on a
-    /// directory), ELOOP, EMFILE → [`Error::Io`].
+    /// directory) → [`Error::PermissionDenied`]; ELOOP, EMFILE → [`Error::System`].
     ///
     /// # Examples
     /// ```no_run
@@ -90,7 +90,7 @@ impl Stream {
     /// socketpair(2): both ends, unnamed.
     ///
     /// # Errors
-    /// EMFILE, ENFILE, ENOMEM → [`Error::Io`].
+    /// EMFILE, ENFILE, ENOMEM → [`Error::System`].
     #[doc(alias = "socketpair")]
     pub fn pair() -> Result<(Self, Self)> {
         let (left, right) =
@@ -156,7 +156,7 @@ impl Stream {
     /// dup(2): another descriptor of the same socket. The name, if it was bound to one, stays with this one.
     ///
     /// # Errors
-    /// EMFILE → [`Error::Io`].
+    /// EMFILE → [`Error::System`].
     pub fn try_clone(&self) -> Result<Self> {
         let fd = self.fd.try_clone().map_err(|source| Error::of("dup", source))?;
         Ok(fd.into())

@@ -1,0 +1,403 @@
+//! Many clients at once: one thread accepts, each connection has a thread of its own, and a stop lets answers go out.
+//!
+//! The server makes no kernel object but a pair of sockets to wake itself; the listener is the caller's. A connection costs
+//! accept4(2) and one ppoll(2), which also waits for the stop; a message costs what the handler does.
+
+use std::collections::HashMap;
+use std::io::{self, Read, Write};
+use std::net::{Shutdown, TcpListener, TcpStream};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use ipc_sys::{Deadline, poll, socket};
+
+use crate::{Connection, Error, Listener, Result, Socket, Stream};
+
+/// What gives connections: our [`Listener`], and std's for Unix and TCP.
+pub trait Accept: AsFd + Sync {
+    /// What a client is talked to with.
+    type Connection: AsFd + Send + Sync;
+
+    /// The next connection, without waiting: the listener is in non-blocking mode.
+    ///
+    /// # Errors
+    /// Nobody is there → [`Error::WouldBlock`]; not admitted → [`Error::Denied`]; anything that accept(2) says.
+    fn try_accept(&self) -> Result<Self::Connection>;
+}
+
+impl<S: Connection + Send + Sync> Accept for Listener<S> {
+    type Connection = S;
+
+    fn try_accept(&self) -> Result<S> {
+        Listener::try_accept(self)
+    }
+}
+
+impl Accept for TcpListener {
+    type Connection = TcpStream;
+
+    fn try_accept(&self) -> Result<TcpStream> {
+        self.accept().map(|(stream, _)| stream).map_err(|source| Error::of("accept", source))
+    }
+}
+
+impl Accept for UnixListener {
+    type Connection = UnixStream;
+
+    fn try_accept(&self) -> Result<UnixStream> {
+        self.accept().map(|(stream, _)| stream).map_err(|source| Error::of("accept", source))
+    }
+}
+
+impl<L: Accept> Accept for &L {
+    type Connection = L::Connection;
+
+    fn try_accept(&self) -> Result<L::Connection> {
+        (**self).try_accept()
+    }
+}
+
+/// Serves the clients of a listener.
+///
+/// # Examples
+/// Answers in upper case, over a Unix socket; a `TcpListener` is served by the same code.
+/// ```
+/// use ipc_uds::{Listener, Server, Stop, Stream};
+/// use std::io::{Read, Write};
+///
+/// let listener: Listener = Listener::bind("@ipc-uds-server-doc")?;
+/// let stop = Stop::new()?;
+/// std::thread::scope(|threads| {
+///     let server = threads.spawn(|| {
+///         Server::new(&listener).serve_until(&stop, |mut client: &Stream| {
+///             let mut bytes = [0; 4096];
+///             loop {
+///                 let len = client.read(&mut bytes)?;
+///                 if len == 0 {
+///                     return Ok(());
+///                 }
+///                 bytes[..len].make_ascii_uppercase();
+///                 client.write_all(&bytes[..len])?;
+///             }
+///         })
+///     });
+///     let mut client = Stream::connect("@ipc-uds-server-doc")?;
+///     client.write_all(b"hello")?;
+///     let mut answer = [0; 5];
+///     client.read_exact(&mut answer)?;
+///     assert_eq!(&answer, b"HELLO");
+///     stop.stop();
+///     let served = server.join().expect("the server does not panic")?;
+///     assert_eq!((served.clients, served.failed), (1, 0));
+///     Ok::<(), Box<dyn std::error::Error>>(())
+/// })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct Server<L> {
+    listener: L,
+    clients: usize,
+    total: Option<u64>,
+    idle: Option<Duration>,
+    grace: Duration,
+}
+
+/// What a server has done.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Served {
+    /// Connections given to the handler.
+    pub clients: u64,
+    /// Connections that the policy did not admit.
+    pub denied: u64,
+    /// Handlers that returned an error or panicked.
+    pub failed: u64,
+}
+
+impl<L: Accept> Server<L> {
+    /// A server of at most 1024 clients at once, for ever, with no idle time, that gives answers 5 s to go out.
+    pub fn new(listener: L) -> Self {
+        Self { listener, clients: 1024, total: None, idle: None, grace: Duration::from_secs(5) }
+    }
+
+    /// How many clients at once; more of them wait in the backlog of the listener, and then in connect(2).
+    #[must_use]
+    pub fn clients(mut self, clients: usize) -> Self {
+        self.clients = clients.max(1);
+        self
+    }
+
+    /// Ends after this many clients, when the last of them has gone.
+    #[must_use]
+    pub fn total(mut self, clients: u64) -> Self {
+        self.total = Some(clients);
+        self
+    }
+
+    /// SO_RCVTIMEO and SO_SNDTIMEO of each connection: a client that is silent, or does not read its answers, for this long
+    /// makes the handler's read or write fail with `WouldBlock`.
+    #[must_use]
+    pub fn idle(mut self, timeout: Duration) -> Self {
+        self.idle = Some(timeout);
+        self
+    }
+
+    /// How long a stop waits for handlers that are still answering before their connections are cut.
+    #[must_use]
+    pub fn grace(mut self, grace: Duration) -> Self {
+        self.grace = grace;
+        self
+    }
+
+    /// Serves for ever, or until [`Server::total`] clients have been served.
+    ///
+    /// # Errors
+    /// Those of [`Server::serve_until`].
+    pub fn serve<H>(self, handler: H) -> Result<Served>
+    where
+        H: Fn(&L::Connection) -> io::Result<()> + Sync,
+    {
+        self.serve_until(&Stop::new()?, handler)
+    }
+
+    /// Serves until `stop` is readable: a [`Stop`], a signalfd, a pidfd, a timerfd, an eventfd.
+    ///
+    /// `handler` runs in a thread of its own for each connection, which is closed when it returns. An error or a panic of it
+    /// ends that connection and no other. The listening socket is set to O_NONBLOCK.
+    ///
+    /// # Blocking
+    /// Until it is stopped. Then nobody is accepted any more, the receiving half of each connection is shut down, so that
+    /// handlers read what has arrived, then the end, and their answers go out; after the grace time the rest is cut.
+    /// A handler that neither reads nor writes is waited for.
+    ///
+    /// # Errors
+    /// What accept(2) says of a listener that is none (EINVAL, ENOTSOCK, EOPNOTSUPP) → [`Error::System`]. EMFILE, ENFILE,
+    /// ENOBUFS, ENOMEM end nothing: the server waits until a client has gone.
+    pub fn serve_until<H>(self, stop: impl AsFd, handler: H) -> Result<Served>
+    where
+        H: Fn(&L::Connection) -> io::Result<()> + Sync,
+    {
+        socket::set_nonblocking(&self.listener, true).map_err(|source| Error::of("FIONBIO", source))?;
+        let room = Room::new(self.idle)?;
+        let result = thread::scope(|threads| {
+            let accepted = self.accept_all(&stop, &room, threads, &handler);
+            room.close(if accepted.is_ok() { self.grace } else { Duration::ZERO });
+            accepted
+        });
+        let denied = result?;
+        Ok(Served {
+            clients: room.entered.load(Ordering::Relaxed),
+            denied,
+            failed: room.failed.load(Ordering::Relaxed),
+        })
+    }
+
+    /// Accepts until stopped, or until the last of [`Server::total`] clients has gone; gives how many were denied.
+    fn accept_all<'scope, H>(
+        &'scope self,
+        stop: &impl AsFd,
+        room: &'scope Room<L::Connection>,
+        threads: &'scope thread::Scope<'scope, '_>,
+        handler: &'scope H,
+    ) -> Result<u64>
+    where
+        H: Fn(&L::Connection) -> io::Result<()> + Sync,
+    {
+        // What to do about EMFILE when none of our own clients is there to go.
+        const PAUSE: Duration = Duration::from_millis(100);
+        let mut denied = 0;
+        loop {
+            let entered = room.entered.load(Ordering::Relaxed);
+            let done = self.total.is_some_and(|total| entered >= total);
+            if done && room.is_empty() {
+                return Ok(denied);
+            }
+            if done || room.len() >= self.clients {
+                let enough = |left| if done { left == 0 } else { left < self.clients };
+                if room.wait(enough, stop, Deadline::NEVER)? {
+                    return Ok(denied);
+                }
+                continue;
+            }
+            let (stopped, _) = poll::wait_either(stop, &self.listener, libc::POLLIN, Deadline::NEVER)
+                .map_err(|source| Error::of("ppoll", source))?;
+            if stopped != 0 {
+                return Ok(denied);
+            }
+            match self.listener.try_accept() {
+                Ok(connection) => room.enter(connection, threads, handler),
+                Err(Error::Denied(_)) => denied += 1,
+                Err(error) => match error.errno() {
+                    Some(libc::EINVAL | libc::ENOTSOCK | libc::EOPNOTSUPP | libc::EBADF) => {
+                        return Err(error);
+                    }
+                    Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM) => {
+                        let now = room.len();
+                        if room.wait(|left| left < now, stop, Deadline::after(PAUSE))? {
+                            return Ok(denied);
+                        }
+                    }
+                    // EAGAIN: another acceptor was faster. The rest is of a connection that failed before it was accepted.
+                    _ => {}
+                },
+            }
+        }
+    }
+}
+
+/// The connections that are being served.
+struct Room<C> {
+    open: Mutex<HashMap<u64, Arc<C>>>,
+    empty: Condvar,
+    idle: Option<Duration>,
+    /// Whether the accepting thread waits for somebody to leave; a byte through `wake` then tells it.
+    waiting: AtomicBool,
+    wake: (Stream, Stream),
+    entered: AtomicU64,
+    failed: AtomicU64,
+}
+
+impl<C: AsFd + Send + Sync> Room<C> {
+    fn new(idle: Option<Duration>) -> Result<Self> {
+        Ok(Self {
+            open: Mutex::new(HashMap::new()),
+            empty: Condvar::new(),
+            idle,
+            waiting: AtomicBool::new(false),
+            wake: Stream::pair()?,
+            entered: AtomicU64::new(0),
+            failed: AtomicU64::new(0),
+        })
+    }
+
+    fn open(&self) -> MutexGuard<'_, HashMap<u64, Arc<C>>> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn len(&self) -> usize {
+        self.open().len()
+    }
+
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    fn enter<'scope, H>(
+        &'scope self,
+        connection: C,
+        threads: &'scope thread::Scope<'scope, '_>,
+        handler: &'scope H,
+    ) where
+        H: Fn(&C) -> io::Result<()> + Sync,
+        C: 'scope,
+    {
+        let number = self.entered.fetch_add(1, Ordering::Relaxed);
+        let connection = Arc::new(connection);
+        self.open().insert(number, Arc::clone(&connection));
+        let started =
+            thread::Builder::new().name(format!("client {number}")).spawn_scoped(threads, move || {
+                let served = catch_unwind(AssertUnwindSafe(|| self.serve(&connection, handler)));
+                if !matches!(served, Ok(Ok(()))) {
+                    self.failed.fetch_add(1, Ordering::Relaxed);
+                }
+                drop(connection);
+                self.leave(number);
+            });
+        if started.is_err() {
+            self.failed.fetch_add(1, Ordering::Relaxed);
+            self.leave(number);
+        }
+    }
+
+    fn serve(&self, connection: &C, handler: &impl Fn(&C) -> io::Result<()>) -> io::Result<()> {
+        if let Some(idle) = self.idle {
+            crate::stream::set_timeout(connection, libc::SO_RCVTIMEO, Some(idle))?;
+            crate::stream::set_timeout(connection, libc::SO_SNDTIMEO, Some(idle))?;
+        }
+        handler(connection)
+    }
+
+    fn leave(&self, number: u64) {
+        let mut open = self.open();
+        // The last owner: this closes the connection.
+        open.remove(&number);
+        if open.is_empty() {
+            self.empty.notify_all();
+        }
+        drop(open);
+        if self.waiting.swap(false, Ordering::SeqCst) {
+            let _ = (&self.wake.0).write(&[1]);
+        }
+    }
+
+    /// Waits until the number of those left is `enough`, or the deadline has passed; true when `stop` came first.
+    fn wait(&self, enough: impl Fn(usize) -> bool, stop: &impl AsFd, deadline: Deadline) -> Result<bool> {
+        loop {
+            self.waiting.store(true, Ordering::SeqCst);
+            if enough(self.len()) {
+                self.waiting.store(false, Ordering::SeqCst);
+                return Ok(false);
+            }
+            let (stopped, woken) = poll::wait_either(stop, &self.wake.1, libc::POLLIN, deadline)
+                .map_err(|source| Error::of("ppoll", source))?;
+            if stopped != 0 {
+                return Ok(true);
+            }
+            if woken == 0 {
+                return Ok(false);
+            }
+            let _ = (&self.wake.1).read(&mut [0]);
+        }
+    }
+
+    /// Lets what has arrived be answered, then cuts.
+    fn close(&self, grace: Duration) {
+        self.shut_down(libc::SHUT_RD);
+        let open = self.open();
+        let waited = self.empty.wait_timeout_while(open, grace, |open| !open.is_empty());
+        drop(waited.unwrap_or_else(PoisonError::into_inner));
+        self.shut_down(libc::SHUT_RDWR);
+    }
+
+    fn shut_down(&self, how: libc::c_int) {
+        for connection in self.open().values() {
+            // ENOTCONN: a peer that has gone already.
+            let _ = socket::shutdown(connection.as_ref(), how);
+        }
+    }
+}
+
+/// What ends [`Server::serve_until`] from another thread: readable from the moment of [`Stop::stop`] on.
+#[derive(Debug)]
+pub struct Stop {
+    write: Stream,
+    read: Stream,
+}
+
+impl Stop {
+    /// socketpair(2).
+    ///
+    /// # Errors
+    /// EMFILE, ENFILE, ENOMEM → [`Error::System`].
+    pub fn new() -> Result<Self> {
+        let (write, read) = Stream::pair()?;
+        Ok(Self { write, read })
+    }
+
+    /// shutdown(2): from now on it is readable. To stop twice is to stop. Async-signal-safe.
+    pub fn stop(&self) {
+        // A pair is connected: there is nothing that could fail.
+        let _ = self.write.shutdown(Shutdown::Write);
+    }
+}
+
+impl AsFd for Stop {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.read.as_fd()
+    }
+}
