@@ -16,16 +16,18 @@ pub enum Error {
     #[error("the time given has passed")]
     TimedOut,
     /// The text or bytes cannot name a socket; nothing was asked of the kernel.
-    #[error("{address:?} cannot name a socket: {reason}")]
+    #[error("{:?} cannot name a socket: {reason}", address.to_string())]
     InvalidAddress {
         /// What was given.
         address: Address,
         /// Why not.
         reason: &'static str,
     },
-    /// No socket has this name (ENOENT, ENOTDIR).
-    #[error("no socket stands at {address}")]
+    /// Nothing has this name, or a directory on the way to it is missing (ENOENT, ENOTDIR).
+    #[error("{operation} {address}")]
     NotFound {
+        /// The call.
+        operation: &'static str,
         /// The name.
         address: Address,
         /// errno.
@@ -188,7 +190,7 @@ impl Error {
     pub(crate) fn at(operation: &'static str, address: &Address, source: io::Error) -> Self {
         let address = address.clone();
         match source.raw_os_error() {
-            Some(libc::ENOENT | libc::ENOTDIR) => Self::NotFound { address, source },
+            Some(libc::ENOENT | libc::ENOTDIR) => Self::NotFound { operation, address, source },
             Some(libc::ECONNREFUSED) => Self::Refused { address, source },
             Some(libc::EADDRINUSE) => Self::AddressInUse { address },
             Some(libc::EPROTOTYPE) => Self::WrongType { address, source },
