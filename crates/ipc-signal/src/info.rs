@@ -129,8 +129,8 @@ impl SignalInfo {
         }
     }
 
-    /// What happened to which child, for SIGCHLD from the kernel. SIGCHLD coalesces: look at
-    /// [`ChildEvents`](crate::ChildEvents) for all of them.
+    /// What happened to which child, for SIGCHLD from the kernel. SIGCHLD coalesces: wait for
+    /// each child with [`wait_child`](crate::wait_child).
     #[must_use]
     #[doc(alias = "si_status")]
     pub fn child(&self) -> Option<(Pid, ChildState)> {

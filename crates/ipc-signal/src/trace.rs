@@ -8,26 +8,27 @@ use std::process::{Child, Command};
 
 use ipc_sys::errno::{is, retry};
 use ipc_sys::process::{self as sys, Request, SyscallStop, Whom};
+use ipc_sys::signal::Info;
 
 use crate::{ChildState, CommandExt, Error, Pid, Signal, SignalInfo};
 
 /// A process under our trace: it stops at every signal before that is delivered, and goes on when it is told to.
 ///
 /// A tracee belongs to the thread that traces it, so it is neither `Send` nor `Sync`. Dropped while stopped it is
-/// detached and goes on; the process itself is std's [`Child`] and is reaped by it, or by [`Tracee::next_stop`] when that
-/// reports the end: `Child::wait` then fails with ECHILD.
+/// detached and goes on. The end of a child is only looked at, and left for std's [`Child`] to reap.
 ///
 /// # Examples
 /// ```
 /// use ipc_signal::{Stop, Signal, Tracee};
 /// use std::process::Command;
 ///
-/// let (mut tracee, _child) = Tracee::spawn(Command::new("sh").args(["-c", "kill -USR1 $$"]))?;
+/// let (mut tracee, mut child) = Tracee::spawn(Command::new("sh").args(["-c", "kill -USR1 $$"]))?;
 /// tracee.resume(None)?;
 /// let Stop::Signal(info) = tracee.next_stop()? else { panic!() };
 /// assert_eq!(info.signal(), Signal::USR1);
 /// tracee.resume(Some(Signal::USR1))?;
 /// assert!(matches!(tracee.next_stop()?, Stop::End(state) if state.to_string() == "killed by SIGUSR1"));
+/// child.wait()?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug)]
@@ -36,6 +37,8 @@ pub struct Tracee {
     pid: Pid,
     stopped: bool,
     ended: bool,
+    /// Whether its end is ours to take: of a process that is not our child, so that its parent hears of it.
+    reaps: bool,
     of_this_thread: PhantomData<*const ()>,
 }
 
@@ -61,7 +64,7 @@ pub enum Stop {
     Exec,
     /// It went on after a stop: reported once, the tracee is running.
     Continued,
-    /// It is no more, and has been reaped.
+    /// It is no more. A child is still to be waited for.
     End(ChildState),
 }
 
@@ -123,7 +126,7 @@ impl Tracee {
             Some(libc::ESRCH) => Error::NoSuchProcess { target: format!("process {pid}") },
             _ => Error::System { operation: "ptrace(ATTACH)", source },
         })?;
-        let mut tracee = Self::of(pid);
+        let mut tracee = Self { reaps: true, ..Self::of(pid) };
         tracee.first_stop()?;
         Ok(tracee)
     }
@@ -176,14 +179,14 @@ impl Tracee {
     /// | ECHILD (somebody else reaped it) | [`Error::NoChild`] |
     /// | ESRCH (killed between stop and look) | [`Error::NotStopped`] |
     pub fn next_stop(&mut self) -> Result<Stop, Error> {
-        let options = libc::WEXITED | libc::WSTOPPED | libc::WCONTINUED | libc::__WALL;
-        let info = match retry(|| sys::wait(Whom::Process(self.pid.raw()), options)) {
-            Ok(Some(info)) => info,
-            Ok(None) => return Err(self.not_stopped()),
-            Err(error) if is(&error, libc::ECHILD) => {
-                return Err(Error::NoChild { target: format!("process {}", self.pid) });
-            }
-            Err(source) => return Err(Error::System { operation: "waitid", source }),
+        const PAUSES: i32 = libc::WSTOPPED | libc::WCONTINUED | libc::__WALL;
+        // A stop is taken, so that it is not reported again; killed between look and take, the child has none to take.
+        let info = if self.reaps {
+            self.look(PAUSES | libc::WEXITED)?
+        } else {
+            let seen = self.look(PAUSES | libc::WEXITED | libc::WNOWAIT)?;
+            let ended = matches!(seen.code(), libc::CLD_EXITED | libc::CLD_KILLED | libc::CLD_DUMPED);
+            if ended { seen } else { self.look(PAUSES | libc::WNOHANG).unwrap_or(seen) }
         };
         if !matches!(info.code(), libc::CLD_STOPPED | libc::CLD_TRAPPED) {
             let state =
@@ -227,7 +230,18 @@ impl Tracee {
     }
 
     fn of(pid: Pid) -> Self {
-        Self { pid, stopped: false, ended: false, of_this_thread: PhantomData }
+        Self { pid, stopped: false, ended: false, reaps: false, of_this_thread: PhantomData }
+    }
+
+    fn look(&self, options: i32) -> Result<Info, Error> {
+        match retry(|| sys::wait(Whom::Process(self.pid.raw()), options)) {
+            Ok(Some(info)) => Ok(info),
+            Ok(None) => Err(self.not_stopped()),
+            Err(error) if is(&error, libc::ECHILD) => {
+                Err(Error::NoChild { target: format!("process {}", self.pid) })
+            }
+            Err(source) => Err(Error::System { operation: "waitid", source }),
+        }
     }
 
     fn first_stop(&mut self) -> Result<(), Error> {

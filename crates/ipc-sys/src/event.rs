@@ -23,7 +23,7 @@ pub fn write(fd: impl AsFd, bytes: &[u8]) {
     unsafe { libc::write(fd.as_fd().as_raw_fd(), bytes.as_ptr().cast(), bytes.len()) };
 }
 
-/// send(2) with MSG_DONTWAIT and MSG_NOSIGNAL, as [`write`]. Async-signal-safe.
+/// send(2) with MSG_DONTWAIT and MSG_NOSIGNAL, as write. Async-signal-safe.
 pub fn send(fd: impl AsFd, bytes: &[u8]) {
     let flags = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
     // SAFETY: `bytes` is valid for its length, for this call.

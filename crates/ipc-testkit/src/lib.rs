@@ -5,6 +5,7 @@
 //! - [`role`]: the peer's side of that conversation
 //! - [`name`]: names, keys and directories that no other test uses, gone at the end
 //! - [`audit`]: what a process holds, compared before and after
+//! - [`crash`]: death at every instruction, one after another
 //! - [`report`]: what a test proved, how often, with which seed, or why it was skipped
 //!
 //! Process-wide state (dispositions, masks, umask, limits) is changed in peers only, so that tests of one binary run in
@@ -19,6 +20,7 @@
 )]
 
 pub mod audit;
+pub mod crash;
 pub mod name;
 mod peer;
 #[cfg(doctest)]

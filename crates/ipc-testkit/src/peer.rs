@@ -27,13 +27,18 @@ pub struct Peer {
 /// Starts a role of a program of this package: `peer!("peer-pipe", "writer", path, 17)`.
 #[macro_export]
 macro_rules! peer {
-    ($program:literal, $role:expr $(, $argument:expr)* $(,)?) => {
-        $crate::Peer::start(
-            ::std::process::Command::new(env!(concat!("CARGO_BIN_EXE_", $program)))
-                .arg($role)
-                $(.arg(::std::string::ToString::to_string(&$argument)))*
-        )
-    };
+    ($($command:tt)*) => { $crate::Peer::start(&mut $crate::command!($($command)*)) };
+}
+
+/// The command that [`peer!`] starts, for tests that change something about it first.
+#[macro_export]
+macro_rules! command {
+    ($program:literal, $role:expr $(, $argument:expr)* $(,)?) => {{
+        let mut command = ::std::process::Command::new(env!(concat!("CARGO_BIN_EXE_", $program)));
+        command.arg($role);
+        $(command.arg(::std::string::ToString::to_string(&$argument));)*
+        command
+    }};
 }
 
 impl Peer {
