@@ -1,0 +1,83 @@
+//! A process that starts children from many threads while others make descriptors of every type.
+
+use std::os::fd::{FromRawFd, OwnedFd};
+use std::process::Command;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use ipc_pipe::{FifoOptions, PipeOptions};
+use ipc_testkit::name;
+use ipc_testkit::role::{Result, say};
+
+const THREADS: usize = 8;
+
+/// COUNT: how many of so many children saw a descriptor that is none of theirs.
+pub(crate) fn storm(arguments: &[String]) -> Result {
+    let directory = name::directory();
+    run(arguments[0].parse()?, |serial| {
+        let path = directory.path().join(serial.to_string());
+        let fifo = FifoOptions::new().open_or_create(path).unwrap();
+        let alive = fifo.keep_alive_reader().unwrap();
+        let met = (fifo.try_writer().unwrap(), fifo.reader_timeout(Duration::from_secs(1)).unwrap());
+        let pipe = PipeOptions::new().nonblocking(true).create().unwrap();
+        let copy = (pipe.0.try_clone().unwrap(), pipe.1.try_clone().unwrap());
+        drop((alive, met, copy));
+    })
+}
+
+/// COUNT: the naive twin: close-on-exec is set after the fact.
+pub(crate) fn twin(arguments: &[String]) -> Result {
+    run(arguments[0].parse()?, |_| {
+        let mut ends = [0; 2];
+        #[expect(unsafe_code, reason = "the mistake that is shown")]
+        // SAFETY: the kernel writes two descriptors into `ends`.
+        let made = unsafe { libc::pipe(ends.as_mut_ptr()) };
+        assert_eq!(made, 0);
+        for end in ends {
+            #[expect(unsafe_code, reason = "the mistake that is shown")]
+            // SAFETY: the kernel returned this descriptor just now, nobody else owns it.
+            let end = unsafe { OwnedFd::from_raw_fd(end) };
+            let flags = nix::fcntl::FdFlag::FD_CLOEXEC;
+            nix::fcntl::fcntl(&end, nix::fcntl::FcntlArg::F_SETFD(flags)).unwrap();
+        }
+    })
+}
+
+fn run(count: usize, make: impl Fn(usize) + Sync) -> Result {
+    let baseline = seen_by_a_child();
+    let (started, leaked, ended) = (AtomicUsize::new(0), AtomicUsize::new(0), AtomicBool::new(false));
+    thread::scope(|scope| {
+        for serial in 0..THREADS {
+            let (make, ended) = (&make, &ended);
+            scope.spawn(move || {
+                while !ended.load(Ordering::Relaxed) {
+                    make(serial);
+                }
+            });
+        }
+        let spawners: Vec<_> = (0..THREADS)
+            .map(|_| {
+                scope.spawn(|| {
+                    while started.fetch_add(1, Ordering::Relaxed) < count {
+                        if seen_by_a_child() != baseline {
+                            leaked.fetch_add(1, Ordering::Relaxed);
+                        }
+                    }
+                })
+            })
+            .collect();
+        for spawner in spawners {
+            spawner.join().unwrap();
+        }
+        ended.store(true, Ordering::Relaxed);
+    });
+    say(leaked.into_inner())
+}
+
+/// The descriptors of a child, as it lists them itself.
+fn seen_by_a_child() -> String {
+    let output = Command::new("ls").arg("/proc/self/fd").output().unwrap();
+    assert!(output.status.success());
+    String::from_utf8(output.stdout).unwrap()
+}

@@ -1,0 +1,16 @@
+//! A8: a child gets what it is given, and nothing else, whatever other threads are doing.
+
+use ipc_testkit::{peer, proof, repetitions};
+
+#[test]
+fn a8_no_child_inherits_what_it_was_not_given() {
+    let count = repetitions(500, 10_000);
+    let mut ours = peer!("peer-pipe", "leak_storm", count);
+    ours.expect("0");
+    ours.finish();
+    let mut twin = peer!("peer-pipe", "leak_storm_twin", count);
+    let leaked: usize = twin.hear().parse().unwrap();
+    twin.finish();
+    assert!(leaked > 0, "the twin leaked nothing: the test would not notice");
+    proof!("A8", "{count} children, 0 saw a foreign descriptor; twin (FD_CLOEXEC set later): {leaked} did");
+}

@@ -1,0 +1,19 @@
+//! A2: a write without readers is an error, even where SIGPIPE would kill.
+
+use std::os::unix::process::ExitStatusExt;
+
+use ipc_testkit::{peer, proof, repetitions};
+
+#[test]
+fn a2_no_write_dies_by_sigpipe() {
+    let count = repetitions(1000, 100_000);
+    let mut ours = peer!("peer-pipe", "sigpipe", count);
+    ours.expect("alive");
+    ours.finish();
+    let mut twin = peer!("peer-pipe", "sigpipe_twin");
+    assert_eq!(twin.wait().signal(), Some(libc::SIGPIPE), "std's write was meant to die");
+    proof!(
+        "A2",
+        "{count} writes of each of 5 kinds to a closed pipe, alive; twin (std's write) killed by SIGPIPE"
+    );
+}
