@@ -8,6 +8,7 @@
 //! - [`deadline`]: a point on CLOCK_MONOTONIC, computed once, never early, never overflowing
 //! - [`poll`]: ppoll of one descriptor until a deadline
 //! - [`path`]: names in directories that others may write: who owns what stands there, and removing only one's own
+//! - [`words`]: bytes in and out of memory that other processes write
 //! - one module per mechanism, with the raw calls that only it needs
 
 #[cfg(not(all(
@@ -36,5 +37,6 @@ pub mod sigpipe;
 pub mod socket;
 pub mod sysv;
 pub mod timer;
+pub mod words;
 
 pub use deadline::Deadline;
