@@ -1,5 +1,6 @@
 //! A point in time on CLOCK_MONOTONIC, fixed once when a call begins: however often the call is interrupted, what is
 //! left shrinks towards the same instant. A timeout too long to be represented is no deadline at all.
+#![expect(unsafe_code, reason = "clock_gettime fills a timespec")]
 
 use std::time::{Duration, Instant};
 
@@ -34,11 +35,25 @@ impl Deadline {
         self.remaining().map(timespec)
     }
 
+    /// The instant itself, as the absolute `timespec` on CLOCK_MONOTONIC of pthread_mutex_clocklock and futex_waitv.
+    #[must_use]
+    pub fn at_monotonic(self) -> Option<libc::timespec> {
+        self.remaining().map(|left| timespec(monotonic_now().saturating_add(left)))
+    }
+
     /// Whether the instant has come.
     #[must_use]
     pub fn has_passed(self) -> bool {
         self.remaining() == Some(Duration::ZERO)
     }
+}
+
+/// CLOCK_MONOTONIC, which [`Instant`] does not give as a number.
+fn monotonic_now() -> Duration {
+    let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: `now` is a live timespec; CLOCK_MONOTONIC always exists.
+    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut now) };
+    Duration::new(now.tv_sec.unsigned_abs(), u32::try_from(now.tv_nsec).unwrap_or(0))
 }
 
 /// A duration as C writes it, cut to what `time_t` holds.

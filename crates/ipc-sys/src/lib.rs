@@ -32,6 +32,7 @@ pub mod path;
 pub mod pipe;
 pub mod poll;
 pub mod process;
+pub mod pthread;
 pub mod signal;
 pub mod sigpipe;
 pub mod socket;
