@@ -16,6 +16,30 @@ pub enum Error {
     /// The deadline came first (ETIMEDOUT).
     #[error("timed out")]
     TimedOut,
+    /// A lock is held by somebody else, or a semaphore has no permit, now.
+    #[error("it would have to wait")]
+    WouldBlock,
+    /// The owner of a lock died while it changed what the lock guards, and nobody has repaired it yet.
+    #[error("the owner of the lock died while it changed what the lock guards")]
+    OwnerDied,
+    /// The owner of a lock died and its successor gave up (ENOTRECOVERABLE). Nobody gets this lock again; make new memory.
+    #[error("the lock was given up after its owner died; make new memory")]
+    NotRecoverable,
+    /// This thread holds the lock already: waiting for it would never end (EDEADLK).
+    #[error("this thread holds the lock already")]
+    Deadlock,
+    /// This thread holds as many locks as the kernel is sure to release when it dies (ENOLCK).
+    #[error("this thread holds {max} locks, more would not be released if it died")]
+    TooManyLocks {
+        /// How many it may hold.
+        max: usize,
+    },
+    /// A counter would go beyond what it can hold (EOVERFLOW). It was not changed.
+    #[error("the count would exceed its limit")]
+    Overflow,
+    /// A party of a barrier is dead or has left, so it can never be complete again. Make a new one.
+    #[error("a party of the barrier is gone")]
+    Broken,
     /// The other end was dropped, or its process is dead. What it had sent has been received.
     #[error("the other end is gone")]
     Disconnected,
@@ -188,9 +212,14 @@ impl Error {
     #[must_use]
     pub fn errno(&self) -> Option<i32> {
         Some(match self {
-            Self::Full | Self::Empty => libc::EAGAIN,
+            Self::Full | Self::Empty | Self::WouldBlock => libc::EAGAIN,
+            Self::OwnerDied => libc::EOWNERDEAD,
+            Self::NotRecoverable => libc::ENOTRECOVERABLE,
+            Self::Deadlock => libc::EDEADLK,
+            Self::TooManyLocks { .. } => libc::ENOLCK,
+            Self::Overflow => libc::EOVERFLOW,
             Self::TimedOut => libc::ETIMEDOUT,
-            Self::Disconnected | Self::WriterDied => libc::EPIPE,
+            Self::Disconnected | Self::WriterDied | Self::Broken => libc::EPIPE,
             Self::EndInUse { .. } => libc::EBUSY,
             Self::ReadOnly => libc::EROFS,
             Self::OutOfBounds { .. } | Self::InvalidParameter { .. } => libc::EINVAL,
@@ -226,7 +255,7 @@ impl Error {
 impl From<Error> for io::Error {
     fn from(error: Error) -> Self {
         let kind = match &error {
-            Error::Full | Error::Empty | Error::Contended => io::ErrorKind::WouldBlock,
+            Error::Full | Error::Empty | Error::WouldBlock | Error::Contended => io::ErrorKind::WouldBlock,
             Error::TimedOut => io::ErrorKind::TimedOut,
             Error::Os { source, .. } => source.kind(),
             Error::PeerCorrupt { .. } | Error::Lagged(_) | Error::Refused { .. } => {
@@ -240,7 +269,7 @@ impl From<Error> for io::Error {
         };
         match error {
             // These two come back on every turn of a loop: no allocation.
-            Error::Full | Error::Empty | Error::TimedOut => Self::from(kind),
+            Error::Full | Error::Empty | Error::WouldBlock | Error::TimedOut => Self::from(kind),
             Error::Os { source, operation, object } => {
                 // An io::Error that wraps ours would lose raw_os_error, which callers match on.
                 drop((operation, object));

@@ -26,6 +26,8 @@
 //! # Anatomy
 //! - [`SharedMemory`]: a segment with a header that says what it is; anonymous (memfd) or named (POSIX)
 //! - [`PlainMemory`]: a segment without one, shared with C programs
+//! - [`Shared`], [`InPlace`]: one typed value in a segment, made once and used there by all: atomics and locks
+//! - [`Semaphore`], [`Event`]: safe to call whatever others write into them
 //! - [`list()`], [`remove_stale`]: what stands in /dev/shm, and what killed programs left there
 //! - [`Error`], [`Refusal`]: what goes wrong, and why memory was not attached
 //!
@@ -34,12 +36,18 @@
 //! without exec cannot use its parent's handles ([`Error::Forked`]); it attaches anew. Linux only.
 
 mod error;
+mod in_place;
 mod memory;
+mod shared;
+mod sync;
 
 pub use crate::{
     error::{Error, Refusal, Result},
+    in_place::{AnyBits, InPlace, kind},
     memory::{
         Common, Listed, MemoryOptions, Mode, Origin, PlainMemory, Sealed, SharedMemory, Trusted, Vouched,
         list, remove_stale,
     },
+    shared::Shared,
+    sync::{Event, Semaphore},
 };

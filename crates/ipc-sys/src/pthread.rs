@@ -244,11 +244,8 @@ unsafe fn word(mutex: *const libc::pthread_mutex_t, index: usize) -> u32 {
     unsafe { AtomicU32::from_ptr(word) }.load(Ordering::Relaxed)
 }
 
-type ClockLock = unsafe extern "C" fn(
-    *mut libc::pthread_mutex_t,
-    libc::clockid_t,
-    *const libc::timespec,
-) -> libc::c_int;
+type ClockLock =
+    unsafe extern "C" fn(*mut libc::pthread_mutex_t, libc::clockid_t, *const libc::timespec) -> libc::c_int;
 
 /// pthread_mutex_clocklock, where the C library that runs has it.
 fn clock_lock() -> Option<ClockLock> {
@@ -280,6 +277,10 @@ fn acquired(errno: libc::c_int) -> io::Result<Acquired> {
 }
 
 #[cfg(test)]
+#[expect(
+    clippy::multiple_unsafe_ops_per_block,
+    reason = "each line of these tests is one of the unsafe functions"
+)]
 mod tests {
     use super::*;
     use std::time::Duration;

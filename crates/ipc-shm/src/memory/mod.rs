@@ -21,6 +21,7 @@ use nix::fcntl::OFlag;
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
 pub use list::{Listed, list, remove_stale};
+pub(crate) use mode::TRUSTED;
 pub use mode::{Common, Mode, Sealed, Trusted, Vouched};
 pub(crate) use name::NAME_MAX;
 pub use plain::PlainMemory;
@@ -94,6 +95,10 @@ impl MemoryOptions {
         self
     }
 
+    pub(crate) fn permissions(&self) -> Permissions {
+        self.permissions
+    }
+
     /// A number that both sides must name: the version of what they keep there, say.
     #[must_use]
     pub fn tag(mut self, tag: u64) -> Self {
@@ -114,7 +119,7 @@ impl SharedMemory<Sealed> {
     #[doc(alias = "mmap")]
     pub fn anonymous(len: usize) -> Result<Self> {
         let layout = Layout::bytes(Sealed::WORD, valid_len(len)?, 0);
-        let segment = Segment::sealed(layout, |_| ())?;
+        let segment = Segment::sealed(layout, |_| Ok(()))?;
         // Held until the last close: the readers' proof that we live.
         segment.try_take(lock::PRODUCER, lock::Kind::Write)?;
         Ok(Self::new(segment))
@@ -162,7 +167,7 @@ impl SharedMemory<Trusted> {
     #[doc(alias = "mmap")]
     pub fn anonymous(len: usize) -> Result<Self> {
         let layout = Layout::bytes(Trusted::WORD, valid_len(len)?, 0);
-        Ok(Self::new(Segment::common(layout, |_| ())?))
+        Ok(Self::new(Segment::common(layout, |_| Ok(()))?))
     }
 
     /// shm_open(O_CREAT | O_EXCL), posix_fallocate, mmap: new memory of `len` zero bytes under a name, mode 0600. Others
@@ -188,7 +193,7 @@ impl SharedMemory<Trusted> {
     /// As [`SharedMemory::create`].
     pub fn create_with(name: impl AsRef<OsStr>, len: usize, options: &MemoryOptions) -> Result<Self> {
         let layout = Layout::bytes(Trusted::WORD, valid_len(len)?, options.tag);
-        Ok(Self::new(Segment::create(name.as_ref(), options.permissions, layout, |_| ())?))
+        Ok(Self::new(Segment::create(name.as_ref(), options.permissions, layout, |_| Ok(()))?))
     }
 
     /// shm_open of memory that is there, made by this library; for a C program's see [`PlainMemory`].
@@ -223,7 +228,7 @@ impl SharedMemory<Trusted> {
         let layout = Layout::bytes(Trusted::WORD, valid_len(len)?, 0);
         let permissions = Permissions(0o600);
         let (segment, origin) =
-            Segment::open_or_replace(name.as_ref(), permissions, layout, usize::MAX, |_| ())?;
+            Segment::open_or_replace(name.as_ref(), permissions, layout, usize::MAX, |_| Ok(()))?;
         Ok((Self::new(segment), origin))
     }
 

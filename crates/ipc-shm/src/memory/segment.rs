@@ -52,18 +52,18 @@ pub(crate) struct Permissions(pub(crate) u32);
 
 impl Segment {
     /// A memfd that nobody but this handle can ever write.
-    pub(crate) fn sealed(layout: Layout, init: impl FnOnce(&Mapping)) -> Result<Self> {
+    pub(crate) fn sealed(layout: Layout, init: impl FnOnce(&Mapping) -> Result<()>) -> Result<Self> {
         Self::anonymous(layout, Seals::Owner, init)
     }
 
     /// A memfd that whoever gets a descriptor may write, but not truncate.
-    pub(crate) fn common(layout: Layout, init: impl FnOnce(&Mapping)) -> Result<Self> {
+    pub(crate) fn common(layout: Layout, init: impl FnOnce(&Mapping) -> Result<()>) -> Result<Self> {
         let segment = Self::anonymous(layout, Seals::Length, init)?;
         segment.take(lock::ATTACHED, Kind::Read)?;
         Ok(segment)
     }
 
-    fn anonymous(layout: Layout, seals: Seals, init: impl FnOnce(&Mapping)) -> Result<Self> {
+    fn anonymous(layout: Layout, seals: Seals, init: impl FnOnce(&Mapping) -> Result<()>) -> Result<Self> {
         const NAME: &CStr = c"ipc-shm";
         let file = memory_file(NAME).map_err(Error::os("memfd_create", ANONYMOUS))?;
         let segment = Self::fill(file, layout, Permissions(0o600), ANONYMOUS, init)?;
@@ -76,7 +76,7 @@ impl Segment {
         name: &OsStr,
         permissions: Permissions,
         layout: Layout,
-        init: impl FnOnce(&Mapping),
+        init: impl FnOnce(&Mapping) -> Result<()>,
     ) -> Result<Self> {
         let name = Name::new(name)?;
         let mut segment = Self::nameless(&name, permissions, layout, init)?;
@@ -107,7 +107,7 @@ impl Segment {
         permissions: Permissions,
         layout: Layout,
         max: usize,
-        mut init: impl FnMut(&Mapping),
+        mut init: impl FnMut(&Mapping) -> Result<()>,
     ) -> Result<(Self, Origin)> {
         let name = Name::new(name)?;
         for _ in 0..ATTEMPTS {
@@ -181,7 +181,7 @@ impl Segment {
         name: &Name,
         permissions: Permissions,
         layout: Layout,
-        init: impl FnOnce(&Mapping),
+        init: impl FnOnce(&Mapping) -> Result<()>,
     ) -> Result<Self> {
         let segment = Self::fill(name.unnamed()?, layout, permissions, &name.to_string(), init)?;
         segment.take(lock::ATTACHED, Kind::Read)?;
@@ -194,12 +194,12 @@ impl Segment {
         layout: Layout,
         permissions: Permissions,
         object: &str,
-        init: impl FnOnce(&Mapping),
+        init: impl FnOnce(&Mapping) -> Result<()>,
     ) -> Result<Self> {
         let len = allocate(&file, layout.len, permissions, object)?;
         let mapping = Mapping::new(&file, len, true).map_err(Error::os("mmap", object))?;
         layout.write(&mapping);
-        init(&mapping);
+        init(&mapping)?;
         Layout::finish(&mapping);
         Ok(Self { mapping, layout, file, name: None })
     }
