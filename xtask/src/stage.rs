@@ -68,19 +68,23 @@ impl Stage {
                 left.push(entry.path().display().to_string());
             }
         }
+        left.extend(self.objects());
+        left
+    }
+
+    /// The kernel's objects with a name or a key of this stage.
+    pub(crate) fn objects(&self) -> Vec<String> {
+        let mut found = Vec::new();
         let shared = PathBuf::from(format!("/dev/shm{}", self.name));
         if shared.exists() {
-            left.push(shared.display().to_string());
+            found.push(shared.display().to_string());
         }
-        for key in self.keys() {
-            for kind in ["sem", "msg", "shm"] {
-                let table = fs::read_to_string(format!("/proc/sysvipc/{kind}")).unwrap_or_default();
-                if keys(&table).any(|found| found == key) {
-                    left.push(format!("{kind} with key {key:#010x}"));
-                }
-            }
+        for kind in ["sem", "msg", "shm"] {
+            let table = fs::read_to_string(format!("/proc/sysvipc/{kind}")).unwrap_or_default();
+            let ours = keys(&table).filter(|key| self.keys().contains(key));
+            found.extend(ours.map(|key| format!("{kind} with key {key:#010x}")));
         }
-        left
+        found
     }
 
     /// The keys that programs may use here: the plain one, and those of the file with the numbers of the examples.

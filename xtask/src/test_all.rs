@@ -9,6 +9,7 @@ mod matrix;
 mod package;
 mod parity;
 mod skips;
+mod strace;
 pub(crate) mod tally;
 
 use std::time::{Duration, Instant};

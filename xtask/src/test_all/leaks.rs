@@ -136,10 +136,10 @@ fn system_v(kind: &str, line: &str) -> Option<Object> {
     Some(Object { what: format!("{kind} {id} with key {key:#010x}"), maker: in_key(key).or(creator) })
 }
 
-/// The process id in a key of `ipc_testkit::name::key`: 0x49000000, with the id from the ninth bit on.
+/// The process id in a key of `ipc_testkit::name::key`: 0x49000000, with the id flipped in from the ninth bit on.
 fn in_key(key: u32) -> Option<u32> {
-    let id = (key ^ 0x4900_0000) >> 8 & 0x3f_ffff;
-    (key >> 24 == 0x49 && id != 0).then_some(id)
+    let id = (key ^ 0x4900_0000) >> 8;
+    (key >> 30 == 1 && id != 0).then_some(id)
 }
 
 /// The process id in a name of `ipc_testkit::name::unique`: `ipc-testkit-PID-…`.
@@ -154,8 +154,9 @@ mod tests {
 
     #[test]
     fn makers_are_read_from_keys_and_names() {
-        let id = 0x0001_2345;
-        assert_eq!(in_key(0x4900_0000 ^ (id << 8) ^ 7), Some(id & 0x3f_ffff).filter(|_| true));
+        for id in [77, 0x0001_2345, 0x003f_ffff] {
+            assert_eq!(in_key(0x4900_0000 ^ (id << 8) ^ 7), Some(id));
+        }
         assert_eq!(in_key(1234), None);
         assert_eq!(in_name("/ipc-testkit-77-3-ring"), Some(77));
         assert_eq!(in_name("other"), None);
