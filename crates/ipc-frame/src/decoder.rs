@@ -4,7 +4,7 @@
 use crate::{Error, HEADER_LEN, Result};
 
 /// How much room a decoder starts with, and offers at least.
-const CHUNK: usize = 8 * 1024;
+const CHUNK: usize = 16 * 1024;
 
 /// Takes a stream of bytes apart into frames.
 ///
@@ -80,7 +80,8 @@ impl Decoder {
             Ok(Some(len)) => HEADER_LEN + len,
             _ => HEADER_LEN,
         };
-        if self.start + wanted > self.buffer.len() || self.end == self.buffer.len() {
+        let is_short = self.start + wanted > self.buffer.len() || self.end == self.buffer.len();
+        if self.start > 0 && is_short {
             self.buffer.copy_within(self.start..self.end, 0);
             (self.start, self.end) = (0, self.end - self.start);
         }
