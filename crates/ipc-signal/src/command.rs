@@ -14,9 +14,10 @@ use crate::{Error, Signal, SignalSet};
 
 /// What signals do to a child, on [`std::process::Command`].
 ///
-/// A child that std starts begins with an empty mask and the default for SIGPIPE; signals that the parent ignores stay
-/// ignored, caught ones become default at exec. These methods say otherwise. Each makes std use fork and exec in place of
-/// posix_spawn; what runs in between is async-signal-safe.
+/// A child inherits the mask of the thread that starts it, and few programs expect one: whoever holds a
+/// [`MaskGuard`](crate::MaskGuard) gives [`SignalSet::empty`] here. Signals that the parent ignores stay ignored (SIGPIPE
+/// excepted, which std sets back to default), caught ones become default at exec. These methods say otherwise. Most make std
+/// use fork and exec in place of posix_spawn; what runs in between is async-signal-safe.
 ///
 /// # Examples
 /// ```

@@ -10,7 +10,8 @@ use crate::{Error, SignalSet};
 /// pthread_sigmask(3) for as long as it lives: on drop, unwinding included, the mask is what it was before.
 ///
 /// Guards nest: drop the younger first. A guard cannot be sent to another thread, whose mask it would not be. Signals
-/// sent to the process go to any thread that does not block them, so block before threads are started, which inherit it.
+/// sent to the process go to any thread that does not block them, so block before threads are started, which inherit it. Children inherit it as well:
+/// [`CommandExt::signal_mask`](crate::CommandExt::signal_mask).
 ///
 /// # Examples
 /// ```

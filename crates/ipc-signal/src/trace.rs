@@ -49,7 +49,7 @@ pub enum Stop {
     /// A signal has arrived and is not delivered yet: [`Tracee::resume`] with it, or without. A finished
     /// [`Tracee::step`] is `TRAP` with [`Stop::is_step`].
     Signal(SignalInfo),
-    /// It has been stopped by a job control signal as an untraced process would be.
+    /// A job control signal has stopped it, as it would an untraced process: [`Tracee::listen`] leaves it so.
     Group(Signal),
     /// It is about to make a system call.
     SyscallEntry {
@@ -62,7 +62,7 @@ pub enum Stop {
     SyscallExit(i64),
     /// exec has replaced its program.
     Exec,
-    /// It went on after a stop: reported once, the tracee is running.
+    /// SIGCONT has ended such a stop; or [`Tracee::attach`] has made it stand still.
     Continued,
     /// It is no more. A child is still to be waited for.
     End(ChildState),
@@ -78,7 +78,7 @@ impl Stop {
     }
 }
 
-/// What the tracee is asked for at each stop of a system call, so that it is told from a signal TRAP.
+/// A system call's stop is told from a signal TRAP, and so is exec.
 const OPTIONS: i32 = libc::PTRACE_O_TRACESYSGOOD | libc::PTRACE_O_TRACEEXEC;
 
 impl Tracee {
@@ -88,13 +88,11 @@ impl Tracee {
     /// [`Error::System`] with what std says of the start.
     pub fn spawn(command: &mut Command) -> Result<(Self, Child), Error> {
         let child = command.traced().spawn().map_err(Error::system("spawn"))?;
-        let tracee = Self::adopt(&child)?;
-        tracee.set_options(OPTIONS | libc::PTRACE_O_EXITKILL)?;
-        Ok((tracee, child))
+        Ok((Self::adopt(&child)?, child))
     }
 
     /// Takes over a child that this thread started with [`CommandExt::traced`], and waits until it stands at its first
-    /// instruction.
+    /// instruction. It is killed when the calling thread ends.
     ///
     /// # Errors
     ///
@@ -103,12 +101,28 @@ impl Tracee {
     /// | ECHILD (not a child) | [`Error::NoChild`] |
     /// | ESRCH (not traced by this thread, or gone) | [`Error::NotStopped`] |
     pub fn adopt(child: impl Into<Pid>) -> Result<Self, Error> {
-        let mut tracee = Self::of(child.into());
-        tracee.first_stop()?;
-        Ok(tracee)
+        let mut tracee = Self::of(child.into(), false);
+        // TRACEME gives the old kind of trace, in which a stopped process cannot be left stopped. So it is let go into a
+        // stop, before its first instruction, and seized there.
+        tracee.look(libc::WSTOPPED)?;
+        tracee.go(Request::Detach, Some(Signal::STOP))?;
+        tracee.request(Request::Seize, OPTIONS | libc::PTRACE_O_EXITKILL)?;
+        while !matches!(tracee.next_stop()?, Stop::Group(_)) {
+            tracee.resume(None)?;
+        }
+        crate::send(tracee.pid, Signal::CONT)?;
+        loop {
+            tracee.resume(None)?;
+            match tracee.next_stop()? {
+                Stop::Signal(info) if info.signal() == Signal::CONT => return Ok(tracee),
+                Stop::End(_) => return Err(tracee.not_stopped()),
+                _ => {}
+            }
+        }
     }
 
-    /// PTRACE_ATTACH: stops a running process and traces it. The kernel's ptrace access check decides who may.
+    /// PTRACE_SEIZE and PTRACE_INTERRUPT: traces a running process and makes it stand still. The kernel's ptrace access
+    /// check decides who may. The end of a process that is not our child is reported to us first, then to its parent.
     ///
     /// # Errors
     ///
@@ -117,18 +131,23 @@ impl Tracee {
     /// | EPERM (not ours, traced already, or ourselves) | [`Error::NotPermitted`] |
     /// | ESRCH | [`Error::NoSuchProcess`] |
     #[doc(alias = "PTRACE_ATTACH")]
+    #[doc(alias = "PTRACE_SEIZE")]
     pub fn attach(process: impl Into<Pid>) -> Result<Self, Error> {
         let pid = process.into();
-        sys::trace(Request::Attach, pid.raw(), 0).map_err(|source| match source.raw_os_error() {
+        let options = usize::try_from(OPTIONS).unwrap_or(0);
+        sys::trace(Request::Seize, pid.raw(), options).map_err(|source| match source.raw_os_error() {
             Some(libc::EPERM) => {
                 Error::NotPermitted { operation: "tracing it", target: format!("process {pid}") }
             }
             Some(libc::ESRCH) => Error::NoSuchProcess { target: format!("process {pid}") },
-            _ => Error::System { operation: "ptrace(ATTACH)", source },
+            _ => Error::System { operation: "ptrace(SEIZE)", source },
         })?;
-        let mut tracee = Self { reaps: true, ..Self::of(pid) };
-        tracee.first_stop()?;
-        Ok(tracee)
+        let mut tracee = Self::of(pid, true);
+        tracee.request(Request::Interrupt, 0)?;
+        match tracee.next_stop()? {
+            Stop::End(_) => Err(tracee.not_stopped()),
+            _ => Ok(tracee),
+        }
     }
 
     /// Whom we trace.
@@ -167,6 +186,19 @@ impl Tracee {
         self.go(Request::Step, signal)
     }
 
+    /// PTRACE_LISTEN: leaves it in the stop that [`Stop::Group`] reported, until SIGCONT comes or a signal kills it.
+    ///
+    /// # Errors
+    ///
+    /// | errno | variant |
+    /// | --- | --- |
+    /// | ESRCH | [`Error::NotStopped`] |
+    /// | EIO (in another kind of stop) | [`Error::System`] |
+    #[doc(alias = "PTRACE_LISTEN")]
+    pub fn listen(&mut self) -> Result<(), Error> {
+        self.go(Request::Listen, None)
+    }
+
     /// Waits until it stops or ends.
     ///
     /// # Blocking
@@ -179,21 +211,18 @@ impl Tracee {
     /// | ECHILD (somebody else reaped it) | [`Error::NoChild`] |
     /// | ESRCH (killed between stop and look) | [`Error::NotStopped`] |
     pub fn next_stop(&mut self) -> Result<Stop, Error> {
-        const PAUSES: i32 = libc::WSTOPPED | libc::WCONTINUED | libc::__WALL;
-        // A stop is taken, so that it is not reported again; killed between look and take, the child has none to take.
-        let info = if self.reaps {
-            self.look(PAUSES | libc::WEXITED)?
+        let seen = if self.reaps {
+            self.look(libc::WSTOPPED | libc::WEXITED)?
         } else {
-            let seen = self.look(PAUSES | libc::WEXITED | libc::WNOWAIT)?;
-            let ended = matches!(seen.code(), libc::CLD_EXITED | libc::CLD_KILLED | libc::CLD_DUMPED);
-            if ended { seen } else { self.look(PAUSES | libc::WNOHANG).unwrap_or(seen) }
+            self.look(libc::WSTOPPED | libc::WEXITED | libc::WNOWAIT)?
         };
-        if !matches!(info.code(), libc::CLD_STOPPED | libc::CLD_TRAPPED) {
-            let state =
-                ChildState::from_code(info.code(), info.status()).ok_or_else(|| self.not_stopped())?;
-            self.ended = state.is_end();
-            return Ok(if self.ended { Stop::End(state) } else { Stop::Continued });
+        if let Some(state) = ChildState::from_code(seen.code(), seen.status()).filter(|state| state.is_end())
+        {
+            self.ended = true;
+            return Ok(Stop::End(state));
         }
+        // A stop is taken, so that it is not reported again; killed between look and take, the child has none to take.
+        let info = if self.reaps { seen } else { self.look(libc::WSTOPPED | libc::WNOHANG).unwrap_or(seen) };
         self.stopped = true;
         self.explain(info.status())
     }
@@ -229,8 +258,8 @@ impl Tracee {
         self.go(Request::Detach, signal)
     }
 
-    fn of(pid: Pid) -> Self {
-        Self { pid, stopped: false, ended: false, reaps: false, of_this_thread: PhantomData }
+    fn of(pid: Pid, reaps: bool) -> Self {
+        Self { pid, stopped: false, ended: false, reaps, of_this_thread: PhantomData }
     }
 
     fn look(&self, options: i32) -> Result<Info, Error> {
@@ -244,24 +273,15 @@ impl Tracee {
         }
     }
 
-    fn first_stop(&mut self) -> Result<(), Error> {
-        match self.next_stop()? {
-            Stop::End(_) | Stop::Continued => Err(self.not_stopped()),
-            _ => self.set_options(OPTIONS),
-        }
-    }
-
-    fn set_options(&self, options: i32) -> Result<(), Error> {
-        let options = usize::try_from(options).unwrap_or(0);
-        sys::trace(Request::Options, self.pid.raw(), options)
-            .map_err(|error| self.failed("ptrace(SETOPTIONS)", error))
-    }
-
     fn go(&mut self, request: Request, signal: Option<Signal>) -> Result<(), Error> {
-        let data = signal.map_or(0, Signal::index);
-        sys::trace(request, self.pid.raw(), data).map_err(|error| self.failed("ptrace", error))?;
+        self.request(request, signal.map_or(0, Signal::number))?;
         self.stopped = false;
         Ok(())
+    }
+
+    fn request(&self, request: Request, data: i32) -> Result<(), Error> {
+        let data = usize::try_from(data).unwrap_or(0);
+        sys::trace(request, self.pid.raw(), data).map_err(|error| self.failed("ptrace", error))
     }
 
     /// What waitid's status of a stop means: the signal, and above it an event.
@@ -279,12 +299,12 @@ impl Tracee {
                 }
             }
             (libc::SIGTRAP, libc::PTRACE_EVENT_EXEC) => Ok(Stop::Exec),
-            (number, _) => match sys::trace_info(pid) {
-                Ok(info) => Ok(Stop::Signal(SignalInfo::new(info))),
-                // A group-stop has no siginfo: that is how it is told.
-                Err(error) if is(&error, libc::EINVAL) => Signal::from_number(number).map(Stop::Group),
-                Err(error) => Err(self.failed("ptrace(GETSIGINFO)", error)),
-            },
+            (libc::SIGTRAP, libc::PTRACE_EVENT_STOP) => Ok(Stop::Continued),
+            (number, libc::PTRACE_EVENT_STOP) => Signal::from_number(number).map(Stop::Group),
+            _ => {
+                let info = sys::trace_info(pid).map_err(|error| self.failed("ptrace(GETSIGINFO)", error))?;
+                Ok(Stop::Signal(SignalInfo::new(info)))
+            }
         }
     }
 

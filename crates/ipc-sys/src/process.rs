@@ -109,8 +109,12 @@ pub fn trace_me() -> io::Result<()> {
 /// The ptrace requests on a stopped tracee whose address and data are plain numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Request {
-    /// PTRACE_ATTACH.
-    Attach,
+    /// PTRACE_SEIZE, with the options in `data`.
+    Seize,
+    /// PTRACE_INTERRUPT.
+    Interrupt,
+    /// PTRACE_LISTEN.
+    Listen,
     /// PTRACE_DETACH, delivering the signal in `data`.
     Detach,
     /// PTRACE_CONT, delivering the signal in `data`.
@@ -119,8 +123,6 @@ pub enum Request {
     ToSyscall,
     /// PTRACE_SINGLESTEP, delivering the signal in `data`.
     Step,
-    /// PTRACE_SETOPTIONS.
-    Options,
 }
 
 /// ptrace(2) of one of these requests.
@@ -129,12 +131,13 @@ pub enum Request {
 /// ESRCH when the tracee is not stopped, or not ours; EPERM; EINVAL.
 pub fn trace(request: Request, pid: i32, data: usize) -> io::Result<()> {
     let request = match request {
-        Request::Attach => libc::PTRACE_ATTACH,
+        Request::Seize => libc::PTRACE_SEIZE,
+        Request::Interrupt => libc::PTRACE_INTERRUPT,
+        Request::Listen => libc::PTRACE_LISTEN,
         Request::Detach => libc::PTRACE_DETACH,
         Request::Continue => libc::PTRACE_CONT,
         Request::ToSyscall => libc::PTRACE_SYSCALL,
         Request::Step => libc::PTRACE_SINGLESTEP,
-        Request::Options => libc::PTRACE_SETOPTIONS,
     };
     ptrace(request, pid, 0, data)
 }
