@@ -146,13 +146,13 @@ unsafe impl<T: AnyBits, const N: usize> AnyBits for [T; N] {}
 ///
 /// ```
 /// use std::sync::atomic::AtomicU64;
-/// use ipc_shm::{Event, Semaphore};
+/// use ipc_shm::{Event, Mutex, Semaphore};
 ///
 /// ipc_shm::in_place! {
 ///     /// What producers and consumers share.
 ///     pub struct Queue {
 ///         items: Semaphore,
-///         state: [AtomicU64; 32],
+///         state: Mutex<[u64; 32]>,
 ///     }
 /// }
 ///

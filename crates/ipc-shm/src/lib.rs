@@ -28,6 +28,7 @@
 //! - [`PlainMemory`]: a segment without one, shared with C programs
 //! - [`Shared`], [`InPlace`]: one typed value in a segment, made once and used there by all: atomics and locks
 //! - [`Semaphore`], [`Event`]: safe to call whatever others write into them
+//! - [`Mutex`], [`Condvar`], [`Once`]: in memory whose writers the caller vouches for; a dead owner cannot be overlooked
 //! - [`list()`], [`remove_stale`]: what stands in /dev/shm, and what killed programs left there
 //! - [`Error`], [`Refusal`]: what goes wrong, and why memory was not attached
 //!
@@ -49,5 +50,8 @@ pub use crate::{
         list, remove_stale,
     },
     shared::Shared,
-    sync::{Event, Semaphore},
+    sync::{
+        Attempt, Condvar, Event, Guard, LockError, LockResult, Mutex, MutexGuard, Once, Recovery, Semaphore,
+        Wake,
+    },
 };

@@ -1,8 +1,17 @@
 //! What processes wait on: words of our own, and the C library's robust mutex with what is built from it.
 
+mod condvar;
 mod event;
+mod mutex;
+mod once;
+mod recovery;
+mod robust;
 mod semaphore;
 mod word;
 
+pub use condvar::{Condvar, Wake};
 pub use event::Event;
+pub use mutex::{Mutex, MutexGuard};
+pub use once::{Attempt, Once};
+pub use recovery::{Guard, LockError, LockResult, Recovery};
 pub use semaphore::Semaphore;

@@ -21,7 +21,7 @@ use crate::{Error, Result};
 ///
 /// # After a crash
 /// A permit that a killed process had acquired is gone: nobody knows who has one. Where a permit must come back use a
-/// mutex, or a System V semaphore with SEM_UNDO. A process killed while it waits has taken nothing. One
+/// [`Mutex`](crate::Mutex), or a System V semaphore with SEM_UNDO. A process killed while it waits has taken nothing. One
 /// killed inside `release`, or just after it was woken, may cost the others 70 ms until they look again; no permit is
 /// lost or doubled.
 ///

@@ -1,0 +1,148 @@
+//! The C library's robust, process-shared mutex, in place. Its creator is whoever makes the memory; nobody destroys it,
+//! which on Linux leaves nothing behind. When its owner dies the kernel hands it to the next who locks it, and says so.
+#![expect(unsafe_code, reason = "the pthread functions take the address of the mutex")]
+
+use std::cell::{Cell, UnsafeCell};
+use std::fmt;
+use std::io;
+use std::time::Duration;
+
+use ipc_sys::pthread::{self, Acquired};
+use ipc_sys::{Deadline, errno};
+
+use crate::{Error, Refusal, Result};
+
+/// How many locks of this crate a thread may hold: half of what the kernel releases when the thread dies
+/// (ROBUST_LIST_LIMIT), so that mutexes of other code in the same thread have the other half.
+const MAX_HELD: usize = pthread::ROBUST_LIST_LIMIT / 2;
+
+thread_local! {
+    /// How many this thread holds.
+    static HELD: Cell<usize> = const { Cell::new(0) };
+}
+
+/// A `pthread_mutex_t` without what it guards. A reference to one says that it was initialised in place and that whoever
+/// else writes it does so through the same C library.
+#[repr(transparent)]
+pub(super) struct Robust(UnsafeCell<libc::pthread_mutex_t>);
+
+// SAFETY: a mutex is there to be used by several threads; it is unlocked by the thread that locked it because the guards
+// are not Send.
+unsafe impl Send for Robust {}
+// SAFETY: as above.
+unsafe impl Sync for Robust {}
+
+impl Robust {
+    /// What the layout depends on: a program with another C library must not attach.
+    pub(super) const KIND: u64 = crate::kind(pthread::LIBRARY, &[]);
+
+    /// pthread_mutex_init.
+    ///
+    /// # Safety
+    /// `place` is aligned and valid for writes, and nobody else uses it yet.
+    pub(super) unsafe fn init(place: *mut Self) -> Result<()> {
+        // SAFETY: the caller's; the mutex is all there is of `Self`.
+        unsafe { pthread::init(place.cast()) }.map_err(Error::os("pthread_mutex_init", OBJECT))
+    }
+
+    /// Whether it is one that [`Robust::init`] or the same in C made.
+    ///
+    /// # Safety
+    /// `place` is aligned and valid for reads.
+    pub(super) unsafe fn check(place: *const Self) -> Result<(), Refusal> {
+        // SAFETY: the caller's.
+        if unsafe { pthread::is_robust_and_shared(place.cast()) } { Ok(()) } else { Err(Refusal::Type) }
+    }
+
+    /// Whether a thread of this process holds it. The number is of the owner's pid namespace, so an owner in another one
+    /// may look like ours.
+    ///
+    /// # Safety
+    /// As [`Robust::check`].
+    pub(super) unsafe fn is_held(place: *const Self) -> bool {
+        // SAFETY: the caller's.
+        pthread::is_thread_of_ours(unsafe { pthread::owner(place.cast()) })
+    }
+
+    /// pthread_mutex_lock, or pthread_mutex_clocklock on CLOCK_MONOTONIC.
+    #[inline]
+    pub(super) fn lock(&self, timeout: Option<Duration>) -> Result<Acquired> {
+        self.count(|held| {
+            // SAFETY: `self` is initialised and mapped, and others keep to the protocol (the type's contract).
+            match unsafe { pthread::try_lock(self.0.get()) } {
+                Err(error) if errno::is(&error, libc::EBUSY) => self.wait(timeout, held),
+                done => done,
+            }
+        })
+    }
+
+    /// pthread_mutex_trylock.
+    #[inline]
+    pub(super) fn try_lock(&self) -> Result<Acquired> {
+        // SAFETY: as in `lock`.
+        self.count(|_| unsafe { pthread::try_lock(self.0.get()) })
+    }
+
+    /// pthread_mutex_unlock.
+    #[inline]
+    pub(super) fn unlock(&self) {
+        HELD.set(HELD.get().saturating_sub(1));
+        // SAFETY: as in `lock`. In a child forked from the owner it changes nothing (EPERM).
+        let _ = unsafe { pthread::unlock(self.0.get()) };
+    }
+
+    /// pthread_mutex_consistent, by the thread that obtained it from a dead owner.
+    pub(super) fn consistent(&self) {
+        // SAFETY: as in `lock`, and this thread holds it: it was just told that the owner died. It fails only otherwise.
+        let _ = unsafe { pthread::consistent(self.0.get()) };
+    }
+
+    #[cold]
+    fn wait(&self, timeout: Option<Duration>, held: usize) -> io::Result<Acquired> {
+        // Who holds nothing cannot wait for himself.
+        // SAFETY: as in `lock`, and all that this thread holds is mapped: `Shared` does not unmap what is held.
+        if held > 0 && unsafe { pthread::is_held_by_this_thread(self.0.get()) } {
+            return Err(io::Error::from_raw_os_error(libc::EDEADLK));
+        }
+        match timeout {
+            // SAFETY: as in `lock`.
+            None => unsafe { pthread::lock(self.0.get()) },
+            // SAFETY: as in `lock`.
+            Some(timeout) => unsafe { pthread::lock_until(self.0.get(), Deadline::after(timeout)) },
+        }
+    }
+
+    #[inline]
+    fn count(&self, lock: impl FnOnce(usize) -> io::Result<Acquired>) -> Result<Acquired> {
+        let held = HELD.get();
+        if held >= MAX_HELD {
+            return Err(Error::TooManyLocks { max: MAX_HELD });
+        }
+        let acquired = lock(held).map_err(failure)?;
+        HELD.set(held + 1);
+        Ok(acquired)
+    }
+}
+
+impl fmt::Debug for Robust {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // SAFETY: initialised and mapped; the owner's word is read atomically.
+        match unsafe { pthread::owner(self.0.get()) } {
+            0 => formatter.write_str("not locked"),
+            owner => write!(formatter, "locked by thread {owner} of its namespace"),
+        }
+    }
+}
+
+const OBJECT: &str = "a mutex in shared memory";
+
+#[cold]
+fn failure(error: io::Error) -> Error {
+    match error.raw_os_error() {
+        Some(libc::EBUSY) => Error::WouldBlock,
+        Some(libc::ETIMEDOUT) => Error::TimedOut,
+        Some(libc::EDEADLK) => Error::Deadlock,
+        Some(libc::ENOTRECOVERABLE) => Error::NotRecoverable,
+        _ => Error::os("pthread_mutex_lock", OBJECT)(error),
+    }
+}
