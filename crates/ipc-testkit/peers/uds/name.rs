@@ -1,0 +1,159 @@
+//! Processes that want a path, have one, or watch one.
+
+use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::net::{UnixDatagram, UnixListener};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use ipc_testkit::role::{Result, Role, hear, say};
+use ipc_uds::{BindOptions, Error, Listener, Stale, Stream};
+
+use crate::become_nobody;
+
+pub(crate) const ROLES: &[Role] = &[
+    ("starter", starter),
+    ("naive-starter", naive_starter),
+    ("holder", holder),
+    ("stranger", stranger),
+    ("intruder", intruder),
+    ("watched", watched),
+];
+
+fn listen(path: &str, stale: Stale) -> ipc_uds::Result<Listener> {
+    BindOptions::new().stale(stale).listen(path)
+}
+
+/// `starter PATH`: at the instant that it hears, starts as a server of PATH; says whether it is one.
+fn starter(arguments: &[String]) -> Result {
+    start_at_each_instant(|| match listen(&arguments[0], Stale::Replace) {
+        Ok(listener) => Ok(Some(listener)),
+        Err(Error::AddressInUse { .. }) => Ok(None),
+        Err(error) => Err(error.into()),
+    })
+}
+
+/// The usual sequence: unlink, then bind.
+fn naive_starter(arguments: &[String]) -> Result {
+    let path = &arguments[0];
+    start_at_each_instant(|| {
+        let _ = fs::remove_file(path);
+        Ok(UnixListener::bind(path).ok())
+    })
+}
+
+fn start_at_each_instant<T>(mut start: impl FnMut() -> Result<Option<T>>) -> Result {
+    say("ready")?;
+    while let Ok(instant) = hear() {
+        let instant: i64 = instant.parse()?;
+        while monotonic()? < instant {
+            std::hint::spin_loop();
+        }
+        let server = start()?;
+        say(if server.is_some() { "server" } else { "not" })?;
+        hear()?;
+        drop(server);
+        say("ready")?;
+    }
+    Ok(())
+}
+
+fn monotonic() -> Result<i64> {
+    let now = nix::time::clock_gettime(nix::time::ClockId::CLOCK_MONOTONIC)?;
+    Ok(now.tv_sec() * 1_000_000_000 + now.tv_nsec())
+}
+
+/// `holder PATH STALE`: serves PATH until it is killed.
+fn holder(arguments: &[String]) -> Result {
+    let stale = if arguments[1] == "replace" { Stale::Replace } else { Stale::Fail };
+    match listen(&arguments[0], stale) {
+        Ok(_listener) => {
+            say("bound")?;
+            hear().map(drop)
+        }
+        Err(error) => say(format!("{:?}", error.errno())),
+    }
+}
+
+/// `stranger PATH KIND`: a server that knows nothing of lock files.
+fn stranger(arguments: &[String]) -> Result {
+    let [path, kind] = arguments else { return Err("stranger PATH KIND".into()) };
+    match kind.as_str() {
+        "listening" => {
+            let listener = UnixListener::bind(path)?;
+            say("bound")?;
+            hear()?;
+            // Whoever has asked whether we live must not have left a connection behind.
+            listener.set_nonblocking(true)?;
+            say(listener.accept().is_err())
+        }
+        "datagram" => {
+            let _socket = UnixDatagram::bind(path)?;
+            say("bound")?;
+            hear()?;
+            say(true)
+        }
+        // Bound, and not listening yet: between bind(2) and listen(2).
+        _ => {
+            use nix::sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, bind, socket};
+            let socket = socket(AddressFamily::Unix, SockType::Stream, SockFlag::SOCK_CLOEXEC, None)?;
+            bind(std::os::fd::AsRawFd::as_raw_fd(&socket), &UnixAddr::new(path.as_str())?)?;
+            say("bound")?;
+            hear()?;
+            say(true)
+        }
+    }
+}
+
+/// `intruder PATH`: nobody tries to connect.
+fn intruder(arguments: &[String]) -> Result {
+    become_nobody()?;
+    match Stream::connect(&*arguments[0]) {
+        Ok(_) => say("connected"),
+        Err(Error::PermissionDenied { .. }) => say("denied"),
+        Err(error) => say(error),
+    }
+}
+
+/// `watched PATH SEEN HOW`: with a umask of 0, binds PATH again and again, `safe` or `naive` (bind, then chmod), until a
+/// thread that looks at it has seen SEEN of the sockets, or a second is over; says how many it saw, and how many of them
+/// with permissions for others.
+fn watched(arguments: &[String]) -> Result {
+    let (path, enough, naive) = (&arguments[0], arguments[1].parse::<u32>()?, arguments[2] == "naive");
+    nix::sys::stat::umask(nix::sys::stat::Mode::empty());
+    let (done, open, seen) = (AtomicBool::new(false), AtomicU32::new(0), AtomicU32::new(0));
+    thread::scope(|threads| -> Result {
+        threads.spawn(|| {
+            let mut last = None;
+            while !done.load(Ordering::Relaxed) {
+                let Ok(found) = fs::symlink_metadata(path) else { continue };
+                // Numbers of inodes are given again at once, times are not.
+                let this = Some((found.ino(), found.mtime(), found.mtime_nsec()));
+                if this == last {
+                    continue;
+                }
+                if found.mode() & 0o077 != 0 {
+                    open.fetch_add(1, Ordering::Relaxed);
+                }
+                last = this;
+                seen.fetch_add(1, Ordering::Relaxed);
+            }
+        });
+        let start = Instant::now();
+        while seen.load(Ordering::Relaxed) < enough && start.elapsed() < Duration::from_secs(1) {
+            if naive {
+                let listener = UnixListener::bind(path)?;
+                fs::set_permissions(path, fs::Permissions::from_mode(0o600))?;
+                fs::remove_file(path)?;
+                drop(listener);
+            } else {
+                drop(listen(path, Stale::Fail)?);
+            }
+        }
+        done.store(true, Ordering::Relaxed);
+        Ok(())
+    })?;
+    say(seen.load(Ordering::Relaxed))?;
+    say(open.load(Ordering::Relaxed))
+}
