@@ -5,6 +5,7 @@
 //! `semid64_ds`, `msqid64_ds` and `shmid64_ds` (asm/ipcbuf.h, asm/sembuf.h, asm/msgbuf.h, asm/shmbuf.h) are the same for
 //! every libc, so nothing is guessed: the only difference between our two architectures is the padding of
 //! `semid64_ds`. The tests compare each size and offset with what the C compiler says of those headers.
+#![expect(unsafe_code, reason = "geteuid is a C call")]
 
 pub mod lock;
 pub mod queue;
@@ -12,6 +13,7 @@ pub mod segment;
 pub mod semaphore;
 
 use std::io;
+use std::num::NonZeroU32;
 
 /// `IPC_PRIVATE`: no key, hence always a new object.
 pub const PRIVATE: i32 = libc::IPC_PRIVATE;
@@ -63,6 +65,21 @@ fn selector(by: By, any: libc::c_int) -> (i32, libc::c_int) {
         By::Id(id) => (id, libc::IPC_STAT),
         By::Index(index) => (index, any),
     }
+}
+
+/// geteuid: as whom the permissions of an object are checked.
+#[must_use]
+pub fn effective_uid() -> u32 {
+    // SAFETY: no arguments, always succeeds.
+    unsafe { libc::geteuid() }
+}
+
+/// Whether there is a process with this pid in our pid namespace. A pid may have been given again: false is for certain,
+/// true is not.
+#[must_use]
+pub fn process_exists(pid: NonZeroU32) -> bool {
+    let pid = i32::try_from(pid.get()).unwrap_or(i32::MAX);
+    !crate::process::pidfd_open(pid).is_err_and(|error| crate::errno::is(&error, libc::ESRCH))
 }
 
 /// The result of `libc::syscall` where it fits an int.
