@@ -5,6 +5,7 @@ mod demo;
 mod docs;
 mod interrupt;
 mod judge;
+mod metadata;
 mod pairs;
 mod play;
 mod process;
