@@ -2,13 +2,14 @@
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::id;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use nix::unistd::{getgid, getuid};
 
-use crate::Result;
+use crate::{Result, process};
 
 static NEXT: AtomicU32 = AtomicU32::new(0);
 
@@ -26,13 +27,20 @@ pub(crate) struct Stage {
 
 impl Stage {
     pub(crate) fn new(interval: u32) -> Result<Self> {
-        let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let directory = std::env::temp_dir().join(format!("ipc-xtask-{}-{number}", id()));
-        fs::create_dir(&directory).map_err(|error| format!("{}: {error}", directory.display()))?;
-        let key = 0x7800_0000 | (id() & 0x7_ffff) << 8 | number & 0xff;
-        let stage = Self { directory, key, name: format!("/ipc-xtask-{}-{number}", id()), interval };
-        fs::write(stage.path("file"), "a file to make keys of\n")?;
-        Ok(stage)
+        loop {
+            let number = NEXT.fetch_add(1, Ordering::Relaxed);
+            let directory = std::env::temp_dir().join(format!("ipc-xtask-{}-{number}", id()));
+            fs::create_dir(&directory).map_err(|error| format!("{}: {error}", directory.display()))?;
+            let file = directory.join("file");
+            fs::write(&file, "a file to make keys of\n")?;
+            let key = 0x7800_0000 | (id() & 0x7_ffff) << 8 | number & 0xff;
+            if !objects_with(&keys_of(&file)).is_empty() {
+                // ftok makes of our file a key that somebody else's object has, too.
+                fs::remove_dir_all(&directory)?;
+                continue;
+            }
+            return Ok(Self { directory, key, name: format!("/ipc-xtask-{}-{number}", id()), interval });
+        }
     }
 
     /// A path in the directory: `file` is there, `fifo` and `socket` are not.
@@ -79,24 +87,46 @@ impl Stage {
         if shared.exists() {
             found.push(shared.display().to_string());
         }
-        for kind in ["sem", "msg", "shm"] {
-            let table = fs::read_to_string(format!("/proc/sysvipc/{kind}")).unwrap_or_default();
-            let ours = keys(&table).filter(|key| self.keys().contains(key));
-            found.extend(ours.map(|key| format!("{kind} with key {key:#010x}")));
-        }
+        found.extend(objects_with(&self.keys()));
         found
     }
 
-    /// The keys that programs may use here: the plain one, and those of the file with the numbers of the examples.
+    /// The keys that programs may use here: the plain one, and those of the file.
     fn keys(&self) -> Vec<u32> {
-        let file = fs::metadata(self.path("file"));
-        let of_file = |number: u32| file.as_ref().ok().map(|data| ftok(data.dev(), data.ino(), number));
-        [Some(self.key), of_file(u32::from(b'a')), of_file(0x66)].into_iter().flatten().collect()
+        let mut keys = keys_of(&self.path("file"));
+        keys.push(self.key);
+        keys
     }
 }
 
+/// The System V objects with one of these keys.
+fn objects_with(keys: &[u32]) -> Vec<String> {
+    let mut found = Vec::new();
+    for kind in ["sem", "msg", "shm"] {
+        let table = fs::read_to_string(format!("/proc/sysvipc/{kind}")).unwrap_or_default();
+        let ours = keys_in(&table).filter(|key| keys.contains(key));
+        found.extend(ours.map(|key| format!("{kind} with key {key:#010x}")));
+    }
+    found
+}
+
+/// The keys that the examples make of a file.
+fn keys_of(file: &Path) -> Vec<u32> {
+    let Ok(data) = fs::metadata(file) else { return Vec::new() };
+    [u32::from(b'a'), 0x6666].map(|number| ftok(data.dev(), data.ino(), number)).to_vec()
+}
+
 impl Drop for Stage {
+    /// Nothing stays, not even of programs that failed: the names and keys are this stage's alone.
     fn drop(&mut self) {
+        let _ = fs::remove_file(format!("/dev/shm{}", self.name));
+        if !self.objects().is_empty() {
+            for key in self.keys().iter().map(u32::to_string) {
+                let mut ipcrm = process::command("ipcrm");
+                ipcrm.args(["-S", &key, "-Q", &key, "-M", &key]);
+                let _ = process::run(&mut ipcrm, Duration::from_secs(5));
+            }
+        }
         let _ = fs::remove_dir_all(&self.directory);
     }
 }
@@ -108,7 +138,7 @@ fn ftok(device: u64, inode: u64, number: u32) -> u32 {
 }
 
 /// The keys in a table of /proc/sysvipc.
-fn keys(table: &str) -> impl Iterator<Item = u32> {
+fn keys_in(table: &str) -> impl Iterator<Item = u32> {
     let first = |line: &str| line.split_whitespace().next()?.parse::<i32>().ok();
     table.lines().skip(1).filter_map(move |line| first(line).map(i32::cast_unsigned))
 }
@@ -131,7 +161,7 @@ mod tests {
     #[test]
     fn keys_are_read_and_made_as_the_kernel_and_libc_do() {
         let table = "       key      semid perms\n      1234          0   666\n -12345678          1   600\n";
-        assert_eq!(keys(table).collect::<Vec<_>>(), [1234, (-12_345_678_i32).cast_unsigned()]);
+        assert_eq!(keys_in(table).collect::<Vec<_>>(), [1234, (-12_345_678_i32).cast_unsigned()]);
         assert_eq!(ftok(0x0803, 0x12_3456, 0x6666), 0x6603_3456);
     }
 }

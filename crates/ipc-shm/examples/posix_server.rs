@@ -5,12 +5,13 @@
 use std::process::ExitCode;
 
 use ipc_shm::{MemoryOptions, PlainMemory};
+use ipc_signal::{Shutdown, Signal};
 
 const HELP: &str = "
 posix_server NAME [--count N] [--interval MS]
 
 Makes 4096 bytes of POSIX shared memory under NAME (mode 0666, must not exist), prints `client# TEXT` every
-interval (1000 ms), and removes it at the end.
+interval (1000 ms), and removes it at the end, on Ctrl-C too.
 ";
 
 fn main() -> ExitCode {
@@ -19,9 +20,13 @@ fn main() -> ExitCode {
         let name: String = arguments.required("NAME")?;
         arguments.finish()?;
 
+        let shutdown = Shutdown::on([Signal::INT, Signal::TERM])?;
         let memory = PlainMemory::create_with(&name, 4096, &MemoryOptions::new().mode(0o666))?;
         let mut bytes = [0; 4096];
-        for () in pace {
+        for turn in 0..pace.left().unwrap_or(u64::MAX) {
+            if turn > 0 && shutdown.asked_within(pace.interval()) {
+                break;
+            }
             memory.read_at(0, &mut bytes)?;
             let text = bytes.split(|byte| *byte == 0).next().unwrap_or_default();
             println!("client# {}", String::from_utf8_lossy(text));

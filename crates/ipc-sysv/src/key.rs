@@ -5,6 +5,7 @@
 //! `ftok` is not a name: it keeps 8 bits of the device, 16 bits of the inode and 8 bits of the project, so that two
 //! files in the same directory can give the same key (65,493 files sufficed), and a file that was removed and made
 //! again gives another one. [`KeyFile`] keeps what ftok throws away, for those who can compare it.
+#![cfg_attr(test, expect(unsafe_code, reason = "the tests' reference is C's ftok"))]
 
 use std::fmt;
 use std::fs;
@@ -172,7 +173,6 @@ mod tests {
     #[test]
     fn ftok_is_libcs() {
         for (path, project) in [(c"/", b'a'), (c"/proc", b'f'), (c"/etc/passwd", 255), (c"/tmp", 1)] {
-            #[expect(unsafe_code, reason = "the reference is C's ftok")]
             // SAFETY: a literal with its NUL.
             let expected = unsafe { libc::ftok(path.as_ptr(), i32::from(project) | 0x6600) };
             assert_eq!(Key::from_path(path.to_str().unwrap(), project).unwrap().number(), expected);

@@ -109,7 +109,7 @@ pub(super) fn run(examples: &Programs) -> Result<Tally> {
     let mut tally = Tally::default();
     for (name, lines) in LINES {
         let Some(program) = examples.get(*name) else {
-            tally.skip(format!("bad input {name}"), "it has not been built");
+            tally.fail(format!("{name} has not been built"));
             continue;
         };
         let before = tally.passed;

@@ -2,7 +2,7 @@
 //! in C, which shows that the table itself is right.
 
 use super::tally::Tally;
-use crate::pairs::{PAIRS, Pair};
+use crate::pairs::{PAIRS, Pair, Role, Twin};
 use crate::play::{self, Player, Programs};
 use crate::{Result, interrupt};
 
@@ -30,7 +30,7 @@ pub(super) fn run(examples: &Programs, twins: &Programs) -> Result<Tally> {
                 }
                 Err(missing) => {
                     println!("{title:<32} skipped");
-                    tally.skip(title, missing);
+                    missing.count(&mut tally, title);
                 }
             }
         }
@@ -55,18 +55,33 @@ fn casts(pair: &Pair) -> Vec<(String, Vec<bool>)> {
     casts.into_iter().map(|cast| (name(&cast), cast)).collect()
 }
 
+/// Why a pair cannot be played.
+enum Missing {
+    /// A program of ours has not been built, which is a failure.
+    Program(&'static str),
+    /// The command that would be the twin is not installed.
+    Command(&'static str),
+}
+
+impl Missing {
+    fn count(&self, tally: &mut Tally, title: String) {
+        match self {
+            Self::Program(name) => tally.fail(format!("{title}: {name} has not been built")),
+            Self::Command(name) => tally.skip(title, format!("{name} is not installed")),
+        }
+    }
+}
+
 fn players(
     pair: &Pair,
     cast: &[bool],
     examples: &Programs,
     twins: &Programs,
-) -> std::result::Result<Vec<Player>, String> {
-    let player = |(role, twin): (&crate::pairs::Role, &bool)| {
-        if *twin {
-            play::twin(role, twins).ok_or_else(|| format!("the twin of {} is not here", role.program))
-        } else {
-            play::rust(role, examples).ok_or_else(|| format!("{} has not been built", role.program))
-        }
+) -> std::result::Result<Vec<Player>, Missing> {
+    let player = |(role, twin): (&Role, &bool)| match (*twin, role.twin) {
+        (false, _) => play::rust(role, examples).ok_or(Missing::Program(role.program)),
+        (true, Twin::Command(_)) => play::twin(role, twins).ok_or(Missing::Command(role.program)),
+        (true, _) => play::twin(role, twins).ok_or(Missing::Program(role.program)),
     };
     pair.roles.iter().zip(cast).map(player).collect()
 }

@@ -31,7 +31,7 @@ pub(super) fn run(examples: &Programs, twins: &Programs) -> Result<Tally> {
         let rust: Option<Vec<Player>> = pair.roles.iter().map(|role| play::rust(role, examples)).collect();
         let c: Option<Vec<Player>> = pair.roles.iter().map(|role| play::twin(role, twins)).collect();
         let (Some(rust), Some(c)) = (rust, c) else {
-            tally.skip(format!("parity of {}", pair.name), "not all of its programs have been built");
+            tally.fail(format!("parity of {}: not all of its programs have been built", pair.name));
             continue;
         };
         let mut difference = String::new();

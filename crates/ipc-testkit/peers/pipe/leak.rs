@@ -1,4 +1,5 @@
 //! A process that starts children from many threads while others make descriptors of every type.
+#![expect(unsafe_code, reason = "the mistake that is shown")]
 
 use std::os::fd::{FromRawFd, OwnedFd};
 use std::process::Command;
@@ -30,12 +31,10 @@ pub(crate) fn storm(arguments: &[String]) -> Result {
 pub(crate) fn twin(arguments: &[String]) -> Result {
     run(arguments[0].parse()?, |_| {
         let mut ends = [0; 2];
-        #[expect(unsafe_code, reason = "the mistake that is shown")]
         // SAFETY: the kernel writes two descriptors into `ends`.
         let made = unsafe { libc::pipe(ends.as_mut_ptr()) };
         assert_eq!(made, 0);
         for end in ends {
-            #[expect(unsafe_code, reason = "the mistake that is shown")]
             // SAFETY: the kernel returned this descriptor just now, nobody else owns it.
             let end = unsafe { OwnedFd::from_raw_fd(end) };
             let flags = nix::fcntl::FdFlag::FD_CLOEXEC;

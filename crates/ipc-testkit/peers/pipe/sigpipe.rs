@@ -1,4 +1,5 @@
 //! Roles in which SIGPIPE means death, as in a C program.
+#![expect(unsafe_code, reason = "signal is unsafe for handlers")]
 
 use std::fs::{self, File};
 use std::io::{ErrorKind, Write};
@@ -12,7 +13,6 @@ use nix::sys::signal::{SigHandler, Signal, signal};
 
 /// Rust's runtime ignores SIGPIPE whatever it inherits: undo that.
 fn die_by_sigpipe() -> Result {
-    #[expect(unsafe_code, reason = "signal is unsafe for handlers")]
     // SAFETY: no handler is installed, and no other thread runs yet.
     unsafe { signal(Signal::SIGPIPE, SigHandler::SigDfl) }?;
     Ok(())
