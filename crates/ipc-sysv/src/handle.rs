@@ -79,11 +79,10 @@ pub(crate) fn gone(error: &io::Error) -> bool {
 
 /// The error of looking for an id that somebody told us.
 pub(crate) fn not_there(object: Object, source: io::Error) -> Error {
-    let operation = "open";
     if gone(&source) {
-        return Error::Removed { object, operation, source };
+        return Error::NotFound { object, source };
     }
-    Call { object, operation }.failed(source)
+    Call { object, operation: "open" }.failed(source)
 }
 
 /// IPC_STAT, or, where the mode does not let us read, the same by `*_STAT_ANY`.

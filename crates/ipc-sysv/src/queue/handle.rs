@@ -100,7 +100,7 @@ impl MessageQueue {
     /// The queue with this id, which another process has told us.
     ///
     /// # Errors
-    /// - EINVAL, EIDRM → [`Error::Removed`]
+    /// - EINVAL, EIDRM → [`Error::NotFound`]
     pub fn from_id(id: i32) -> Result<Self> {
         let object = Object::numbered(Kind::MessageQueue, id);
         let status = handle::status(id, sys::status);

@@ -109,7 +109,7 @@ impl Segment {
     /// The segment with this id, which another process has told us.
     ///
     /// # Errors
-    /// - EINVAL, EIDRM → [`Error::Removed`]
+    /// - EINVAL, EIDRM → [`Error::NotFound`]
     pub fn from_id(id: i32) -> Result<Self> {
         let object = Object::numbered(Kind::Segment, id);
         let status = handle::status(id, sys::status);

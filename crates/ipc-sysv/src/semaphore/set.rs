@@ -70,7 +70,7 @@ impl SemaphoreSet {
     /// The set with this id, which another process has told us.
     ///
     /// # Errors
-    /// - EINVAL, EIDRM → [`Error::Removed`]
+    /// - EINVAL, EIDRM → [`Error::NotFound`]
     pub fn from_id(id: i32) -> Result<Self> {
         let object = Object::numbered(Kind::SemaphoreSet, id);
         let status = handle::status(id, sys::status);
