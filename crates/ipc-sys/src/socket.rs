@@ -3,6 +3,7 @@
 //!
 //! - [`address`]: `sockaddr_un`, whose length is part of the name
 //! - [`control`]: the control data of sendmsg and recvmsg, built and taken apart
+//! - [`inherited`]: sockets that a service manager has opened for us
 //! - [`message`]: send, recv, sendmsg, recvmsg
 //!
 //! The kernel makes a socket and removes it with its last descriptor. A name in the file system outlives it.
@@ -10,6 +11,7 @@
 
 pub mod address;
 pub mod control;
+pub mod inherited;
 pub mod message;
 
 use std::io;

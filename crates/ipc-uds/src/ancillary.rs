@@ -227,7 +227,7 @@ impl Ancillary for crate::Datagram {}
 impl Ancillary for UnixStream {}
 impl Ancillary for UnixDatagram {}
 
-fn no_wait<T>(result: Result<T>) -> Result<T> {
+pub(crate) fn no_wait<T>(result: Result<T>) -> Result<T> {
     result.map_err(|error| match error {
         Error::TimedOut => Error::WouldBlock,
         other => other,

@@ -111,6 +111,20 @@ pub enum Error {
         /// The limit.
         max: usize,
     },
+    /// The peer broke the rules of framed messages; the connection was shut down.
+    #[error("the peer broke the protocol: {reason}")]
+    Malformed {
+        /// Which rule.
+        reason: &'static str,
+    },
+    /// A value could not be encoded, or what came is none of the type asked for; the connection is still good.
+    #[cfg(feature = "serde")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "serde")))]
+    #[error("a message does not hold the value that it should")]
+    Encoding {
+        /// What the encoding says.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// Descriptors were lost on the way in (MSG_CTRUNC): this process is at its RLIMIT_NOFILE. Those that arrived were
     /// closed; the bytes of the message were taken from the socket.
     #[error(
@@ -147,6 +161,12 @@ pub enum Error {
         what: &'static str,
         /// errno.
         source: io::Error,
+    },
+    /// What the service manager has handed over is not what was asked for.
+    #[error("socket activation: {reason}")]
+    Activation {
+        /// What is wrong.
+        reason: &'static str,
     },
     /// The peer has ended and been reaped: there is no process to hold on to.
     #[error("the peer's process has ended")]
@@ -245,7 +265,12 @@ impl Error {
             | Self::TooLong { .. }
             | Self::EmptyMessage
             | Self::TooManyDescriptors { .. } => io::ErrorKind::InvalidInput,
-            Self::Truncated { .. } | Self::DescriptorsLost { .. } => io::ErrorKind::InvalidData,
+            Self::Truncated { .. }
+            | Self::DescriptorsLost { .. }
+            | Self::Malformed { .. }
+            | Self::Activation { .. } => io::ErrorKind::InvalidData,
+            #[cfg(feature = "serde")]
+            Self::Encoding { .. } => io::ErrorKind::InvalidData,
             Self::AddressInUse { .. } | Self::Stale { .. } => io::ErrorKind::AddrInUse,
             Self::NotASocket { .. } => io::ErrorKind::AlreadyExists,
             Self::ForeignOwner { .. } | Self::Denied(_) => io::ErrorKind::PermissionDenied,

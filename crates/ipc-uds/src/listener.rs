@@ -10,8 +10,9 @@ use std::time::Duration;
 use ipc_sys::{Deadline, errno, poll, socket};
 
 use crate::name::{BoundName, Stale};
+use crate::socket::Bare;
 use crate::stream::connect_to;
-use crate::{Address, Datagram, Error, PeerCredentials, Policy, Result, SeqPacket, Stream, wait};
+use crate::{Address, Datagram, Error, PeerCredentials, Policy, Result, SeqPacket, Socket, Stream, wait};
 
 /// How a name is bound: permission bits, what to do about a dead socket's name, the backlog, who may connect.
 ///
@@ -126,7 +127,7 @@ impl BindOptions {
         address.check()?;
         let fd = socket::socket(kind).map_err(|source| Error::of("socket", source))?;
         if !self.descriptors {
-            match crate::Socket::set_pass_descriptors(&Fd(&fd), false) {
+            match Bare(fd.as_fd()).set_pass_descriptors(false) {
                 Ok(()) | Err(Error::Unsupported { .. }) => {}
                 Err(error) => return Err(error),
             }
@@ -142,17 +143,6 @@ impl BindOptions {
         Ok((fd, name))
     }
 }
-
-/// A bare descriptor, for the options of [`crate::Socket`].
-struct Fd<'a>(&'a OwnedFd);
-
-impl AsFd for Fd<'_> {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.0.as_fd()
-    }
-}
-
-impl crate::Socket for Fd<'_> {}
 
 /// A type of connection that is listened for: [`Stream`] or [`SeqPacket`]. Nobody else implements it.
 pub trait Connection: crate::Socket + From<OwnedFd> + sealed::Sealed {

@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use ipc_sys::{Deadline, poll, socket};
 
+use crate::socket::Bare;
 use crate::{Connection, Error, Listener, Result, Socket, Stream};
 
 /// What gives connections: our [`Listener`], and std's for Unix and TCP.
@@ -105,6 +106,8 @@ pub struct Server<L> {
     total: Option<u64>,
     idle: Option<Duration>,
     grace: Duration,
+    buffer: Option<usize>,
+    descriptors: bool,
 }
 
 /// What a server has done.
@@ -120,9 +123,18 @@ pub struct Served {
 }
 
 impl<L: Accept> Server<L> {
-    /// A server of at most 1024 clients at once, for ever, with no idle time, that gives answers 5 s to go out.
+    /// A server of at most 1024 clients at once, for ever, with no idle time, that gives answers 5 s to go out and takes no
+    /// descriptors.
     pub fn new(listener: L) -> Self {
-        Self { listener, clients: 1024, total: None, idle: None, grace: Duration::from_secs(5) }
+        Self {
+            listener,
+            clients: 1024,
+            total: None,
+            idle: None,
+            grace: Duration::from_secs(5),
+            buffer: None,
+            descriptors: false,
+        }
     }
 
     /// How many clients at once; more of them wait in the backlog of the listener, and then in connect(2).
@@ -144,6 +156,23 @@ impl<L: Accept> Server<L> {
     #[must_use]
     pub fn idle(mut self, timeout: Duration) -> Self {
         self.idle = Some(timeout);
+        self
+    }
+
+    /// SO_SNDBUF and SO_RCVBUF of each connection: what of answers, and over TCP of questions, may wait in the kernel on our
+    /// account. What a Unix client has sent is on the client's own.
+    #[must_use]
+    pub fn buffer(mut self, bytes: usize) -> Self {
+        self.buffer = Some(bytes);
+        self
+    }
+
+    /// Whether clients may send descriptors. They may not unless this says so: a Unix client that tries gets EPERM
+    /// (SO_PASSRIGHTS, Linux 6.16). Where they may, [`Framed`](crate::Framed) caps those of one message, and the kernel
+    /// those in flight at the client's RLIMIT_NOFILE.
+    #[must_use]
+    pub fn descriptors(mut self, pass: bool) -> Self {
+        self.descriptors = pass;
         self
     }
 
@@ -183,7 +212,9 @@ impl<L: Accept> Server<L> {
         H: Fn(&L::Connection) -> io::Result<()> + Sync,
     {
         socket::set_nonblocking(&self.listener, true).map_err(|source| Error::of("FIONBIO", source))?;
-        let room = Room::new(self.idle)?;
+        // Connections inherit it. Older kernels do not know it, TCP has no descriptors to pass.
+        let _ = Bare(self.listener.as_fd()).set_pass_descriptors(self.descriptors);
+        let room = Room::new(self.idle, self.buffer)?;
         let result = thread::scope(|threads| {
             let accepted = self.accept_all(&stop, &room, threads, &handler);
             room.close(if accepted.is_ok() { self.grace } else { Duration::ZERO });
@@ -255,6 +286,7 @@ struct Room<C> {
     open: Mutex<HashMap<u64, Arc<C>>>,
     empty: Condvar,
     idle: Option<Duration>,
+    buffer: Option<usize>,
     /// Whether the accepting thread waits for somebody to leave; a byte through `wake` then tells it.
     waiting: AtomicBool,
     wake: (Stream, Stream),
@@ -263,11 +295,12 @@ struct Room<C> {
 }
 
 impl<C: AsFd + Send + Sync> Room<C> {
-    fn new(idle: Option<Duration>) -> Result<Self> {
+    fn new(idle: Option<Duration>, buffer: Option<usize>) -> Result<Self> {
         Ok(Self {
             open: Mutex::new(HashMap::new()),
             empty: Condvar::new(),
             idle,
+            buffer,
             waiting: AtomicBool::new(false),
             wake: Stream::pair()?,
             entered: AtomicU64::new(0),
@@ -318,6 +351,11 @@ impl<C: AsFd + Send + Sync> Room<C> {
         if let Some(idle) = self.idle {
             crate::stream::set_timeout(connection, libc::SO_RCVTIMEO, Some(idle))?;
             crate::stream::set_timeout(connection, libc::SO_SNDTIMEO, Some(idle))?;
+        }
+        if let Some(bytes) = self.buffer {
+            let connection = Bare(connection.as_fd());
+            connection.set_send_buffer(bytes)?;
+            connection.set_receive_buffer(bytes)?;
         }
         handler(connection)
     }

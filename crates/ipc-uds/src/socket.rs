@@ -2,7 +2,7 @@
 //! adds to each message. Implemented for the sockets of this crate and for those of std.
 
 use std::net::Shutdown;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::{UnixDatagram, UnixStream};
 
 use ipc_sys::{errno, socket};
@@ -194,6 +194,17 @@ impl Socket for UnixStream {}
 impl Socket for UnixDatagram {}
 
 impl<T: Socket + ?Sized> Socket for &T {}
+
+/// Any socket, by its descriptor.
+pub(crate) struct Bare<'a>(pub(crate) BorrowedFd<'a>);
+
+impl AsFd for Bare<'_> {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0
+    }
+}
+
+impl Socket for Bare<'_> {}
 
 fn size(fd: impl AsFd, name: libc::c_int) -> Result<usize> {
     let size = socket::option(fd, name).map_err(|source| Error::of("getsockopt", source))?;
