@@ -99,10 +99,9 @@ fn package(id: &str) -> String {
 }
 
 /// Runs a cargo command that builds, and gives what it built.
-pub(crate) fn build<'a>(arguments: impl IntoIterator<Item = &'a str>) -> Result<(Ran, Vec<Artifact>)> {
-    let mut command = cargo(arguments);
+pub(crate) fn build(command: &mut Command) -> Result<(Ran, Vec<Artifact>)> {
     command.arg("--message-format=json-render-diagnostics");
-    let mut ran = process::run(&mut command, DEADLINE)?;
+    let mut ran = process::run(command, DEADLINE)?;
     let artifacts = parse(&ran.stdout);
     // The messages are for us; what a person wants to read is on standard error.
     ran.stdout.clear();
@@ -111,7 +110,7 @@ pub(crate) fn build<'a>(arguments: impl IntoIterator<Item = &'a str>) -> Result<
 
 /// Builds the example programs of every crate and tells where each is.
 pub(crate) fn examples() -> Result<Programs> {
-    let (ran, artifacts) = build(["build", "--workspace", "--examples", "--all-features"])?;
+    let (ran, artifacts) = build(&mut cargo(["build", "--workspace", "--examples", "--all-features"]))?;
     if !ran.succeeded() {
         return Err(ran.account().into());
     }

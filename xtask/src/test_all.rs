@@ -114,18 +114,7 @@ fn run_steps(steps: &[&Step]) -> bool {
         rows.push(tally.row(name, begin.elapsed(), paint));
         total.add(tally);
     }
-    if !total.proofs.is_empty() {
-        println!("\n{}", paint.bold("== proofs"));
-        for proof in &total.proofs {
-            println!("{proof}");
-        }
-    }
-    if !total.skips.is_empty() {
-        println!("\n{}", paint.bold("== skipped"));
-        for (name, reason) in &total.skips {
-            println!("{} {reason}", paint.warning(&format!("{name}:")));
-        }
-    }
+    total.tell(paint);
     println!("\n{}", columns(&rows));
     let unexpected = skips::unexpected(&total.skips);
     for fault in &unexpected {
@@ -146,7 +135,7 @@ fn command(arguments: &[&str]) -> Result<Tally> {
 const BINARY: Duration = Duration::from_secs(180);
 
 fn tests() -> Result<Tally> {
-    let (ran, built) = cargo::build(["test", "--workspace", "--all-features", "--no-run"])?;
+    let (ran, built) = cargo::build(&mut cargo(["test", "--workspace", "--all-features", "--no-run"]))?;
     let mut tally = Tally::of(&ran);
     tally.add(run_binaries(&built, BINARY, &[])?);
     Ok(tally)

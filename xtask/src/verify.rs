@@ -1,17 +1,182 @@
-//! `cargo xtask verify`: the deep end.
+//! `cargo xtask verify`: the deep end, part by part: the full counts of the tests, model checking, Miri, sanitizers, fuzz
+//! targets. What a machine lacks (nightly, a component, a tool) is skipped aloud.
 
-use crate::Verdict;
+use std::fs;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use crate::cargo::{self, cargo};
+use crate::table::{Paint, columns};
+use crate::test_all::run_binaries;
+use crate::test_all::tally::Tally;
+use crate::{Result, Verdict, interrupt, metadata, process, root};
 
 #[derive(clap::Args)]
 pub(crate) struct Options {
-    /// Only these parts
+    /// Only these parts (see --list)
     parts: Vec<String>,
-    /// With the longer counts
+    /// The names of all parts
+    #[arg(long)]
+    list: bool,
+    /// With the longest counts, which take hours
     #[arg(long)]
     long: bool,
 }
 
+/// A part: its name, what it does, and how; it is told whether the counts are the longest.
+type Part = (&'static str, &'static str, fn(bool) -> Result<Tally>);
+
+const PARTS: &[Part] = &[
+    ("storms", "every two-process test with its full count: single-step and kill storms", storms),
+    ("properties", "every property with 20 times as many inputs", properties),
+    ("loom", "every interleaving of the algorithms in shared memory", loom),
+    ("miri", "undefined behaviour in the leaves and in the algorithms on the heap", miri),
+    ("address", "AddressSanitizer over the unit and property tests", |_| sanitizer("address")),
+    ("thread", "ThreadSanitizer over the unit and property tests", |_| sanitizer("thread")),
+    ("fuzz", "each fuzz target for 30 s", fuzz),
+];
+
+/// How long a binary of one of the parts may take; the whole is to take at most 40 minutes.
+const DEADLINE: Duration = Duration::from_secs(20 * 60);
+const LONG: Duration = Duration::from_secs(6 * 60 * 60);
+
 pub(crate) fn run(options: &Options) -> Verdict {
-    println!("{:?} {}", options.parts, options.long);
-    Ok(true)
+    if options.list {
+        let rows = PARTS.iter().map(|(name, what, _)| vec![(*name).to_owned(), (*what).to_owned()]);
+        let header = vec!["part".to_owned(), "what it does".to_owned()];
+        print!("{}", columns(&std::iter::once(header).chain(rows).collect::<Vec<_>>()));
+        return Ok(true);
+    }
+    if let Some(unknown) = options.parts.iter().find(|part| !PARTS.iter().any(|(name, ..)| name == part)) {
+        return Err(format!("there is no part {unknown:?}; see --list").into());
+    }
+    let wanted = |name: &str| options.parts.is_empty() || options.parts.iter().any(|part| part == name);
+    let paint = Paint::new();
+    let mut rows = vec![["part", "passed", "failed", "skipped", "time"].map(str::to_owned).to_vec()];
+    let mut total = Tally::default();
+    for (name, what, part) in PARTS.iter().filter(|(name, ..)| wanted(name)) {
+        println!("{}", paint.bold(&format!("== {name}: {what}")));
+        let begin = Instant::now();
+        let tally = part(options.long).unwrap_or_else(|error| Tally::fault(error.to_string()));
+        if interrupt::happened() {
+            println!("interrupted");
+            return Ok(false);
+        }
+        for fault in &tally.faults {
+            println!("{}", paint.bad(fault.trim_end()));
+        }
+        rows.push(tally.row(name, begin.elapsed(), paint));
+        total.add(tally);
+    }
+    total.tell(paint);
+    println!("\n{}", columns(&rows));
+    println!("{} passed, {} failed, {} skipped", total.passed, total.failed, total.skips.len());
+    Ok(total.failed == 0)
+}
+
+/// Builds the tests of some packages by `command` and runs them with `environment`.
+fn tests(command: &mut Command, long: bool, environment: &[(&str, &str)]) -> Result<Tally> {
+    let (ran, built) = cargo::build(command)?;
+    let mut tally = Tally::of(&ran);
+    tally.add(run_binaries(&built, if long { LONG } else { DEADLINE }, environment)?);
+    Ok(tally)
+}
+
+fn storms(long: bool) -> Result<Tally> {
+    let mut command = cargo(["test", "--package", "ipc-testkit", "--all-features", "--no-run"]);
+    tests(&mut command, long, &[("IPC_TIER", "full")])
+}
+
+fn properties(long: bool) -> Result<Tally> {
+    let cases = if long { "1000000" } else { "5120" };
+    let mut command = cargo(["test", "--workspace", "--all-features", "--no-run", "--test", "properties"]);
+    tests(&mut command, long, &[("IPC_TIER", "full"), ("PROPTEST_CASES", cases)])
+}
+
+fn loom(long: bool) -> Result<Tally> {
+    let modelled = |package: &&metadata::Package| package.dependencies.iter().any(|one| one.name == "loom");
+    let packages = metadata::packages()?;
+    let packages: Vec<&str> = packages.iter().filter(modelled).map(|package| package.name.as_str()).collect();
+    if packages.is_empty() {
+        return Ok(skipped("loom", "no crate has models yet"));
+    }
+    let mut command =
+        cargo(["test", "--release", "--no-run", "--lib", "--tests", "--target-dir", "target/loom"]);
+    command.args(packages.iter().flat_map(|package| ["--package", package]));
+    command.env("RUSTFLAGS", "--cfg ipc_loom");
+    tests(&mut command, long, &[("LOOM_MAX_PREEMPTIONS", "3")])
+}
+
+/// `cargo +nightly`, or why there is none with this component.
+fn nightly(component: &str) -> Result<std::result::Result<Command, String>> {
+    if process::find("rustup").is_none() {
+        return Ok(Err("no rustup, so no nightly".to_owned()));
+    }
+    let mut list = process::command("rustup");
+    list.args(["component", "list", "--installed", "--toolchain", "nightly"]);
+    let ran = process::run(&mut list, cargo::DEADLINE)?;
+    if !ran.succeeded() {
+        return Ok(Err("nightly is not installed".to_owned()));
+    }
+    if !ran.stdout.lines().any(|line| line.starts_with(component)) {
+        return Ok(Err(format!("nightly lacks {component}")));
+    }
+    let mut command = process::command("rustup");
+    command.args(["run", "nightly", "cargo"]).current_dir(root());
+    Ok(Ok(command))
+}
+
+fn miri(long: bool) -> Result<Tally> {
+    let mut command = match nightly("miri")? {
+        Ok(command) => command,
+        Err(reason) => return Ok(skipped("miri", &reason)),
+    };
+    command.args(["miri", "test", "--package", "ipc-frame", "--package", "ipc-shm", "--lib"]);
+    let seeds = if long { "0..256" } else { "0..16" };
+    command.env("MIRIFLAGS", format!("-Zmiri-many-seeds={seeds} -Zmiri-disable-isolation"));
+    Ok(Tally::of(&process::run(&mut command, if long { LONG } else { DEADLINE })?))
+}
+
+fn sanitizer(name: &'static str) -> Result<Tally> {
+    let mut command = match nightly("rust-src")? {
+        Ok(command) => command,
+        Err(reason) => return Ok(skipped(name, &reason)),
+    };
+    let target = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
+    let directory = format!("target/sanitizer-{name}");
+    command.args(["test", "-Zbuild-std", "--no-run", "--workspace", "--exclude", "xtask", "--all-features"]);
+    command.args(["--lib", "--tests", "--target", &target, "--target-dir", &directory]);
+    command.env("RUSTFLAGS", format!("-Zsanitizer={name}"));
+    tests(&mut command, false, &[])
+}
+
+fn fuzz(long: bool) -> Result<Tally> {
+    let mut tally = Tally::default();
+    if process::find("cargo-fuzz").is_none() {
+        return Ok(skipped("fuzz", "cargo-fuzz is not installed"));
+    }
+    if let Err(reason) = nightly("rustc")? {
+        return Ok(skipped("fuzz", &reason));
+    }
+    let seconds = if long { 600 } else { 30 };
+    for entry in fs::read_dir(root().join("fuzz/fuzz_targets")).into_iter().flatten() {
+        let path = entry?.path();
+        let Some(target) = path.file_stem().and_then(|stem| stem.to_str()) else { continue };
+        let mut command = process::command("rustup");
+        command.args(["run", "nightly", "cargo", "fuzz", "run", target, "--"]);
+        command.arg(format!("-max_total_time={seconds}")).current_dir(root());
+        let ran = process::run(&mut command, cargo::DEADLINE)?;
+        println!("{target:<32} {:6.1} s", ran.took.as_secs_f64());
+        tally.add(Tally::of(&ran));
+    }
+    if tally.passed + tally.failed == 0 {
+        tally.skip("fuzz", "there are no fuzz targets yet");
+    }
+    Ok(tally)
+}
+
+fn skipped(name: &str, reason: &str) -> Tally {
+    let mut tally = Tally::default();
+    tally.skip(name, reason);
+    tally
 }

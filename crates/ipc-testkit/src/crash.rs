@@ -12,7 +12,7 @@
 //! # }
 //! ```
 //! In the test, with a fresh object for each death (`start` makes it and the command, `after` gets it back):
-//! ```ignore
+//! ```text
 //! let points = crash::at_every_step(
 //!     repetitions(150, usize::MAX),
 //!     || { let key = name::key(); (command!("peer-sysv", "take-and-give", key), key) },

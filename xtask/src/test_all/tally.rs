@@ -53,6 +53,22 @@ impl Tally {
         self.proofs.extend(other.proofs);
     }
 
+    /// Prints the proofs and the skips.
+    pub(crate) fn tell(&self, paint: Paint) {
+        if !self.proofs.is_empty() {
+            println!("\n{}", paint.bold("== proofs"));
+            for proof in &self.proofs {
+                println!("{proof}");
+            }
+        }
+        if !self.skips.is_empty() {
+            println!("\n{}", paint.bold("== skipped"));
+            for (name, reason) in &self.skips {
+                println!("{} {reason}", paint.warning(&format!("{name}:")));
+            }
+        }
+    }
+
     /// The row of the table.
     pub(crate) fn row(&self, name: &str, took: Duration, paint: Paint) -> Vec<String> {
         let count = |number: usize, painted: &dyn Fn(&str) -> String| match number {
