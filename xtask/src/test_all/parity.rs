@@ -179,6 +179,8 @@ fn message(call: &Call) -> bool {
     let transfer = RECEIVE.contains(&name) || SEND.contains(&name);
     match call.result {
         Some(result) if transfer => result > 0,
+        // Without undo it is the first operation of the set's creator, by which others see that the values are set.
+        Some(_) if name.starts_with("sem") && !call.arguments.contains("SEM_UNDO") => false,
         Some(result) => result >= 0 && MESSAGES.contains(&name),
         None => false,
     }
