@@ -67,6 +67,14 @@ pub enum Error {
         /// The number of bytes asked for.
         wanted: usize,
     },
+    /// A descriptor number that cannot be handed to a child.
+    #[error("a child cannot be given a descriptor as number {number}: {reason}")]
+    Number {
+        /// The number.
+        number: i32,
+        /// `0, 1 and 2 are Stdio's`, or `it is given twice`.
+        reason: &'static str,
+    },
     /// EEXIST: the name is taken, by whatever object.
     #[error("{} exists already", path.display())]
     Exists {
@@ -121,7 +129,9 @@ impl Error {
             Self::CapacityInUse { .. } => Some(libc::EBUSY),
             Self::Exists { .. } => Some(libc::EEXIST),
             Self::NotFound { .. } => Some(libc::ENOENT),
-            Self::EmptyPacket | Self::NotFifo { .. } | Self::ForeignOwner { .. } => None,
+            Self::Number { .. } | Self::EmptyPacket | Self::NotFifo { .. } | Self::ForeignOwner { .. } => {
+                None
+            }
             Self::Call { source, .. } => source.raw_os_error(),
         }
     }

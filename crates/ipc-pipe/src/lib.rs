@@ -37,7 +37,11 @@
 //! # Anatomy
 //! - [`pipe`], [`PipeOptions`]: a new pipe
 //! - [`PipeReader`], [`PipeWriter`]: its ends: `Read` and `Write`, and calls that do not wait or give up in time
+//! - [`PacketReader`], [`PacketWriter`]: a pipe in packet mode, where one read takes what one write sent
+//! - [`copy`], `splice_to`, `splice_from`, `tee`: bytes that move without passing through our memory
+//! - [`Pages`], [`FrozenPages`]: memory that becomes part of a pipe (vmsplice)
 //! - [`Fifo`], [`FifoOptions`], [`Owner`], [`UnlinkGuard`]: a pipe with a name: made, found, checked, opened, removed
+//! - [`CommandExt`]: descriptors handed to a child, and only those
 //! - [`frame`]: messages instead of bytes
 //! - [`Error`]: what can go wrong, as the decisions that a caller takes
 //!
@@ -48,18 +52,26 @@
 //! - Seeking is ESPIPE; the ends do not implement `Seek`.
 #![forbid(unsafe_code)]
 
+mod children;
 mod end;
 mod error;
 mod fifo;
 mod options;
+mod packets;
+mod pages;
 mod reader;
 mod rendezvous;
+mod splice;
 mod writer;
 
 pub use ipc_frame as frame;
 
+pub use crate::children::CommandExt;
 pub use crate::error::{Error, Result};
 pub use crate::fifo::{Fifo, FifoOptions, Owner, UnlinkGuard};
 pub use crate::options::{PipeOptions, pipe};
+pub use crate::packets::{PacketReader, PacketWriter};
+pub use crate::pages::{FrozenPages, Pages};
 pub use crate::reader::PipeReader;
+pub use crate::splice::copy;
 pub use crate::writer::{PIPE_BUF, PipeWriter};

@@ -1,8 +1,10 @@
 //! pipe2(2): a new anonymous pipe. It exists for as long as somebody holds one of its ends.
 
+use std::os::fd::OwnedFd;
+
 use nix::fcntl::OFlag;
 
-use crate::{Error, PipeReader, PipeWriter, Result};
+use crate::{Error, PacketReader, PacketWriter, PipeReader, PipeWriter, Result};
 
 /// pipe2(O_CLOEXEC): a new pipe with the kernel's defaults.
 ///
@@ -77,6 +79,16 @@ impl PipeOptions {
     #[doc(alias = "pipe2")]
     pub fn create(&self) -> Result<(PipeReader, PipeWriter)> {
         self.create_with(OFlag::empty())
+    }
+
+    /// pipe2(O_DIRECT): makes a pipe in packet mode, where one read takes what one write sent.
+    ///
+    /// # Errors
+    /// As [`PipeOptions::create`]; EINVAL, [`Error::Call`], where the kernel has no packet mode.
+    #[doc(alias = "O_DIRECT")]
+    pub fn packets(&self) -> Result<(PacketReader, PacketWriter)> {
+        let (reader, writer) = self.create_with(OFlag::O_DIRECT)?;
+        Ok((OwnedFd::from(reader).into(), PacketWriter::new(writer.into())))
     }
 
     fn create_with(&self, flags: OFlag) -> Result<(PipeReader, PipeWriter)> {

@@ -81,7 +81,7 @@ impl PipeWriter {
             return Err(Error::TooLong { len: record.len(), max: PIPE_BUF });
         }
         // Up to PIPE_BUF the kernel writes all or nothing, so the length need not be looked at.
-        written(write()).map(drop)
+        written("write", write()).map(drop)
     }
 
     /// write with RWF_NOWAIT: as many bytes as there is room for now, at least one; up to [`PIPE_BUF`] all or none.
@@ -95,7 +95,7 @@ impl PipeWriter {
     /// | EPIPE | [`Error::BrokenPipe`] |
     /// | EBADF (opened for reading), EACCES (a FIFO that may not be opened again) | [`Error::Call`] |
     pub fn try_write(&self, bytes: &[u8]) -> Result<usize> {
-        written(self.0.write_now(&[IoSlice::new(bytes)]).map(Some))
+        written("write", self.0.write_now(&[IoSlice::new(bytes)]).map(Some))
     }
 
     /// write with RWF_NOWAIT, and one ppoll after each EAGAIN: gives up when `timeout` is over and not a byte has been
@@ -111,7 +111,7 @@ impl PipeWriter {
     /// | EPIPE | [`Error::BrokenPipe`] |
     /// | EBADF, EACCES | [`Error::Call`] |
     pub fn write_timeout(&self, bytes: &[u8], timeout: Duration) -> Result<usize> {
-        written(self.0.until(libc::POLLOUT, timeout, || self.0.write_now(&[IoSlice::new(bytes)])))
+        written("write", self.0.until(libc::POLLOUT, timeout, || self.0.write_now(&[IoSlice::new(bytes)])))
     }
 
     /// ioctl(FIONREAD): how many bytes the readers have not taken yet.
@@ -178,14 +178,18 @@ impl PipeWriter {
     pub fn try_clone(&self) -> Result<Self> {
         self.0.try_clone().map(Self)
     }
+
+    pub(crate) fn end(&self) -> &End {
+        &self.0
+    }
 }
 
-fn written(result: io::Result<Option<usize>>) -> Result<usize> {
+pub(crate) fn written(operation: &'static str, result: io::Result<Option<usize>>) -> Result<usize> {
     match result {
         Ok(Some(len)) => Ok(len),
-        Ok(None) => Err(Error::TimedOut { operation: "write" }),
+        Ok(None) => Err(Error::TimedOut { operation }),
         Err(error) if error.raw_os_error() == Some(libc::EAGAIN) => Err(Error::Full),
-        Err(error) => Err(Error::of_pipe("write", error)),
+        Err(error) => Err(Error::of_pipe(operation, error)),
     }
 }
 

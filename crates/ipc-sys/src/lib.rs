@@ -27,6 +27,7 @@ pub mod errno;
 pub mod event;
 pub mod fork;
 pub mod futex;
+pub mod inherit;
 pub mod memory;
 pub mod path;
 pub mod pipe;
