@@ -15,7 +15,8 @@ use std::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, AtomicU64, AtomicUsize
 use std::time::{Duration, Instant};
 
 use ipc_sys::disposition::{Disposition, disposition, set_disposition};
-use ipc_sys::signal::{Info, errno_location, raise};
+use ipc_sys::siginfo::Info;
+use ipc_sys::signal::{errno_location, raise};
 use ipc_sys::{event, fork};
 
 use crate::{Signal, SignalInfo};

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use ipc_sys::signal::Info;
+use ipc_sys::siginfo::Info;
 
 use crate::{ChildState, Pid, Signal, Value};
 
@@ -129,8 +129,8 @@ impl SignalInfo {
         }
     }
 
-    /// What happened to which child, for SIGCHLD from the kernel. SIGCHLD coalesces: wait for
-    /// each child with [`wait_child`](crate::wait_child).
+    /// What happened to which child, for SIGCHLD from the kernel. SIGCHLD coalesces: take
+    /// [`ChildEvents`](crate::ChildEvents) for all of them.
     #[must_use]
     #[doc(alias = "si_status")]
     pub fn child(&self) -> Option<(Pid, ChildState)> {

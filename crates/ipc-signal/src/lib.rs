@@ -2,7 +2,7 @@
 //!
 //! A signal interrupts a program between any two instructions. Almost nothing may be done there: printing, allocating and
 //! locking deadlock, one time in ten thousand. So nothing of yours runs there: receive signals as values ([`wait`],
-//! [`wait_timeout`]), or let the handler of this crate set a flag, wake a descriptor or fill a [`Ring`] ([`on`]).
+//! [`SignalFd`]), or let the handler of this crate set a flag, wake a descriptor or fill a [`Ring`] ([`on`]).
 //!
 //! Signals tell of events. To move data take a pipe, a queue or a socket: a signal carries one number at most, and only
 //! the real-time ones queue.
@@ -23,10 +23,12 @@
 //! # Anatomy
 //! - names and sets: [`Signal`], [`SignalSet`], [`Pid`]
 //! - sending: [`send`], [`queue`] with a [`Value`], [`raise`], [`exists`], to a [`Target`]
-//! - waiting: [`MaskGuard`], [`wait`], [`wait_timeout`], [`pending`], [`suspend`]
+//! - waiting: [`MaskGuard`], [`wait`], [`wait_timeout`], [`pending`], [`suspend`]; [`SignalFd`] for poll loops and batches
 //! - what came: [`SignalInfo`], its [`Cause`], value and [`ClaimedSender`]
 //! - handlers: [`on`] with an [`Action`], [`HandlerOptions`], [`Ring`], [`Shutdown`]; [`on_raw`], which is unsafe
-//! - processes: [`ProcessFd`], [`wait_child`] and [`ChildState`], [`CommandExt`] for what a child starts with, [`Tracee`]
+//! - time: [`alarm`], [`IntervalTimer`], [`PosixTimer`]
+//! - processes: [`ProcessFd`], [`wait_child`], [`ChildEvents`] and [`ChildState`], [`CommandExt`] for what a child starts with, [`Tracee`]
+//! - with the feature `tokio`: `SignalStream`, and `Shutdown::asked_async`
 //!
 //! # Limits
 //! - A standard signal (1 to 31) that is pending already is not counted twice, and SIGCHLD is one of them.
@@ -36,6 +38,7 @@
 
 mod action;
 mod child;
+mod child_events;
 mod command;
 mod error;
 mod handler;
@@ -49,11 +52,16 @@ mod send;
 mod set;
 mod shutdown;
 mod signal;
+mod signalfd;
+mod timer;
+#[cfg(feature = "tokio")]
+mod tokio;
 mod trace;
 mod wait;
 
 pub use crate::action::Action;
 pub use crate::child::{ChildState, Children, Waiting, try_wait_child, wait_child, wait_child_timeout};
+pub use crate::child_events::ChildEvents;
 pub use crate::command::CommandExt;
 pub use crate::error::Error;
 pub use crate::info::{Cause, ClaimedSender, SignalInfo};
@@ -66,5 +74,9 @@ pub use crate::send::{Target, Value, exists, queue, raise, send};
 pub use crate::set::SignalSet;
 pub use crate::shutdown::Shutdown;
 pub use crate::signal::{DefaultAction, Signal};
+pub use crate::signalfd::SignalFd;
+pub use crate::timer::{Clock, IntervalTimer, PosixTimer, Schedule, alarm};
+#[cfg(feature = "tokio")]
+pub use crate::tokio::SignalStream;
 pub use crate::trace::{Stop, Tracee};
 pub use crate::wait::{try_wait, wait, wait_timeout};

@@ -161,7 +161,7 @@ pub fn raise(signal: Signal) -> Result<(), Error> {
 /// What a queued signal carries: C's `union sigval`, an `int` or as much as a pointer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[doc(alias = "sigval")]
-pub struct Value(u64);
+pub struct Value(pub(crate) u64);
 
 impl Value {
     /// C's `sival_int`: the lower half. A C sender that set only this one leaves the other half undefined.

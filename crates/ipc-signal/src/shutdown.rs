@@ -1,6 +1,6 @@
 //! Ending on request: the first signal asks, the second insists. Flags of this process and an eventfd; nothing is left.
 
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::time::Duration;
@@ -121,5 +121,11 @@ impl Shutdown {
 impl AsFd for Shutdown {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.asked.event.as_fd()
+    }
+}
+
+impl AsRawFd for Shutdown {
+    fn as_raw_fd(&self) -> RawFd {
+        self.asked.event.as_raw_fd()
     }
 }

@@ -8,7 +8,7 @@ use std::process::{Child, Command};
 
 use ipc_sys::errno::{is, retry};
 use ipc_sys::process::{self as sys, Request, SyscallStop, Whom};
-use ipc_sys::signal::Info;
+use ipc_sys::siginfo::Info;
 
 use crate::{ChildState, CommandExt, Error, Pid, Signal, SignalInfo};
 

@@ -34,6 +34,7 @@ pub mod pipe;
 pub mod poll;
 pub mod process;
 pub mod pthread;
+pub mod siginfo;
 pub mod signal;
 pub mod sigpipe;
 pub mod socket;

@@ -7,7 +7,7 @@ use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 use std::ptr;
 
 use crate::errno;
-use crate::signal::{Info, signed, unsigned};
+use crate::siginfo::{Info, signed, unsigned};
 
 /// pidfd_open(2), CLOEXEC as every pidfd is born.
 ///
