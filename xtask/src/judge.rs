@@ -44,9 +44,10 @@ pub(crate) fn lines(
                 }
             }
             Says::Grows { before, to } => {
+                let to = fill(to);
                 let seen = take(&mut rest, before);
                 let grows = seen.windows(2).all(|pair| matches!(pair, [old, new] if new.starts_with(old)));
-                if !grows || seen.last() != Some(&to) {
+                if !grows || seen.last() != Some(&to.as_str()) {
                     return Err(format!("said {seen:?} after {before:?}, which does not grow to {to:?}"));
                 }
             }

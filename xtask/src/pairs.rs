@@ -3,8 +3,9 @@
 //!
 //! In arguments and lines stand for what is unique to a run: `{file}` an existing file, `{fifo}` and `{socket}` paths
 //! that do not exist, `{key}` a System V key (`{hexkey}` as ipcs shows it), `{name}` a name of POSIX shared memory,
-//! `{interval}` milliseconds, `{pid N}` the process id of role N, `{uid}` and `{gid}` ours, `{*}` any text, and
-//! `{heard}` what stood for `{*}` in the line at which the role was started.
+//! `{interval}` milliseconds, `{pid N}` the process id of role N, `{uid}` and `{gid}` ours, `{letters}` as many of A to
+//! Z, again and again, as fit into 4096 bytes with a NUL, `{*}` any text, and `{heard}` what stood for `{*}` in the line
+//! at which the role was started.
 
 /// Programs that talk to each other.
 #[derive(Debug)]
@@ -243,6 +244,21 @@ pub(crate) static PAIRS: &[Pair] = &[
                 .starts(When::Says(0, "client# {*}")),
         ],
         shown: true,
+    },
+    Pair {
+        name: "shm-end",
+        package: "ipc-sysv",
+        mechanism: "a segment written to its end",
+        crosses: "4095 letters and their NUL",
+        processes: 2,
+        roles: &[
+            role("shm_server", &["--interval", "{interval}", "{file}"])
+                .interrupted(When::Says(0, "client# {letters}"))
+                .says(&[Says::Grows { before: "client# ", to: "{letters}" }]),
+            role("shm_client", &["--count", "5000", "--interval", "0", "{file}"])
+                .starts(When::Says(0, "client# {*}")),
+        ],
+        shown: false,
     },
     Pair {
         name: "ipcs",

@@ -105,7 +105,10 @@ impl Ran {
     pub(crate) fn account(&self) -> String {
         let end = self.status.map_or_else(|| format!("killed after {:.1?}", self.took), ending);
         let mut text = format!("$ {}\n{end}\n", self.command);
-        for (name, stream) in [("standard output", &self.stdout), ("standard error", &self.stderr)] {
+        // Of a test binary what the good tests have printed is not worth reading now.
+        let stdout = self.stdout.find("\nfailures:\n").and_then(|at| self.stdout.get(at + 1..));
+        let stdout = stdout.unwrap_or(&self.stdout);
+        for (name, stream) in [("standard output", stdout), ("standard error", &self.stderr)] {
             if !stream.trim().is_empty() {
                 text.push_str(&format!("--- {name}\n{}\n", stream.trim_end()));
             }

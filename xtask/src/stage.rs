@@ -58,6 +58,10 @@ impl Stage {
             .replace("{interval}", &self.interval.to_string())
             .replace("{uid}", &getuid().to_string())
             .replace("{gid}", &getgid().to_string());
+        if text.contains("{letters}") {
+            let letters: String = ('A'..='Z').cycle().take(4095).collect();
+            text = text.replace("{letters}", &letters);
+        }
         for name in ["file", "fifo", "socket"] {
             text = text.replace(&format!("{{{name}}}"), &self.path(name).display().to_string());
         }

@@ -112,6 +112,12 @@ pub(super) fn run(examples: &Programs) -> Result<Tally> {
             tally.fail(format!("{name} has not been built"));
             continue;
         };
+        let help = process::run(process::command(program).arg("--help"), DEADLINE)?;
+        if help.succeeded() && help.stdout.contains(name) {
+            tally.pass();
+        } else {
+            tally.fail(format!("--help does not help\n{}", help.account()));
+        }
         let before = tally.passed;
         for line in *lines {
             if interrupt::happened() {
