@@ -25,7 +25,7 @@ impl Pages {
     /// # Errors
     /// | errno | variant |
     /// | --- | --- |
-    /// | EINVAL: `len` is 0; ENOMEM | [`Error::Call`] |
+    /// | ENOMEM | [`Error::Call`] |
     pub fn new(len: usize) -> Result<Self> {
         MmapMut::map_anon(len).map(Self).map_err(|error| failed("mmap", error))
     }
