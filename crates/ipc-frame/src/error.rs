@@ -28,6 +28,13 @@ pub enum Error {
         /// The length of the whole, as far as it is known: four while the header itself is cut.
         len: usize,
     },
+    /// A payload that is no value of the type that was asked for: it is consumed, the next frame can be received. Or a
+    /// value that cannot be encoded: nothing was sent. Feature `serde`.
+    #[error("a value cannot be encoded or decoded")]
+    Encoding {
+        /// What the encoding says.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// The stream below failed. `WouldBlock`, `TimedOut` and `Interrupted` lose nothing: call again.
     #[error("the stream below the frames failed")]
     Io(#[from] io::Error),

@@ -29,6 +29,7 @@
 //! - [`FrameWriter`], [`Gather`]: sends; gathers many small frames into one write
 //! - [`FrameReader`]: receives; reads ahead
 //! - [`Decoder`]: what the reader stands on, without a stream: for readiness loops and runtimes of your own
+//! - `send_value`, `recv_value` (feature `serde`): values of serde, in postcard's encoding
 //! - [`Error`]: what can go wrong
 //!
 //! # Limits
@@ -39,6 +40,8 @@
 mod decoder;
 mod error;
 mod reader;
+#[cfg(feature = "serde")]
+mod typed;
 mod writer;
 
 pub use crate::decoder::Decoder;
