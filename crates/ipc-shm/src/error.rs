@@ -3,6 +3,9 @@
 use std::ffi::OsString;
 use std::io;
 
+/// The longest name, without the slash: NAME_MAX of tmpfs.
+pub(crate) const NAME_MAX: usize = 255;
+
 /// What a call of this crate ends with when it does not end well.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -225,11 +228,9 @@ impl Error {
             Self::OutOfBounds { .. } | Self::InvalidParameter { .. } => libc::EINVAL,
             Self::TooLong { .. } => libc::EMSGSIZE,
             Self::InvalidName { name, .. } => {
-                if name.len() > crate::memory::NAME_MAX {
-                    libc::ENAMETOOLONG
-                } else {
-                    libc::EINVAL
-                }
+                let bytes = name.as_encoded_bytes();
+                let len = bytes.strip_prefix(b"/").unwrap_or(bytes).len();
+                if len > NAME_MAX { libc::ENAMETOOLONG } else { libc::EINVAL }
             }
             Self::AlreadyExists { .. } => libc::EEXIST,
             Self::NotFound { .. } => libc::ENOENT,

@@ -26,6 +26,7 @@
 //! # Anatomy
 //! - [`SharedMemory`]: a segment with a header that says what it is; anonymous (memfd) or named (POSIX)
 //! - [`PlainMemory`]: a segment without one, shared with C programs
+//! - [`spsc`]: a channel for one sender and one receiver, by name, by [`Invitation`], or by descriptor
 //! - [`Shared`], [`InPlace`]: one typed value in a segment, made once and used there by all: atomics and locks
 //! - [`Semaphore`], [`Event`]: safe to call whatever others write into them
 //! - [`Mutex`], [`Condvar`], [`Once`]: in memory whose writers the caller vouches for; a dead owner cannot be overlooked
@@ -36,13 +37,20 @@
 //! Named memory cannot be sealed: who may open it may truncate it, and touching what is gone is SIGBUS. A child forked
 //! without exec cannot use its parent's handles ([`Error::Forked`]); it attaches anew. Linux only.
 
+mod channel;
 mod error;
+#[cfg(not(ipc_loom))]
 mod in_place;
+#[cfg(not(ipc_loom))]
 mod memory;
+#[cfg(not(ipc_loom))]
 mod shared;
+#[cfg(not(ipc_loom))]
 mod sync;
+mod words;
 
 pub use crate::{
+    channel::{Acceptance, ChannelOptions, End, Invitation, Offer, Payload, Unattached, Wait, spsc},
     error::{Error, Refusal, Result},
     in_place::{AnyBits, InPlace, kind},
     memory::{

@@ -50,6 +50,12 @@ impl ForkMark {
         Ok(Self { page, generation })
     }
 
+    /// A mark that is no process's: for a handle that is never to be used again.
+    #[must_use]
+    pub fn void(self) -> Self {
+        Self { generation: u64::MAX, ..self }
+    }
+
     /// Whether this is still the process that made the mark: one load of a cached line.
     #[inline]
     #[must_use]
@@ -95,6 +101,15 @@ pub fn memory_file(name: &CStr) -> io::Result<OwnedFd> {
     };
     // SAFETY: the kernel returned this descriptor just now and nobody else owns it.
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// CLOCK_MONOTONIC_COARSE in milliseconds: as exact as the kernel's tick, a few nanoseconds to read.
+#[must_use]
+pub fn coarse_millis() -> u64 {
+    let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: `now` is a live timespec; Linux has had this clock since 2.6.32.
+    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC_COARSE, &raw mut now) };
+    now.tv_sec.unsigned_abs() * 1000 + now.tv_nsec.unsigned_abs() / 1_000_000
 }
 
 /// sched_getcpu: the CPU that this thread runs on, about 2 ns.

@@ -7,7 +7,7 @@
 use std::sync::atomic::Ordering;
 
 use crate::Refusal;
-use crate::memory::words::{Words, peer_load};
+use crate::words::{Words, peer_load};
 
 /// The bytes of the header page: payload begins here.
 pub(crate) const HEADER: usize = 4096;
@@ -196,7 +196,8 @@ impl Layout {
         if fingerprint(self) != fingerprint(wanted) {
             return Err(Refusal::Type);
         }
-        if wanted.capacity != 0 && self.capacity != wanted.capacity {
+        let agreed = |layout: &Self| (layout.capacity, layout.start, layout.flags);
+        if wanted.capacity != 0 && agreed(self) != agreed(wanted) {
             return Err(Refusal::Capacity);
         }
         if wanted.len != 0 && self.len != wanted.len {

@@ -15,6 +15,9 @@ pub(crate) const ATTACHED: libc::off_t = 1 << 40;
 /// The byte that an end holds for writing: the one that sends, or owns a sealed memory.
 pub(crate) const PRODUCER: libc::off_t = ATTACHED + 1;
 
+/// The byte that the receiving end holds for writing.
+pub(crate) const CONSUMER: libc::off_t = ATTACHED + 2;
+
 /// What a lock excludes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {

@@ -44,6 +44,11 @@ impl Mapping {
         self.mark.is_ours()
     }
 
+    /// The process that mapped it.
+    pub(crate) fn mark(&self) -> ForkMark {
+        self.mark
+    }
+
     /// Whether we may write it.
     pub(crate) fn is_writable(&self) -> bool {
         self.writable
@@ -66,7 +71,7 @@ impl Mapping {
 
     /// All of it as words; the last one may reach into the zeroed rest of the last page.
     #[inline]
-    pub(crate) fn words(&self) -> &[AtomicU64] {
+    pub(crate) fn all(&self) -> &[AtomicU64] {
         let first = self.map.as_mut_ptr().cast::<AtomicU64>();
         // SAFETY: shared memory: the range is mapped while `self` lives (rounded up to whole pages by the kernel), page
         // aligned, and other processes' writes cannot make a word invalid, as every bit pattern is a u64. We never write
@@ -112,7 +117,7 @@ impl Mapping {
 
     /// The words from the one that holds `offset`, and the bytes to skip in it.
     fn words_from(&self, offset: usize) -> (usize, &[AtomicU64]) {
-        (offset % 8, self.words().get(offset / 8..).unwrap_or_default())
+        (offset % 8, self.all().get(offset / 8..).unwrap_or_default())
     }
 }
 

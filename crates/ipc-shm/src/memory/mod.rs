@@ -5,12 +5,12 @@ pub(crate) mod header;
 mod list;
 pub(crate) mod lock;
 pub(crate) mod mapping;
-mod mode;
+pub(crate) mod mode;
 mod name;
 mod plain;
 pub(crate) mod segment;
 mod trust;
-pub(crate) mod words;
+pub(crate) mod view;
 
 use std::ffi::OsStr;
 use std::fmt;
@@ -23,7 +23,6 @@ use zerocopy::{FromBytes, Immutable, IntoBytes};
 pub use list::{Listed, list, remove_stale};
 pub(crate) use mode::TRUSTED;
 pub use mode::{Common, Mode, Sealed, Trusted, Vouched};
-pub(crate) use name::NAME_MAX;
 pub use plain::PlainMemory;
 pub use segment::Origin;
 
@@ -265,7 +264,7 @@ impl<M: Common> SharedMemory<M> {
     }
 
     /// Leaves the name in place when this handle is dropped, for those who open it later.
-    pub fn persist(&mut self) {
+    pub fn persist(&self) {
         self.segment.persist();
     }
 }

@@ -45,5 +45,7 @@ pub(crate) mod private {
 
 /// The header's word for memory that one process writes.
 pub(crate) const SEALED: u64 = 1;
+/// The same, of the part of a pair that the receiver writes.
+pub(crate) const SEALED_RECEIVER: u64 = 2;
 /// The header's word for common memory.
 pub(crate) const TRUSTED: u64 = 3;

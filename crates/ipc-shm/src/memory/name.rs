@@ -16,10 +16,8 @@ use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, open, openat, renameat};
 use nix::sys::stat::{Mode, fstat, fstatat};
 use nix::unistd::{UnlinkatFlags, linkat, unlinkat};
 
+use crate::error::NAME_MAX;
 use crate::{Error, Result};
-
-/// The longest name, without the slash: NAME_MAX of tmpfs.
-pub(crate) const NAME_MAX: usize = 255;
 
 /// Where POSIX shared memory lives.
 pub(crate) const DIRECTORY: &str = "/dev/shm";

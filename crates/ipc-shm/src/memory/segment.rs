@@ -5,12 +5,14 @@
 //! ones are memfds, which the kernel frees with the last descriptor and mapping.
 
 use std::ffi::{CStr, OsStr};
+use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::ptr::NonNull;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use ipc_sys::errno::{self, retry};
 use ipc_sys::memory::memory_file;
+use ipc_sys::{Deadline, futex};
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, open, posix_fallocate};
 use nix::sys::stat::{Mode, fchmod};
@@ -20,7 +22,7 @@ use crate::memory::header::{HEADER, Layout};
 use crate::memory::lock::{self, Kind};
 use crate::memory::mapping::Mapping;
 use crate::memory::name::Name;
-use crate::memory::words::Words;
+use crate::words::Words;
 use crate::{Error, Refusal, Result};
 
 /// What [`crate::SharedMemory::open_or_replace`] found.
@@ -44,6 +46,8 @@ pub(crate) struct Segment {
     file: OwnedFd,
     /// The name that we made and take away again.
     name: Option<Name>,
+    /// Whether the name stays.
+    keep: AtomicBool,
 }
 
 /// How others may reach a new segment.
@@ -201,7 +205,7 @@ impl Segment {
         layout.write(&mapping);
         init(&mapping)?;
         Layout::finish(&mapping);
-        Ok(Self { mapping, layout, file, name: None })
+        Ok(Self { mapping, layout, file, name: None, keep: AtomicBool::new(false) })
     }
 
     /// Checks and maps what somebody else made.
@@ -209,13 +213,18 @@ impl Segment {
         let len = attach::check(&file, object, seals, HEADER, max)?;
         let mapping = Mapping::new(&file, len, writable).map_err(Error::os("mmap", object))?;
         let layout = Layout::read(&mapping, len as u64).map_err(|reason| Error::refused(object, reason))?;
-        Ok(Self { mapping, layout, file, name: None })
+        Ok(Self { mapping, layout, file, name: None, keep: AtomicBool::new(false) })
     }
 
     /// The memory.
     #[inline]
     pub(crate) fn mapping(&self) -> &Mapping {
         &self.mapping
+    }
+
+    /// What its header said when it was attached.
+    pub(crate) fn layout(&self) -> &Layout {
+        &self.layout
     }
 
     /// Where the payload begins.
@@ -257,15 +266,8 @@ impl Segment {
     }
 
     /// Leaves the name in place when this handle is dropped.
-    pub(crate) fn persist(&mut self) {
-        self.name = None;
-    }
-}
-
-impl Words for Segment {
-    #[inline]
-    fn word(&self, index: usize) -> &AtomicU64 {
-        self.mapping.word(index)
+    pub(crate) fn persist(&self) {
+        self.keep.store(true, Ordering::Relaxed);
     }
 }
 
@@ -273,17 +275,27 @@ impl Words for Mapping {
     #[inline]
     #[expect(
         clippy::indexing_slicing,
-        reason = "no peer's word becomes an index: positions are masked by our own constant"
+        reason = "no peer's word becomes an index: positions are masked by our constant"
     )]
-    fn word(&self, index: usize) -> &AtomicU64 {
-        &self.words()[index]
+    fn words(&self, first: usize, count: usize) -> &[AtomicU64] {
+        &self.all()[first..first + count]
+    }
+
+    fn wait(&self, index: usize, expected: u32, deadline: Deadline) -> io::Result<futex::Wait> {
+        futex::wait_low(self.word(index), expected, deadline)
+    }
+
+    fn wake(&self, index: usize, count: i32) {
+        // It fails only where the page is gone, and then there is nobody to wake.
+        let _ = futex::wake_low(self.word(index), count);
     }
 }
 
 impl Drop for Segment {
     fn drop(&mut self) {
         // A forked child takes nothing away.
-        if let (Some(name), true) = (&self.name, self.mapping.is_ours()) {
+        let removes = self.mapping.is_ours() && !self.keep.load(Ordering::Relaxed);
+        if let (Some(name), true) = (&self.name, removes) {
             if let Ok(true) = name.leads_to(&self.file) {
                 let _ = name.unlink();
             }

@@ -2,10 +2,11 @@
 #![expect(clippy::indexing_slicing, reason = "a role that is started wrongly may die of it")]
 
 mod memory;
+mod spsc;
 
 use ipc_testkit::role::{self, Role};
 
 fn main() -> role::Result {
-    let roles: Vec<Role> = [memory::ROLES].concat();
+    let roles: Vec<Role> = [memory::ROLES, spsc::ROLES].concat();
     role::play(&roles)
 }

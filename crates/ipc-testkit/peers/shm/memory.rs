@@ -25,7 +25,7 @@ pub(crate) const ROLES: &[Role] = &[
 /// `racer PREFIX COUNT`: creates each of COUNT names and says how many times it was the first.
 fn racer(arguments: &[String]) -> Result {
     race(arguments, |name| match SharedMemory::create(name, 64) {
-        Ok(mut memory) => {
+        Ok(memory) => {
             memory.persist();
             Ok(true)
         }

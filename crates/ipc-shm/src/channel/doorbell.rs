@@ -1,0 +1,276 @@
+//! Waking one waiting process without a fence per message.
+//!
+//! Two words, each written by one side: the waiter's *bell* (an epoch and a gear) and the waker's *ticket*, the futex
+//! word. The futex word belongs to the waker, because the waiter must see that a wake was meant for it even when the
+//! kernel was never called. The ticket's upper half says on which CPU the waker was.
+//!
+//! | gear | the waker, after publishing | the waiter |
+//! | --- | --- | --- |
+//! | COLD | full fence, looks at the bell | announces PARKED, full fence, looks at the data once more, sleeps |
+//! | PARKED | the same, adds one to the ticket, wakes | sleeps on the ticket as it was before PARKED |
+//! | HOT | looks at the bell, no fence | never sleeps; to leave: COLD, then membarrier, which is the waker's fence |
+//!
+//! COLD is Dekker's agreement: of "published, then looked at the bell" and "announced, then looked at the data" one sees
+//! the other. HOT has no counterpart in Rust's memory model: it is the asymmetric fence of liburcu and folly, the
+//! kernel putting a barrier into the waker's instructions on the waiter's demand. It is entered only when both
+//! processes are registered for it.
+//!
+//! After a crash: a waker killed between its store and its wake leaves the waiter asleep, so a waiter looks again every
+//! [`LOOK`]; a killed waiter leaves PARKED behind, which costs its successor's waker one wake too many.
+
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use ipc_sys::Deadline;
+use ipc_sys::futex;
+
+use crate::words::{Words, fence, peer_load};
+use crate::{Error, Result};
+
+/// How often a sleeper looks whether the other side lives: 60 ms, under 17 times a second.
+pub(crate) const LOOK: Duration = Duration::from_millis(60);
+
+/// How a blocking call waits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum Wait {
+    /// Polls until something comes: the fastest, for a CPU that has nothing else to do.
+    Spin,
+    /// Polls for about as long as a wake-up across CPUs takes (some 50 µs), then sleeps; at once where both ends were last
+    /// seen on the same CPU.
+    #[default]
+    SpinThenPark,
+    /// Sleeps in the kernel (futex) until it is woken.
+    Park,
+}
+
+const GEAR: u64 = 3;
+const HOT: u64 = 0;
+const COLD: u64 = 1;
+const PARKED: u64 = 2;
+/// The distance between two epochs.
+const EPOCH: u64 = 4;
+
+/// After how many messages without sleeping the fence per message is traded for a barrier per sleep.
+const STREAK: u32 = 256;
+/// How many polls come before the first look.
+const FIRST_POLLS: u32 = 64;
+/// How many polls lie between two looks at the clock; about 50 µs of them.
+const POLLS: u32 = 1024;
+/// How many wakes without cause, one after another, no honest waker can have made.
+const WAKES_FOR_NOTHING: u32 = 1000;
+
+/// The waker's side of one bell: its own words hold the ticket, the peer's the bell.
+#[derive(Debug)]
+pub(crate) struct Waker {
+    ticket: usize,
+    bell: usize,
+    /// The bell that has been answered.
+    woken: u64,
+}
+
+impl Waker {
+    pub(crate) fn new(ticket: usize, bell: usize) -> Self {
+        Self { ticket, bell, woken: 0 }
+    }
+
+    /// Wakes the waiter if it sleeps or is about to; call it after publishing.
+    #[inline]
+    pub(crate) fn ring<W: Words>(&mut self, own: &W, peer: &W) {
+        compiler_fence();
+        if !self.is_hot(peer) {
+            self.ring_cold(own, peer);
+        }
+    }
+
+    /// Whether the waiter has promised not to sleep.
+    #[inline]
+    pub(crate) fn is_hot<W: Words>(&self, peer: &W) -> bool {
+        peer.word(self.bell).load(Ordering::Relaxed) & GEAR == HOT
+    }
+
+    /// As [`Waker::ring`], whatever the gear: for the last words of an end.
+    #[cold]
+    pub(crate) fn ring_cold<W: Words>(&mut self, own: &W, peer: &W) {
+        // Pairs with the fence in `Waiter::park`: either we see PARKED, or the waiter sees what we published.
+        fence(Ordering::SeqCst);
+        let bell = peer_load(peer.word(self.bell));
+        if bell & GEAR == PARKED && bell != self.woken {
+            self.woken = bell;
+            let ticket = own.word(self.ticket);
+            let next = low(ticket.load(Ordering::Relaxed)).wrapping_add(1);
+            ticket.store(here() << 32 | u64::from(next), Ordering::Release);
+            own.wake(self.ticket, 1);
+        }
+    }
+}
+
+/// The waiter's side of one bell: its own words hold the bell, the peer's the ticket.
+#[derive(Debug)]
+pub(crate) struct Waiter {
+    bell: usize,
+    ticket: usize,
+    /// What our bell holds: epoch and gear.
+    state: u64,
+    /// Messages since the last sleep.
+    streak: u32,
+}
+
+impl Waiter {
+    /// Goes on from what the bell holds, which a predecessor may have left.
+    pub(crate) fn new<W: Words>(bell: usize, ticket: usize, own: &W) -> Self {
+        let state = (own.word(bell).load(Ordering::Relaxed) & !GEAR).wrapping_add(EPOCH) | COLD;
+        own.word(bell).store(state, Ordering::Relaxed);
+        Self { bell, ticket, state, streak: 0 }
+    }
+
+    /// Counts `messages` that came without sleeping.
+    #[inline]
+    pub(crate) fn count<W: Words>(&mut self, messages: u32, own: &W, may_be_hot: impl FnOnce() -> bool) {
+        if self.state & GEAR != HOT {
+            self.count_cold(messages, own, may_be_hot);
+        }
+    }
+
+    #[cold]
+    fn count_cold<W: Words>(&mut self, messages: u32, own: &W, may_be_hot: impl FnOnce() -> bool) {
+        self.streak = self.streak.saturating_add(messages);
+        if self.streak >= STREAK {
+            self.streak = 0;
+            if may_be_hot() {
+                self.set(HOT, own);
+            }
+        }
+    }
+
+    /// Waits until `ready`. `look` is asked whether the peer lives, at every [`LOOK`] and at the end of each spin;
+    /// what it had published before it went is still received.
+    ///
+    /// # Errors
+    /// [`Error::TimedOut`], what `look` and `ready` say, [`Error::PeerCorrupt`].
+    pub(crate) fn wait<W: Words>(
+        &mut self,
+        own: &W,
+        peer: &W,
+        wait: Wait,
+        deadline: Deadline,
+        mut ready: impl FnMut() -> Result<bool>,
+        mut look: impl FnMut() -> Result<()>,
+    ) -> Result<()> {
+        // A few polls first: what is nearly there costs no look at clock or CPU.
+        let mut polls = if wait == Wait::Park { 1 } else { FIRST_POLLS };
+        let mut for_nothing = 0;
+        loop {
+            for _ in 0..polls {
+                // The pause comes after the look: the other way round was slower by a factor of three.
+                if ready()? {
+                    return Ok(());
+                }
+                pause();
+            }
+            let gone = look();
+            if ready()? {
+                return Ok(());
+            }
+            gone?;
+            if deadline.has_passed() {
+                return Err(Error::TimedOut);
+            }
+            let spins = match wait {
+                Wait::Spin => true,
+                Wait::SpinThenPark => {
+                    polls == FIRST_POLLS && peer.word(self.ticket).load(Ordering::Relaxed) >> 32 != here()
+                }
+                Wait::Park => false,
+            };
+            if spins {
+                polls = POLLS;
+                continue;
+            }
+            polls = 1;
+            match self.park(own, peer, deadline, &mut ready)? {
+                futex::Wait::Changed => for_nothing += 1,
+                _ => for_nothing = 0,
+            }
+            if for_nothing > WAKES_FOR_NOTHING && !ready()? {
+                return Err(Error::PeerCorrupt { what: "a wake-up ticket that never rests" });
+            }
+        }
+    }
+
+    /// Announces that we sleep, looks once more, and sleeps until a wake, the deadline or the next look.
+    #[cold]
+    fn park<W: Words>(
+        &mut self,
+        own: &W,
+        peer: &W,
+        deadline: Deadline,
+        ready: &mut impl FnMut() -> Result<bool>,
+    ) -> Result<futex::Wait> {
+        self.streak = 0;
+        if self.state & GEAR == HOT {
+            self.set(COLD, own);
+            // The waker's fence: from here on it sees COLD, or we see what it published before.
+            barrier();
+        }
+        let ticket = low(peer_load(peer.word(self.ticket)));
+        self.state = self.state.wrapping_add(EPOCH);
+        self.set(PARKED, own);
+        // Pairs with the fence in `Waker::ring_cold`.
+        fence(Ordering::SeqCst);
+        let done = ready();
+        let slept = match done {
+            Ok(false) => peer.wait(self.ticket, ticket, soonest(deadline)),
+            _ => Ok(futex::Wait::Woken),
+        };
+        self.set(COLD, own);
+        done?;
+        slept.map_err(Error::os("futex(FUTEX_WAIT)", "the channel"))
+    }
+
+    fn set<W: Words>(&mut self, gear: u64, own: &W) {
+        self.state = self.state & !GEAR | gear;
+        // What it orders is ordered by the fence or the barrier that follows.
+        own.word(self.bell).store(self.state, Ordering::Release);
+    }
+}
+
+/// The CPU that we run on, plus one: what the upper half of a ticket says of the last waker. Polling on its CPU would
+/// keep it from running.
+fn here() -> u64 {
+    u64::from(ipc_sys::memory::cpu().wrapping_add(1))
+}
+
+/// The half of a ticket that the kernel compares.
+#[expect(clippy::cast_possible_truncation, reason = "the low half is what is wanted")]
+fn low(ticket: u64) -> u32 {
+    ticket as u32
+}
+
+/// The deadline, or the next look if that comes first.
+fn soonest(deadline: Deadline) -> Deadline {
+    match deadline.remaining() {
+        Some(left) if left < LOOK => deadline,
+        _ => Deadline::after(LOOK),
+    }
+}
+
+/// Keeps the compiler from moving the look at the bell before the store that published.
+#[inline]
+fn compiler_fence() {
+    std::sync::atomic::compiler_fence(Ordering::SeqCst);
+}
+
+/// One `pause` per poll: none, and two, were slower by half.
+#[inline]
+fn pause() {
+    #[cfg(not(ipc_loom))]
+    std::hint::spin_loop();
+    #[cfg(ipc_loom)]
+    loom::thread::yield_now();
+}
+
+fn barrier() {
+    // It cannot fail in a process that has registered, and HOT is not entered in one that has not.
+    let _ = futex::barrier();
+}

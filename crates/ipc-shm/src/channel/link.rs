@@ -1,0 +1,274 @@
+//! Two ends of one channel: what each writes, what it reads of the other, and whether the other lives.
+//!
+//! Sealed: each end made the memory that it writes, in the process that uses it, and received the other's for reading.
+//! Trusted: both have one common segment attached. Either way an end holds a write lock on its byte, which the kernel
+//! drops when it dies.
+
+use std::ffi::OsStr;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use ipc_sys::futex;
+use ipc_sys::memory::{ForkMark, coarse_millis};
+use nix::fcntl::OFlag;
+
+use crate::channel::LastWords;
+use crate::channel::area::{consumer, producer};
+use crate::channel::doorbell::LOOK;
+use crate::memory::header::{HEADER, Layout};
+use crate::memory::lock::{self, Kind};
+use crate::memory::mapping::Mapping;
+use crate::memory::mode::{SEALED, SEALED_RECEIVER, TRUSTED};
+use crate::memory::segment::{Origin, Permissions, Segment};
+use crate::memory::view::View;
+use crate::words::{Words, peer_load};
+use crate::{Error, Result};
+
+/// Which end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Side {
+    Producer,
+    Consumer,
+}
+
+impl Side {
+    fn other(self) -> Self {
+        match self {
+            Self::Producer => Self::Consumer,
+            Self::Consumer => Self::Producer,
+        }
+    }
+
+    fn lock(self) -> libc::off_t {
+        match self {
+            Self::Producer => lock::PRODUCER,
+            Self::Consumer => lock::CONSUMER,
+        }
+    }
+
+    fn state(self) -> usize {
+        match self {
+            Self::Producer => producer::STATE,
+            Self::Consumer => consumer::STATE,
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Producer => "the sending end",
+            Self::Consumer => "the receiving end",
+        }
+    }
+
+    /// What the header of the part that this side writes in a sealed pair says.
+    fn sealed_mode(self) -> u64 {
+        match self {
+            Self::Producer => SEALED,
+            Self::Consumer => SEALED_RECEIVER,
+        }
+    }
+}
+
+/// The bits of a side's state word.
+const ATTACHED: u64 = 1;
+const REGISTERED: u64 = 2;
+const LEFT: u64 = 4;
+
+/// The bit of a header's flags that forbids membarrier: isolated CPUs must not be interrupted.
+pub(crate) const NO_BARRIER: u64 = 1;
+
+/// What the two ends agree upon before either is made.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Plan {
+    /// The header; the mode is filled in here.
+    pub(crate) layout: Layout,
+    pub(crate) permissions: Permissions,
+    /// Writes what one side's words must hold before anybody can look.
+    pub(crate) init: fn(&Layout, &Mapping, Side),
+    /// The longest memory to attach.
+    pub(crate) max: usize,
+}
+
+impl Plan {
+    fn common(&self) -> Layout {
+        Layout { mode: TRUSTED, ..self.layout }
+    }
+
+    /// The part that `side` writes of a sealed pair: the receiver's is a header page.
+    fn part(&self, side: Side) -> Layout {
+        let mode = side.sealed_mode();
+        match side {
+            Side::Producer => Layout { mode, ..self.layout },
+            Side::Consumer => Layout { mode, len: HEADER as u64, ..self.layout },
+        }
+    }
+
+    fn init_common(&self, mapping: &Mapping) -> Result<()> {
+        (self.init)(&self.layout, mapping, Side::Producer);
+        (self.init)(&self.layout, mapping, Side::Consumer);
+        Ok(())
+    }
+}
+
+/// One end's hold on its channel.
+#[derive(Debug)]
+pub(crate) struct Link {
+    pub(crate) own: View,
+    pub(crate) peer: View,
+    side: Side,
+    /// What our state word says.
+    state: u64,
+    /// When we last asked the kernel whether the peer lives, in milliseconds.
+    looked: u64,
+    /// What it said.
+    dead: bool,
+}
+
+impl Link {
+    /// A new named segment, of which we hold one end.
+    pub(crate) fn create(name: &OsStr, side: Side, plan: &Plan) -> Result<Self> {
+        let registered = register(plan.layout.flags);
+        let init = |mapping: &Mapping| plan.init_common(mapping);
+        let segment = Segment::create(name, plan.permissions, plan.common(), init)?;
+        Self::common(segment, side, registered)
+    }
+
+    /// One end of a named segment that is there.
+    pub(crate) fn open(name: &OsStr, side: Side, plan: &Plan) -> Result<Self> {
+        let registered = register(plan.layout.flags);
+        Self::common(Segment::open(name, &plan.common(), plan.max)?, side, registered)
+    }
+
+    /// One end of a named segment that somebody alive has attached, or of a new one.
+    pub(crate) fn open_or_replace(name: &OsStr, side: Side, plan: &Plan) -> Result<(Self, Origin)> {
+        let registered = register(plan.layout.flags);
+        let init = |mapping: &Mapping| plan.init_common(mapping);
+        let (segment, origin) =
+            Segment::open_or_replace(name, plan.permissions, plan.common(), plan.max, init)?;
+        Ok((Self::common(segment, side, registered)?, origin))
+    }
+
+    /// Common memory without a name: a descriptor for each end, neither attached yet.
+    pub(crate) fn anonymous(plan: &Plan) -> Result<(OwnedFd, OwnedFd)> {
+        let segment = Segment::common(plan.common(), |mapping| plan.init_common(mapping))?;
+        Ok((segment.share(OFlag::O_RDWR)?, segment.share(OFlag::O_RDWR)?))
+    }
+
+    /// One end of common memory, from its descriptor.
+    pub(crate) fn attach(descriptor: OwnedFd, side: Side, plan: &Plan) -> Result<Self> {
+        let registered = register(plan.layout.flags);
+        Self::common(Segment::common_from(descriptor, &plan.common(), plan.max)?, side, registered)
+    }
+
+    /// The part of a sealed pair that `side` writes, and its descriptor for the other process.
+    pub(crate) fn part(side: Side, plan: &Plan) -> Result<(Segment, OwnedFd)> {
+        register(plan.layout.flags);
+        let segment = Segment::sealed(plan.part(side), |mapping| {
+            (plan.init)(&plan.layout, mapping, side);
+            Ok(())
+        })?;
+        segment.try_take(side.lock(), Kind::Write)?;
+        let shared = segment.share(OFlag::O_RDONLY)?;
+        Ok((segment, shared))
+    }
+
+    /// Checks the other process's part of a sealed pair.
+    pub(crate) fn other_part(descriptor: OwnedFd, side: Side, plan: &Plan) -> Result<Segment> {
+        Segment::sealed_from(descriptor, &plan.part(side.other()), plan.max)
+    }
+
+    /// Our part and the other one of a sealed pair.
+    pub(crate) fn sealed(own: Segment, peer: Segment, side: Side) -> Self {
+        let registered = register(own.layout().flags);
+        Self::new(View::new(Arc::new(own)), View::new(Arc::new(peer)), side, registered)
+    }
+
+    fn common(segment: Segment, side: Side, registered: bool) -> Result<Self> {
+        if !segment.try_take(side.lock(), Kind::Write)? {
+            return Err(Error::EndInUse { object: "the channel".to_owned(), end: side.name() });
+        }
+        let view = View::new(Arc::new(segment));
+        Ok(Self::new(view.clone(), view, side, registered))
+    }
+
+    fn new(own: View, peer: View, side: Side, registered: bool) -> Self {
+        let state = if registered { ATTACHED | REGISTERED } else { ATTACHED };
+        Self { own, peer, side, state, looked: coarse_millis(), dead: false }
+    }
+
+    /// Tells the other side that we are there, once our words stand.
+    pub(crate) fn announce(&self) {
+        self.own.word(self.side.state()).store(self.state, Ordering::Release);
+    }
+
+    /// Whether this is the process that attached this end.
+    #[inline]
+    pub(crate) fn check_fork(&self) -> Result<()> {
+        self.own.segment().check_fork()
+    }
+
+    /// The process that attached this end.
+    pub(crate) fn mark(&self) -> ForkMark {
+        self.own.segment().mapping().mark()
+    }
+
+    /// Whether a barrier reaches both processes.
+    pub(crate) fn may_be_hot(&self) -> bool {
+        self.state & REGISTERED != 0 && peer_load(self.peer.word(self.side.other().state())) & REGISTERED != 0
+    }
+
+    /// Whether the other side is gone; the kernel is asked every [`LOOK`]. A side that has not come yet is not gone.
+    ///
+    /// # Errors
+    /// [`Error::Disconnected`].
+    pub(crate) fn look(&mut self) -> Result<()> {
+        let theirs = peer_load(self.peer.word(self.side.other().state()));
+        if theirs & LEFT != 0 {
+            return Err(Error::Disconnected);
+        }
+        let now = coarse_millis();
+        if theirs & ATTACHED != 0 && (self.dead || now.wrapping_sub(self.looked) >= LOOK_MILLIS) {
+            self.looked = now;
+            self.dead = !self.peer.segment().is_held(self.side.other().lock())?;
+            if self.dead {
+                return Err(Error::Disconnected);
+            }
+        }
+        Ok(())
+    }
+
+    /// Our last word, after which the other side is told that we left as soon as it has received everything.
+    pub(crate) fn leave(&self) {
+        self.own.word(self.side.state()).store(self.state | LEFT, Ordering::Release);
+    }
+
+    /// Leaves the name in place when this end is dropped.
+    pub(crate) fn persist(&self) {
+        self.own.segment().persist();
+    }
+}
+
+/// The algorithm of one end and its hold on the channel. Dropped in the process that attached it, it takes leave.
+#[derive(Debug)]
+pub(crate) struct Attached<R: LastWords> {
+    pub(crate) ring: R,
+    pub(crate) link: Link,
+}
+
+impl<R: LastWords> Drop for Attached<R> {
+    fn drop(&mut self) {
+        if self.link.check_fork().is_ok() {
+            self.ring.release();
+            self.link.leave();
+            self.ring.wake();
+        }
+    }
+}
+
+const LOOK_MILLIS: u64 = LOOK.as_secs() * 1000 + LOOK.subsec_millis() as u64;
+
+/// Registers this process for the other side's barriers, unless the channel forbids them or the kernel has none.
+fn register(flags: u64) -> bool {
+    flags & NO_BARRIER == 0 && futex::register_barrier().is_ok()
+}

@@ -1,0 +1,33 @@
+//! Channels: messages between processes through shared memory, without a system call per message.
+
+mod area;
+mod doorbell;
+#[cfg(not(ipc_loom))]
+mod link;
+#[cfg(not(ipc_loom))]
+mod meet;
+#[cfg(not(ipc_loom))]
+mod options;
+pub mod spsc;
+
+pub use doorbell::Wait;
+#[cfg(not(ipc_loom))]
+pub use meet::{Acceptance, End, Invitation, Offer, Unattached};
+#[cfg(not(ipc_loom))]
+pub use options::ChannelOptions;
+
+use zerocopy::{FromBytes, Immutable, IntoBytes};
+
+/// What a typed channel carries: any bit pattern is a value, no padding, no pointers. Derive zerocopy's three traits.
+pub trait Payload: FromBytes + IntoBytes + Immutable + Send {}
+
+impl<T: FromBytes + IntoBytes + Immutable + Send> Payload for T {}
+
+/// What an end does when it goes.
+pub(crate) trait LastWords {
+    /// Publishes what it has held back.
+    fn release(&mut self);
+
+    /// Wakes the other side, whatever it was promised.
+    fn wake(&mut self);
+}

@@ -1,0 +1,66 @@
+//! What a channel is made with.
+
+use crate::channel::link::NO_BARRIER;
+use crate::memory::segment::Permissions;
+use crate::{Error, Result};
+
+/// The capacity of a channel, and what else its two ends agree upon. A number alone is a capacity.
+#[derive(Debug, Clone, Copy)]
+pub struct ChannelOptions {
+    capacity: usize,
+    pub(crate) permissions: Permissions,
+    pub(crate) flags: u64,
+    pub(crate) start: u64,
+}
+
+impl ChannelOptions {
+    /// Room for `capacity` messages, a power of two from 16 on; mode 0600.
+    #[must_use]
+    pub fn new(capacity: usize) -> Self {
+        Self { capacity, permissions: Permissions(0o600), flags: 0, start: 0 }
+    }
+
+    /// fchmod: who may open a name, in octal, whatever the umask says.
+    #[must_use]
+    pub fn mode(mut self, mode: u32) -> Self {
+        self.permissions = Permissions(mode & 0o777);
+        self
+    }
+
+    /// Never interrupts the other side's CPU by membarrier: each message costs a fence instead. For isolated CPUs.
+    #[must_use]
+    pub fn without_barrier(mut self) -> Self {
+        self.flags |= NO_BARRIER;
+        self
+    }
+
+    /// Where positions begin: tests start just below 2^32 and 2^64.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn start(mut self, start: u64) -> Self {
+        self.start = start;
+        self
+    }
+
+    /// The capacity, checked.
+    pub(crate) fn capacity(&self) -> Result<u64> {
+        check_capacity(self.capacity as u64)
+    }
+}
+
+impl From<usize> for ChannelOptions {
+    fn from(capacity: usize) -> Self {
+        Self::new(capacity)
+    }
+}
+
+/// A power of two, at least 16: fewer cost a cache line's round trip per message.
+pub(crate) fn check_capacity(capacity: u64) -> Result<u64> {
+    let refuse = |reason| Err(Error::InvalidParameter { what: "the capacity", value: capacity, reason });
+    match capacity {
+        few if few < 16 => refuse("a channel holds at least 16 messages"),
+        odd if !odd.is_power_of_two() => refuse("it is not a power of two"),
+        many if many > 1 << 40 => refuse("it does not fit in the address space"),
+        usable => Ok(usable),
+    }
+}

@@ -1,0 +1,641 @@
+//! The two ends as users hold them.
+
+use std::ffi::OsStr;
+use std::fmt;
+use std::marker::PhantomData;
+use std::time::Duration;
+
+use ipc_sys::Deadline;
+use ipc_sys::memory::ForkMark;
+
+use crate::channel::link::{Attached, Link, Plan, Side};
+use crate::channel::meet::{self, private};
+use crate::channel::options::check_capacity;
+use crate::channel::spsc::ring::{Consumer, Producer, Shape};
+use crate::channel::{ChannelOptions, End, Invitation, Offer, Payload, Unattached, Wait};
+use crate::memory::header::{Kind, Layout};
+use crate::memory::mapping::Mapping;
+use crate::memory::view::View;
+use crate::memory::{Mode, Origin, Sealed, Trusted};
+use crate::{Error, Refusal, Result};
+
+/// The end that sends.
+pub struct Sender<T: Payload, M: Mode = Trusted> {
+    pub(super) end: Attached<Producer<T, View>>,
+    guaranteed: usize,
+    wait: Wait,
+    /// The process that attached this end; void when the peer wrote nonsense.
+    mark: ForkMark,
+    /// Set for good when the peer wrote nonsense.
+    corrupt: Option<&'static str>,
+    mode: PhantomData<fn() -> M>,
+}
+
+/// The end that receives.
+pub struct Receiver<T: Payload, M: Mode = Trusted> {
+    pub(super) end: Attached<Consumer<T, View>>,
+    wait: Wait,
+    /// The process that attached this end; void when the peer wrote nonsense.
+    mark: ForkMark,
+    /// Set for good when the peer wrote nonsense.
+    corrupt: Option<&'static str>,
+    mode: PhantomData<fn() -> M>,
+}
+
+/// A channel in common memory without a name: two ends, each to be attached in the process that uses it, after the fork
+/// or exec.
+///
+/// # Errors
+/// [`Error::InvalidParameter`] for the capacity; [`Error::NoSpace`]; [`Error::Os`] (EMFILE, ENOMEM, ENOENT without /proc).
+#[expect(clippy::type_complexity, reason = "two ends")]
+pub fn channel<T: Payload>(
+    options: impl Into<ChannelOptions>,
+) -> Result<(Unattached<Sender<T>>, Unattached<Receiver<T>>)> {
+    let (sender, receiver) = Link::anonymous(&plan::<T>(&options.into())?)?;
+    Ok((Unattached::new(sender), Unattached::new(receiver)))
+}
+
+impl<T: Payload> Sender<T, Trusted> {
+    /// Makes the channel under a name, which appears when it is complete, and holds its sending end. Dropping this end
+    /// removes the name; see [`Sender::persist`].
+    ///
+    /// # Errors
+    /// | errno | error |
+    /// | --- | --- |
+    /// | EEXIST | [`Error::AlreadyExists`] |
+    /// | EINVAL, ENAMETOOLONG | [`Error::InvalidName`], [`Error::InvalidParameter`] (the capacity) |
+    /// | ENOSPC | [`Error::NoSpace`]; nothing was made |
+    /// | EACCES, EMFILE, ENOENT (/proc is not mounted) | [`Error::Os`] |
+    pub fn create(name: impl AsRef<OsStr>, options: impl Into<ChannelOptions>) -> Result<Self> {
+        private::End::from_link(Link::create(name.as_ref(), Side::Producer, &plan::<T>(&options.into())?)?)
+    }
+
+    /// Attaches the sending end of a channel that is there.
+    ///
+    /// # Errors
+    /// | errno | error |
+    /// | --- | --- |
+    /// | ENOENT | [`Error::NotFound`] |
+    /// | EBUSY | [`Error::EndInUse`]: another sender is alive |
+    /// | EINVAL, ENAMETOOLONG | [`Error::InvalidName`] |
+    /// | EACCES, EMFILE, ELOOP (a symbolic link) | [`Error::Os`] |
+    /// | | [`Error::Refused`], with the [`Refusal`] that says why |
+    pub fn open(name: impl AsRef<OsStr>) -> Result<Self> {
+        private::End::from_link(Link::open(name.as_ref(), Side::Producer, &any_plan::<T>())?)
+    }
+
+    /// Attaches the sending end if any process alive has the channel attached, taking up where the last sender ended; else
+    /// makes the channel new, in the place of what dead ones left.
+    ///
+    /// # Errors
+    /// As [`Sender::create`] and [`Sender::open`].
+    pub fn open_or_replace(
+        name: impl AsRef<OsStr>,
+        options: impl Into<ChannelOptions>,
+    ) -> Result<(Self, Origin)> {
+        let plan = plan::<T>(&options.into())?;
+        let (link, origin) = Link::open_or_replace(name.as_ref(), Side::Producer, &plan)?;
+        Ok((private::End::from_link(link)?, origin))
+    }
+}
+
+impl<T: Payload> Receiver<T, Trusted> {
+    /// As [`Sender::create`], holding the receiving end.
+    ///
+    /// # Errors
+    /// As [`Sender::create`].
+    pub fn create(name: impl AsRef<OsStr>, options: impl Into<ChannelOptions>) -> Result<Self> {
+        private::End::from_link(Link::create(name.as_ref(), Side::Consumer, &plan::<T>(&options.into())?)?)
+    }
+
+    /// As [`Sender::open`], for the receiving end.
+    ///
+    /// # Errors
+    /// As [`Sender::open`].
+    pub fn open(name: impl AsRef<OsStr>) -> Result<Self> {
+        private::End::from_link(Link::open(name.as_ref(), Side::Consumer, &any_plan::<T>())?)
+    }
+
+    /// As [`Sender::open_or_replace`], for the receiving end.
+    ///
+    /// # Errors
+    /// As [`Sender::open_or_replace`].
+    pub fn open_or_replace(
+        name: impl AsRef<OsStr>,
+        options: impl Into<ChannelOptions>,
+    ) -> Result<(Self, Origin)> {
+        let plan = plan::<T>(&options.into())?;
+        let (link, origin) = Link::open_or_replace(name.as_ref(), Side::Consumer, &plan)?;
+        Ok((private::End::from_link(link)?, origin))
+    }
+}
+
+impl<T: Payload> Sender<T, Sealed> {
+    /// Makes this process's half of a sealed pair, to send from, and the invitation for the process that receives.
+    ///
+    /// # Errors
+    /// [`Error::InvalidParameter`] for the capacity; [`Error::NoSpace`]; [`Error::Os`] (EMFILE, ENOMEM, ENOENT without
+    /// /proc).
+    #[expect(clippy::type_complexity, reason = "an end and the invitation to the other")]
+    pub fn offer(
+        options: impl Into<ChannelOptions>,
+    ) -> Result<(Offer<Self>, Invitation<Receiver<T, Sealed>>)> {
+        Offer::new(plan::<T>(&options.into())?)
+    }
+}
+
+impl<T: Payload> Receiver<T, Sealed> {
+    /// Makes this process's half of a sealed pair, to receive by, and the invitation for the process that sends.
+    ///
+    /// # Errors
+    /// As [`Sender::offer`].
+    #[expect(clippy::type_complexity, reason = "an end and the invitation to the other")]
+    pub fn offer(options: impl Into<ChannelOptions>) -> Result<(Offer<Self>, Invitation<Sender<T, Sealed>>)> {
+        Offer::new(plan::<T>(&options.into())?)
+    }
+}
+
+impl<T: Payload, M: Mode> Sender<T, M> {
+    /// Sends a message, waiting for room.
+    ///
+    /// # Blocking
+    /// Until there is room or the receiver is gone; a signal does not end it.
+    ///
+    /// # Errors
+    /// [`Error::Disconnected`], [`Error::PeerCorrupt`], [`Error::Forked`].
+    #[inline]
+    pub fn send(&mut self, message: &T) -> Result<()> {
+        if self.send_now(message) { Ok(()) } else { self.send_waiting(message, None) }
+    }
+
+    /// As [`Sender::send`], for at most `timeout`.
+    ///
+    /// # Errors
+    /// [`Error::TimedOut`], and as [`Sender::send`].
+    #[inline]
+    pub fn send_timeout(&mut self, message: &T, timeout: Duration) -> Result<()> {
+        if self.send_now(message) { Ok(()) } else { self.send_waiting(message, Some(timeout)) }
+    }
+
+    /// Sends a message if there is room now.
+    ///
+    /// # Errors
+    /// [`Error::Full`], and as [`Sender::send`].
+    #[inline]
+    pub fn try_send(&mut self, message: &T) -> Result<()> {
+        if self.send_now(message) { Ok(()) } else { self.send_looking(message) }
+    }
+
+    /// Sends as many of the messages as there is room for now, seen by the receiver all at once, and says how many.
+    ///
+    /// # Errors
+    /// As [`Sender::try_send`]; [`Error::Full`] where there was room for none.
+    pub fn try_send_batch(&mut self, messages: &[T]) -> Result<usize> {
+        self.check()?;
+        if messages.is_empty() {
+            return Ok(0);
+        }
+        let count = self.space(messages.len() as u64)?.min(messages.len() as u64);
+        if count == 0 {
+            return Err(self.full());
+        }
+        for (ahead, message) in (0..count).zip(messages) {
+            self.end.ring.write(ahead, message);
+        }
+        self.publish(count);
+        Ok(as_usize(count))
+    }
+
+    /// Sends all of the messages, in as large batches as there is room for.
+    ///
+    /// # Errors
+    /// As [`Sender::send`]. How many went before is not said: send them one by one where it matters.
+    pub fn send_batch(&mut self, mut messages: &[T]) -> Result<()> {
+        while !messages.is_empty() {
+            match self.try_send_batch(messages) {
+                Ok(sent) => messages = messages.get(sent..).unwrap_or_default(),
+                Err(Error::Full) => self.wait_for_space(None)?,
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    /// How many messages are guaranteed to fit before [`Sender::send`] waits: about three quarters of what was asked for.
+    #[must_use]
+    pub fn capacity(&self) -> usize {
+        self.guaranteed
+    }
+
+    /// How a blocking call waits from now on.
+    pub fn set_wait(&mut self, wait: Wait) {
+        self.wait = wait;
+    }
+
+    /// Leaves the name in place when this end is dropped.
+    pub fn persist(&self) {
+        self.end.link.persist();
+    }
+
+    pub(super) fn into_mode<N: Mode>(self) -> Sender<T, N> {
+        let Self { end, guaranteed, wait, mark, corrupt, mode: _ } = self;
+        Sender { end, guaranteed, wait, mark, corrupt, mode: PhantomData }
+    }
+
+    /// Sends if this handle is ours and there was room by the last look.
+    #[inline(always)]
+    fn send_now(&mut self, message: &T) -> bool {
+        let sent = self.mark.is_ours() && self.end.ring.send(message);
+        if sent {
+            self.end.ring.count(1, || self.end.link.may_be_hot());
+        }
+        sent
+    }
+
+    #[inline(never)]
+    fn send_waiting(&mut self, message: &T, timeout: Option<Duration>) -> Result<()> {
+        self.check()?;
+        if self.space(1)? == 0 {
+            self.wait_for_space(timeout)?;
+        }
+        self.send_now(message);
+        Ok(())
+    }
+
+    #[inline(never)]
+    fn send_looking(&mut self, message: &T) -> Result<()> {
+        self.check()?;
+        if self.space(1)? == 0 {
+            return Err(self.full());
+        }
+        self.send_now(message);
+        Ok(())
+    }
+
+    #[inline]
+    pub(super) fn publish(&mut self, count: u64) {
+        self.end.ring.publish(count);
+        self.end.ring.count(streak(count), || self.end.link.may_be_hot());
+    }
+
+    #[inline]
+    pub(super) fn check(&self) -> Result<()> {
+        match self.corrupt {
+            _ if self.mark.is_ours() => Ok(()),
+            None => Err(Error::Forked),
+            Some(what) => Err(Error::PeerCorrupt { what }),
+        }
+    }
+
+    #[inline]
+    pub(super) fn space(&mut self, wanted: u64) -> Result<u64> {
+        self.end.ring.space(wanted).map_err(|error| self.note(error))
+    }
+
+    /// Why there is no room: the receiver is slow, or gone.
+    #[cold]
+    pub(super) fn full(&mut self) -> Error {
+        match self.end.link.look() {
+            Ok(()) => Error::Full,
+            Err(error) => error,
+        }
+    }
+
+    #[cold]
+    pub(super) fn wait_for_space(&mut self, timeout: Option<Duration>) -> Result<()> {
+        let deadline = timeout.map_or(Deadline::NEVER, Deadline::after);
+        let link = &mut self.end.link;
+        self.end.ring.wait(self.wait, deadline, || link.look()).map_err(|error| self.note(error))
+    }
+
+    #[cold]
+    fn note(&mut self, error: Error) -> Error {
+        if let Error::PeerCorrupt { what } = error {
+            self.corrupt = Some(what);
+            self.mark = self.mark.void();
+        }
+        error
+    }
+}
+
+impl<T: Payload, M: Mode> Receiver<T, M> {
+    /// Receives the next message, waiting for one.
+    ///
+    /// # Blocking
+    /// Until a message comes or the sender is gone; a signal does not end it.
+    ///
+    /// # Errors
+    /// [`Error::Disconnected`], when everything sent has been received; [`Error::PeerCorrupt`], [`Error::Forked`].
+    #[inline]
+    pub fn recv(&mut self) -> Result<T> {
+        match self.next() {
+            Some(message) => Ok(message),
+            None => self.recv_waiting(None),
+        }
+    }
+
+    /// As [`Receiver::recv`], for at most `timeout`.
+    ///
+    /// # Errors
+    /// [`Error::TimedOut`], and as [`Receiver::recv`].
+    #[inline]
+    pub fn recv_timeout(&mut self, timeout: Duration) -> Result<T> {
+        match self.next() {
+            Some(message) => Ok(message),
+            None => self.recv_waiting(Some(timeout)),
+        }
+    }
+
+    /// Receives the next message if it is there.
+    ///
+    /// # Errors
+    /// [`Error::Empty`], and as [`Receiver::recv`].
+    #[inline]
+    pub fn try_recv(&mut self) -> Result<T> {
+        match self.next() {
+            Some(message) => Ok(message),
+            None => self.recv_looking(),
+        }
+    }
+
+    /// Receives what is there, as much as `buffer` holds, and says how many.
+    ///
+    /// # Errors
+    /// As [`Receiver::try_recv`]; [`Error::Empty`] where there was nothing.
+    pub fn try_recv_batch(&mut self, buffer: &mut [T]) -> Result<usize> {
+        self.check()?;
+        if buffer.is_empty() {
+            return Ok(0);
+        }
+        let mut count = self.available(buffer.len() as u64)?;
+        if count == 0 {
+            self.empty()?;
+            count = self.available(buffer.len() as u64)?;
+        }
+        for (ahead, place) in (0..count).zip(buffer) {
+            *place = self.end.ring.read(ahead);
+        }
+        self.advance(count);
+        Ok(as_usize(count))
+    }
+
+    /// As [`Receiver::try_recv_batch`], waiting for the first message.
+    ///
+    /// # Errors
+    /// As [`Receiver::recv`].
+    pub fn recv_batch(&mut self, buffer: &mut [T]) -> Result<usize> {
+        loop {
+            match self.try_recv_batch(buffer) {
+                Err(Error::Empty) => self.wait_for_message(None)?,
+                done => return done,
+            }
+        }
+    }
+
+    /// Gives all space back to the sender now, not a quarter of the ring at a time.
+    ///
+    /// # Errors
+    /// [`Error::Forked`].
+    pub fn release(&mut self) -> Result<()> {
+        self.check()?;
+        self.end.ring.release();
+        Ok(())
+    }
+
+    /// How a blocking call waits from now on.
+    pub fn set_wait(&mut self, wait: Wait) {
+        self.wait = wait;
+    }
+
+    /// Leaves the name in place when this end is dropped.
+    pub fn persist(&self) {
+        self.end.link.persist();
+    }
+
+    pub(super) fn into_mode<N: Mode>(self) -> Receiver<T, N> {
+        let Self { end, wait, mark, corrupt, mode: _ } = self;
+        Receiver { end, wait, mark, corrupt, mode: PhantomData }
+    }
+
+    /// The next message, if this handle is ours and it was there by the cheapest look.
+    #[inline(always)]
+    fn next(&mut self) -> Option<T> {
+        if !self.mark.is_ours() {
+            return None;
+        }
+        let message = self.end.ring.next();
+        if message.is_some() {
+            self.end.ring.count(1, || self.end.link.may_be_hot());
+        }
+        message
+    }
+
+    #[inline(never)]
+    fn recv_waiting(&mut self, timeout: Option<Duration>) -> Result<T> {
+        self.check()?;
+        if self.available(1)? == 0 {
+            self.wait_for_message(timeout)?;
+        }
+        Ok(self.take())
+    }
+
+    #[inline(never)]
+    fn recv_looking(&mut self) -> Result<T> {
+        self.check()?;
+        if self.available(1)? == 0 {
+            self.empty()?;
+        }
+        Ok(self.take())
+    }
+
+    fn take(&mut self) -> T {
+        let message = self.end.ring.read(0);
+        self.advance(1);
+        message
+    }
+
+    #[inline]
+    pub(super) fn advance(&mut self, count: u64) {
+        self.end.ring.advance(count);
+        self.end.ring.count(streak(count), || self.end.link.may_be_hot());
+    }
+
+    #[inline]
+    pub(super) fn check(&self) -> Result<()> {
+        match self.corrupt {
+            _ if self.mark.is_ours() => Ok(()),
+            None => Err(Error::Forked),
+            Some(what) => Err(Error::PeerCorrupt { what }),
+        }
+    }
+
+    #[inline]
+    pub(super) fn available(&mut self, wanted: u64) -> Result<u64> {
+        self.end.ring.available(wanted).map_err(|error| self.note(error))
+    }
+
+    /// Why there is nothing: `Ok` where there is by now something after all.
+    #[cold]
+    pub(super) fn empty(&mut self) -> Result<()> {
+        self.end.ring.release();
+        let gone = self.end.link.look();
+        // What the sender published before it left is there now, if it ever was.
+        if self.available(1)? != 0 {
+            return Ok(());
+        }
+        self.end.ring.check_empty().map_err(|error| self.note(error))?;
+        gone?;
+        Err(Error::Empty)
+    }
+
+    #[cold]
+    pub(super) fn wait_for_message(&mut self, timeout: Option<Duration>) -> Result<()> {
+        let deadline = timeout.map_or(Deadline::NEVER, Deadline::after);
+        let link = &mut self.end.link;
+        self.end.ring.wait(self.wait, deadline, || link.look()).map_err(|error| self.note(error))
+    }
+
+    #[cold]
+    fn note(&mut self, error: Error) -> Error {
+        if let Error::PeerCorrupt { what } = error {
+            self.corrupt = Some(what);
+            self.mark = self.mark.void();
+        }
+        error
+    }
+}
+
+impl<T: Payload, M: Mode> End for Sender<T, M> {}
+impl<T: Payload, M: Mode> End for Receiver<T, M> {}
+
+#[expect(private_interfaces, reason = "the trait is sealed: who cannot name these types need not")]
+impl<T: Payload, M: Mode> private::End for Sender<T, M> {
+    const SIDE: Side = Side::Producer;
+
+    fn plan() -> Plan {
+        any_plan::<T>()
+    }
+
+    fn plan_for(layout: &Layout) -> Result<Plan> {
+        plan_for::<T>(layout)
+    }
+
+    fn from_link(link: Link) -> Result<Self> {
+        let shape = shape_of::<T>(link.own.segment().layout())?;
+        let ring = Producer::resume(link.own.clone(), link.peer.clone(), shape)?;
+        link.announce();
+        let guaranteed = as_usize(shape.guaranteed());
+        let mark = link.mark();
+        let end = Attached { ring, link };
+        Ok(Self { end, guaranteed, wait: Wait::default(), mark, corrupt: None, mode: PhantomData })
+    }
+}
+
+#[expect(private_interfaces, reason = "the trait is sealed: who cannot name these types need not")]
+impl<T: Payload, M: Mode> private::End for Receiver<T, M> {
+    const SIDE: Side = Side::Consumer;
+
+    fn plan() -> Plan {
+        any_plan::<T>()
+    }
+
+    fn plan_for(layout: &Layout) -> Result<Plan> {
+        plan_for::<T>(layout)
+    }
+
+    fn from_link(link: Link) -> Result<Self> {
+        let shape = shape_of::<T>(link.peer.segment().layout())?;
+        let ring = Consumer::resume(link.own.clone(), link.peer.clone(), shape);
+        link.announce();
+        let mark = link.mark();
+        let end = Attached { ring, link };
+        Ok(Self { end, wait: Wait::default(), mark, corrupt: None, mode: PhantomData })
+    }
+}
+
+impl<T: Payload, M: Mode> fmt::Debug for Sender<T, M> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Sender").field("sent", &self.end.ring.pos()).finish_non_exhaustive()
+    }
+}
+
+impl<T: Payload, M: Mode> fmt::Debug for Receiver<T, M> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Receiver").field("received", &self.end.ring.pos()).finish_non_exhaustive()
+    }
+}
+
+/// A plan for a new channel.
+fn plan<T: Payload>(options: &ChannelOptions) -> Result<Plan> {
+    let capacity = options.capacity()?;
+    let layout = layout::<T>(capacity, options.start, options.flags).ok_or(Error::InvalidParameter {
+        what: "the capacity",
+        value: capacity,
+        reason: "so many messages of this type do not fit in the address space",
+    })?;
+    Ok(Plan { layout, permissions: options.permissions, init: init::<T>, max: usize::MAX })
+}
+
+/// What to expect of a channel whose capacity we do not know.
+fn any_plan<T: Payload>() -> Plan {
+    let layout =
+        Layout { kind: Kind::Spsc, mode: 0, capacity: 0, len: 0, start: 0, flags: 0, ..fingerprint::<T>() };
+    Plan { layout, permissions: ChannelOptions::new(16).permissions, init: init::<T>, max: meet::MAX }
+}
+
+/// The same, for what a header says, once it is consistent.
+fn plan_for<T: Payload>(found: &Layout) -> Result<Plan> {
+    let refused = || Error::refused("the channel", Refusal::Capacity);
+    let capacity = check_capacity(found.capacity).map_err(|_| refused())?;
+    let layout = layout::<T>(capacity, found.start, found.flags).ok_or_else(refused)?;
+    Ok(Plan { layout, ..any_plan::<T>() })
+}
+
+/// The shape of a ring that this header promises, if its memory is as long as that.
+fn shape_of<T: Payload>(found: &Layout) -> Result<Shape> {
+    let plan = plan_for::<T>(found)?;
+    if found.len != plan.layout.len {
+        return Err(Error::refused("the channel", Refusal::Capacity));
+    }
+    Ok(Shape::new(found.capacity, found.start))
+}
+
+fn layout<T: Payload>(capacity: u64, start: u64, flags: u64) -> Option<Layout> {
+    let len = Shape::new(capacity, start).len::<T>().filter(|len| i64::try_from(*len).is_ok())?;
+    Some(Layout { capacity, len, start, flags, ..fingerprint::<T>() })
+}
+
+fn fingerprint<T: Payload>() -> Layout {
+    const { assert!(size_of::<T>() > 0, "a payload type without a byte") };
+    Layout {
+        kind: Kind::Spsc,
+        mode: 0,
+        size: size_of::<T>() as u64,
+        align: align_of::<T>() as u64,
+        stride: Shape::stride::<T>() as u64 * 8,
+        tag: 0,
+        capacity: 0,
+        len: 0,
+        start: 0,
+        flags: 0,
+    }
+}
+
+fn init<T: Payload>(layout: &Layout, mapping: &Mapping, side: Side) {
+    let shape = Shape::new(layout.capacity, layout.start);
+    match side {
+        Side::Producer => shape.init_producer::<T, _>(mapping),
+        Side::Consumer => shape.init_consumer(mapping),
+    }
+}
+
+/// A count of messages of one call, for the doorbell.
+fn streak(count: u64) -> u32 {
+    u32::try_from(count).unwrap_or(u32::MAX)
+}
+
+/// A count that began as one.
+#[expect(clippy::cast_possible_truncation, reason = "usize is 64 bits wide on every target")]
+fn as_usize(count: u64) -> usize {
+    count as usize
+}

@@ -1,0 +1,52 @@
+//! One sender, one receiver, messages of one type, in order, each once: a ring.
+//!
+//! A message crosses in one cache line and costs no system call; the kernel is asked only to sleep and to wake. Make the
+//! two ends
+//!
+//! - by name, in memory common to processes that trust each other: [`Sender::create`] and [`Receiver::open`], or the other
+//!   way round; [`Sender::open_or_replace`] takes up what a dead process left;
+//! - by invitation, for processes that do not: [`Sender::offer`] or [`Receiver::offer`], then
+//!   [`Invitation::accept`](crate::Invitation::accept) in the other process and
+//!   [`Offer::complete`](crate::Offer::complete) in the first. Each writes memory that the other cannot;
+//! - from two descriptors, for a child: [`channel`].
+//!
+//! # Blocking
+//! `send` and `recv` wait as [`Wait`](crate::Wait) says; EINTR never shows. A receiver gives space back a quarter of the
+//! ring at a time, so a sender may wait with [`Sender::capacity`] messages in flight, which is about three quarters of
+//! what was asked for, until the receiver reads on, finds the ring empty, or calls [`Receiver::release`].
+//!
+//! # After a crash
+//! The other end is told [`Error::Disconnected`](crate::Error::Disconnected) within 100 ms, after everything that was
+//! sent. What was loaned and not committed was never there. A named channel can be taken up: a new sender goes on behind
+//! the last whole message, a new receiver gets at most a quarter of the ring again.
+#![cfg_attr(
+    not(ipc_loom),
+    doc = r#"
+# Examples
+```
+# fn main() -> ipc_shm::Result<()> {
+use ipc_shm::spsc;
+
+let (sender, receiver) = spsc::channel::<u64>(64)?;
+// Each in its own process:
+let mut sender = sender.attach()?;
+let mut receiver = receiver.attach()?;
+sender.send(&42)?;
+assert_eq!(receiver.recv()?, 42);
+drop(sender);
+assert!(matches!(receiver.recv(), Err(ipc_shm::Error::Disconnected)));
+# Ok(())
+# }
+```"#
+)]
+
+#[cfg(not(ipc_loom))]
+mod ends;
+#[cfg(not(ipc_loom))]
+mod loan;
+mod ring;
+
+#[cfg(not(ipc_loom))]
+pub use ends::{Receiver, Sender, channel};
+#[cfg(not(ipc_loom))]
+pub use loan::{Borrow, Lends, Loan};

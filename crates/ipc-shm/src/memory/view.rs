@@ -1,0 +1,68 @@
+//! The words of a segment, found once and kept with it: what a channel's end polls.
+#![expect(unsafe_code, reason = "the words are kept beside the mapping that they lie in")]
+
+use std::io;
+use std::ptr::NonNull;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+
+use ipc_sys::{Deadline, futex};
+
+use crate::memory::segment::Segment;
+use crate::words::Words;
+
+/// The words of a segment that stays mapped as long as this lives.
+#[derive(Debug, Clone)]
+pub(crate) struct View {
+    words: NonNull<[AtomicU64]>,
+    segment: Arc<Segment>,
+}
+
+// SAFETY: it is a shared reference to atomics, which are Sync, together with an owner of their memory, which is Send and
+// Sync.
+unsafe impl Send for View {}
+// SAFETY: as above.
+unsafe impl Sync for View {}
+
+impl View {
+    pub(crate) fn new(segment: Arc<Segment>) -> Self {
+        Self { words: NonNull::from(segment.mapping().all()), segment }
+    }
+
+    #[inline]
+    fn all(&self) -> &[AtomicU64] {
+        // SAFETY: shared memory: the words belong to `segment`, which `self` keeps mapped in this process; in a forked
+        // child, which does not have the mapping, each call of an end returns `Forked` before it comes here.
+        unsafe { self.words.as_ref() }
+    }
+
+    pub(crate) fn segment(&self) -> &Segment {
+        &self.segment
+    }
+}
+
+impl Words for View {
+    #[inline]
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "no peer's word becomes an index: positions are masked by our constant"
+    )]
+    fn words(&self, first: usize, count: usize) -> &[AtomicU64] {
+        &self.all()[first..][..count]
+    }
+
+    #[inline]
+    #[expect(clippy::indexing_slicing, reason = "as above")]
+    fn word(&self, index: usize) -> &AtomicU64 {
+        &self.all()[index]
+    }
+
+    fn wait(&self, index: usize, expected: u32, deadline: Deadline) -> io::Result<futex::Wait> {
+        futex::wait_low(self.word(index), expected, deadline)
+    }
+
+    fn wake(&self, index: usize, count: i32) {
+        // It fails only where the page is gone, and then there is nobody to wake.
+        let _ = futex::wake_low(self.word(index), count);
+    }
+}

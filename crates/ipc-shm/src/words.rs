@@ -1,0 +1,102 @@
+//! Memory as words: all that the protocols know of the place where their bytes live.
+//!
+//! Every word of a segment is 64 bits wide and reached through an atomic, whoever may write it. The same algorithms run
+//! over a mapping, over a vector under Miri, and over loom's memory under `cfg(ipc_loom)`.
+
+use std::io;
+use std::sync::atomic::Ordering;
+
+use ipc_sys::Deadline;
+use ipc_sys::futex::Wait;
+use zerocopy::{FromBytes, Immutable, IntoBytes};
+
+#[cfg(ipc_loom)]
+pub(crate) use loom::sync::atomic::{AtomicU64, fence};
+#[cfg(not(ipc_loom))]
+pub(crate) use std::sync::atomic::{AtomicU64, fence};
+
+/// Where the words are.
+pub(crate) trait Words {
+    /// `count` words from the one at 8 × `first` bytes.
+    ///
+    /// # Panics
+    /// Beyond the end, which no word that a peer wrote can make an index: positions are masked by our own constant.
+    fn words(&self, first: usize, count: usize) -> &[AtomicU64];
+
+    /// The word at 8 × `index` bytes.
+    #[inline]
+    fn word(&self, index: usize) -> &AtomicU64 {
+        match self.words(index, 1) {
+            [word, ..] => word,
+            [] => unreachable!(),
+        }
+    }
+
+    /// Sleeps while the low half of a word is `expected` (FUTEX_WAIT).
+    fn wait(&self, index: usize, expected: u32, deadline: Deadline) -> io::Result<Wait>;
+
+    /// Wakes at most `count` sleepers of a word (FUTEX_WAKE).
+    fn wake(&self, index: usize, count: i32);
+}
+
+/// Reads a word that the other process writes, possibly through a read-only mapping: std defines a relaxed load of at
+/// most 8 bytes there and nothing else, so the ordering comes from the fence.
+#[inline]
+pub(crate) fn peer_load(word: &AtomicU64) -> u64 {
+    let value = word.load(Ordering::Relaxed);
+    fence(Ordering::Acquire);
+    value
+}
+
+/// How many words a `T` fills.
+pub(crate) const fn words_of<T>() -> usize {
+    size_of::<T>().div_ceil(8)
+}
+
+/// Stores a value, a word at a time, relaxed: what a reader makes of it meanwhile is its protocol's business.
+#[inline]
+pub(crate) fn put<T: IntoBytes + Immutable>(words: &[AtomicU64], value: &T) {
+    put_bytes(words, value.as_bytes());
+}
+
+/// Loads a value, a word at a time, relaxed: memory-safe whatever is written meanwhile, as every bit pattern is a `T`.
+#[inline]
+pub(crate) fn take<T: FromBytes + IntoBytes>(words: &[AtomicU64]) -> T {
+    let mut value = T::new_zeroed();
+    take_bytes(words, value.as_mut_bytes());
+    value
+}
+
+/// As [`put`], of bytes; what is left of the last word becomes zero.
+#[inline]
+pub(crate) fn put_bytes(words: &[AtomicU64], bytes: &[u8]) {
+    let mut words = words.iter();
+    let chunks = bytes.chunks_exact(8);
+    let rest = chunks.remainder();
+    for (chunk, word) in chunks.zip(&mut words) {
+        word.store(chunk.try_into().map_or(0, u64::from_ne_bytes), Ordering::Relaxed);
+    }
+    if let (false, Some(word)) = (rest.is_empty(), words.next()) {
+        let mut last = [0; 8];
+        for (to, from) in last.iter_mut().zip(rest) {
+            *to = *from;
+        }
+        word.store(u64::from_ne_bytes(last), Ordering::Relaxed);
+    }
+}
+
+/// As [`take`], into bytes.
+#[inline]
+pub(crate) fn take_bytes(words: &[AtomicU64], bytes: &mut [u8]) {
+    let mut words = words.iter();
+    let mut chunks = bytes.chunks_exact_mut(8);
+    for (chunk, word) in chunks.by_ref().zip(&mut words) {
+        chunk.copy_from_slice(&word.load(Ordering::Relaxed).to_ne_bytes());
+    }
+    let rest = chunks.into_remainder();
+    if let (false, Some(word)) = (rest.is_empty(), words.next()) {
+        for (to, from) in rest.iter_mut().zip(word.load(Ordering::Relaxed).to_ne_bytes()) {
+            *to = from;
+        }
+    }
+}
