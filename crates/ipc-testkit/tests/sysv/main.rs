@@ -1,1 +1,18 @@
 //! What ipc-sysv promises, proven between real processes; the rows are those of docs/testing.md.
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "in a test a panic is how it fails"
+)]
+
+mod initialization;
+mod listing;
+mod queue;
+mod segment;
+mod semaphore;
+
+/// A key of this test's own.
+fn key() -> ipc_sysv::Key {
+    ipc_sysv::Key::new(ipc_testkit::name::key())
+}

@@ -1,0 +1,81 @@
+//! Processes that have a segment attached.
+
+use ipc_sysv::{Error, Segment};
+use ipc_testkit::role::{Result, hear, say};
+
+use super::argument;
+
+/// Attaches a segment as often as it is told to, and stays.
+pub(crate) fn attach(arguments: &[String]) -> Result {
+    let segment = Segment::from_id(argument(arguments, 0)?)?;
+    let times: usize = argument(arguments, 1)?;
+    let mut attached = (0..times).map(|_| segment.attach()).collect::<ipc_sysv::Result<Vec<_>>>()?;
+    say("attached")?;
+    while hear().is_ok() {
+        attached.pop();
+        say("detached")?;
+    }
+    Ok(())
+}
+
+/// Attaches each segment whose id it hears.
+pub(crate) fn attach_what_it_hears(_: &[String]) -> Result {
+    let mut attached = Vec::new();
+    while let Ok(id) = hear() {
+        attached.push(Segment::from_id(id.parse()?)?.attach()?);
+        say("attached")?;
+    }
+    Ok(())
+}
+
+/// Attaches a segment, forks a child that inherits it, and, told so, a child that execs.
+#[expect(unsafe_code, reason = "fork")]
+#[expect(clippy::disallowed_methods, reason = "this peer has one thread")]
+pub(crate) fn attach_and_fork(arguments: &[String]) -> Result {
+    let segment = Segment::from_id(argument(arguments, 0)?)?;
+    let _attached = segment.attach()?;
+    say("attached")?;
+    hear()?;
+    // SAFETY: the only thread, so the child may do what it likes.
+    let child = unsafe { nix::unistd::fork()? };
+    let nix::unistd::ForkResult::Parent { child } = child else {
+        // The child lives until it is killed; it inherits the attachment.
+        nix::sys::prctl::set_pdeathsig(nix::sys::signal::Signal::SIGKILL)?;
+        loop {
+            nix::unistd::pause();
+        }
+    };
+    say("forked")?;
+    hear()?;
+    nix::sys::signal::kill(child, nix::sys::signal::Signal::SIGKILL)?;
+    nix::sys::wait::waitpid(child, None)?;
+    say("reaped")?;
+    hear()?;
+    // exec gives up what was attached.
+    let mut shell = std::process::Command::new("sh");
+    let error = std::os::unix::process::CommandExt::exec(shell.args(["-c", "echo executed; read end; true"]));
+    Err(error.into())
+}
+
+/// Uses a segment in every way until it is removed, and drops all handles.
+pub(crate) fn use_segment(arguments: &[String]) -> Result {
+    let segment = Segment::from_id(argument(arguments, 0)?)?;
+    let owned = ipc_sysv::RemoveOnDrop::new(segment.clone());
+    let kept = segment.attach()?;
+    say("ready")?;
+    for turn in 0_u64.. {
+        let done = segment.attach().and_then(|memory| memory.write_value(0, &turn));
+        let done = done.and_then(|()| segment.stat()).map(|stat| stat.is_removed);
+        match done {
+            Ok(false) => {}
+            // Removed while attached: it lives on for us.
+            Ok(true) => break,
+            Err(Error::Removed { .. }) => break,
+            Err(error) => return Err(error.into()),
+        }
+    }
+    kept.write_value(0, &1_u64)?;
+    assert!(segment.verify().unwrap_err().is_removed());
+    drop((kept, owned));
+    say("removed")
+}
