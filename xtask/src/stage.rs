@@ -3,13 +3,12 @@
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::process::id;
+use std::process::{Command, Stdio, id};
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Duration;
 
 use nix::unistd::{getgid, getuid};
 
-use crate::{Result, process};
+use crate::Result;
 
 static NEXT: AtomicU32 = AtomicU32::new(0);
 
@@ -126,9 +125,10 @@ impl Drop for Stage {
         let _ = fs::remove_file(format!("/dev/shm{}", self.name));
         if !self.objects().is_empty() {
             for key in self.keys().iter().map(u32::to_string) {
-                let mut ipcrm = process::command("ipcrm");
+                // Not by `process`, which starts nothing after Ctrl-C: that is when it is needed most.
+                let mut ipcrm = Command::new("ipcrm");
                 ipcrm.args(["-S", &key, "-Q", &key, "-M", &key]);
-                let _ = process::run(&mut ipcrm, Duration::from_secs(5));
+                let _ = ipcrm.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status();
             }
         }
         let _ = fs::remove_dir_all(&self.directory);
