@@ -86,7 +86,8 @@ impl fmt::Display for Target<'_> {
 /// kill(2), tgkill(2) or pidfd_send_signal(2): sends `signal`.
 ///
 /// A standard signal (below 32) that is pending already is not counted twice. A real-time signal that is sent this way
-/// while the queue is full still arrives, with its sender erased. Async-signal-safe while it succeeds; an error allocates.
+/// while the queue is full still arrives, with its sender erased, unless the same signal is pending: then it is lost, and
+/// the kernel reports success. [`queue`] reports that as an error. Async-signal-safe while it succeeds; an error allocates.
 ///
 /// # Errors
 ///

@@ -6,6 +6,7 @@ use std::io::{Read, Seek, Write};
 use std::os::fd::AsFd;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
+use std::time::Duration;
 
 use ipc_sys::{Deadline, poll};
 
@@ -22,6 +23,7 @@ pub struct Peer {
     ahead: Vec<u8>,
     errors: File,
     status: Option<ExitStatus>,
+    patience: Duration,
 }
 
 /// Starts a role of a program of this package: `peer!("peer-pipe", "writer", path, 17)`.
@@ -53,7 +55,21 @@ impl Peer {
             .unwrap_or_else(|error| panic!("{command:?}: {error}"));
         let input = child.stdin.take();
         let output = child.stdout.take().unwrap();
-        Self { shown: format!("{command:?}"), child, input, output, ahead: Vec::new(), errors, status: None }
+        Self {
+            shown: format!("{command:?}"),
+            child,
+            input,
+            output,
+            ahead: Vec::new(),
+            errors,
+            status: None,
+            patience: WATCHDOG,
+        }
+    }
+
+    /// How long this peer may take for one answer, in seconds: for roles that do a lot before they say something.
+    pub fn patience(&mut self, seconds: u64) {
+        self.patience = Duration::from_secs(seconds);
     }
 
     /// The process id.
@@ -65,16 +81,16 @@ impl Peer {
     /// The next line of output, without its end; `None` at the end of output.
     ///
     /// # Panics
-    /// When none comes within [`WATCHDOG`].
+    /// When none comes within [`WATCHDOG`], or what [`Peer::patience`] says.
     pub fn next_line(&mut self) -> Option<String> {
-        let deadline = Deadline::after(WATCHDOG);
+        let deadline = Deadline::after(self.patience);
         loop {
             if let Some(end) = self.ahead.iter().position(|byte| *byte == b'\n') {
                 let line: Vec<u8> = self.ahead.drain(..=end).collect();
                 return Some(String::from_utf8_lossy(&line[..end]).into_owned());
             }
             let ready = poll::wait(self.output.as_fd(), libc::POLLIN, deadline).unwrap();
-            assert!(ready.is_some(), "no line came within {WATCHDOG:?}");
+            assert!(ready.is_some(), "no line came within {:?}", self.patience);
             let mut chunk = [0; 4096];
             match self.output.read(&mut chunk).unwrap() {
                 0 if self.ahead.is_empty() => return None,

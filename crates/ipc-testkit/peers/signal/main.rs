@@ -6,23 +6,48 @@
 )]
 
 mod child;
+mod handler;
+mod limits;
 mod mask;
 mod queue;
+mod reuse;
+mod timer;
 mod trace;
+mod wait;
 
 use ipc_testkit::role;
 
 fn main() -> role::Result {
     role::play(&[
+        ("alarms", timer::alarms),
         ("append-two", trace::append_two),
+        ("chain", handler::chain),
+        ("chain-naive", handler::chain_naive),
+        ("closure", handler::closure),
+        ("coexist", child::coexist),
+        ("deadlines", wait::deadlines),
+        ("deliver", handler::deliver),
+        ("errno", handler::errno),
         ("forge", queue::forge),
+        ("fork", handler::fork),
+        ("full-queue", limits::full_queue),
         ("mask", mask::mask),
+        ("no-descriptors", limits::no_descriptors),
+        ("no-rights", limits::no_rights),
         ("print-one", queue::print_one),
         ("reap", child::reap),
+        ("receipt", wait::receipt),
         ("receive-mixed", queue::receive_mixed),
         ("receive-values", queue::receive_values),
+        ("register", handler::register),
+        ("reuse", reuse::reuse),
         ("send-values", queue::send_values),
         ("show-status", mask::show_status),
+        ("shutdown", handler::shutdown),
+        ("statuses", child::statuses),
+        ("storm", handler::storm),
+        ("storm-naive", handler::storm_naive),
+        ("timers", timer::timers),
     ])
 }
 
