@@ -10,10 +10,16 @@ use crate::table::{Paint, columns, padded, shortened};
 use crate::{Result, Verdict, cargo, interrupt, process, twins};
 
 /// Milliseconds between two turns of a program: slow enough to be watched, fast enough for the whole.
-const INTERVAL: u32 = 150;
+const INTERVAL: u32 = 250;
 
 /// The columns of all processes together.
 const WIDTH: usize = 96;
+
+/// The column of a program that says nothing.
+const SILENT: usize = 26;
+
+/// From one stop of the tabulator to the next.
+const TAB: usize = 8;
 
 #[derive(clap::Args)]
 pub(crate) struct Options {
@@ -105,19 +111,21 @@ fn show(pair: &Pair, player: &impl Fn(&Role) -> Option<Player>, paint: Paint) ->
     let players: Option<Vec<Player>> = pair.roles.iter().map(player).collect();
     let players = players.ok_or("one of its programs has not been built")?;
     let begin = Instant::now();
-    let width = WIDTH / pair.roles.len().max(1);
+    let widths = widths(pair);
     let outcome = play::play(pair, &players, INTERVAL, |number, event| {
         let name = pair.roles.get(number).map_or("", |role| role.program);
+        let room = widths.get(number).copied().unwrap_or_default().saturating_sub(3);
+        let fit = |text: &str| shortened(text, room);
         let text = match event {
-            Event::Started { pid } => paint.process(number, &shortened(&format!("{name} {pid}"), width - 2)),
-            Event::Said(line) => shortened(line, width - 2),
-            Event::Complained(line) => paint.warning(&shortened(line, width - 2)),
-            Event::Ended(status, _) => paint.faint(&shortened(&end(*status), width - 2)),
+            Event::Started { pid } => paint.process(number, &fit(&format!("{name} {pid}"))),
+            Event::Said(line) => fit(&plain(line)),
+            Event::Complained(line) => paint.warning(&fit(&plain(line))),
+            Event::Ended(status, _) => paint.faint(&fit(&end(*status))),
         };
         let time = format!("{:6.3}", begin.elapsed().as_secs_f64());
-        let columns = (0..pair.roles.len()).map(|at| {
+        let columns = widths.iter().enumerate().map(|(at, width)| {
             let bar = paint.process(at, "│");
-            if at == number { format!("{bar} {}", padded(&text, width - 2)) } else { padded(&bar, width) }
+            padded(&if at == number { format!("{bar} {text}") } else { bar }, *width)
         });
         let line: String = columns.collect();
         println!("{} {}", paint.faint(&time), line.trim_end());
@@ -129,6 +137,46 @@ fn show(pair: &Pair, player: &impl Fn(&Role) -> Option<Player>, paint: Paint) ->
     Err(format!("{}\n{}", outcome.faults.join("\n"), outcome.account).into())
 }
 
+/// The columns' widths: a program that says nothing needs no more than its name and id.
+fn widths(pair: &Pair) -> Vec<usize> {
+    let silent = |role: &Role| role.says.is_empty();
+    let count = pair.roles.iter().filter(|role| silent(role)).count();
+    let others = (pair.roles.len() - count).max(1);
+    let left = WIDTH - SILENT * count;
+    pair.roles.iter().map(|role| if silent(role) { SILENT } else { left / others }).collect()
+}
+
+/// A line with its tabs spread out, and without what would move the cursor.
+fn plain(line: &str) -> String {
+    let mut text = String::new();
+    for (number, cell) in line.split('\t').enumerate() {
+        if number > 0 {
+            text.push_str(&" ".repeat(TAB - text.chars().count() % TAB));
+        }
+        text.extend(cell.chars().filter(|c| !c.is_control()));
+    }
+    text
+}
+
 fn end(status: std::process::ExitStatus) -> String {
     if status.success() { "ends".to_owned() } else { format!("ends, {}", process::ending(status)) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_fit_beside_each_other() {
+        for pair in PAIRS.iter().filter(|pair| pair.shown) {
+            let widths = widths(pair);
+            assert!(widths.iter().sum::<usize>() <= WIDTH && widths.iter().all(|width| *width >= SILENT));
+        }
+    }
+
+    #[test]
+    fn tabs_are_spread_and_escapes_taken_out() {
+        assert_eq!(plain("a\tbc\td"), "a       bc      d");
+        assert_eq!(plain("\x1b[2Jx"), "[2Jx");
+    }
 }
