@@ -43,12 +43,18 @@ mod error;
 mod in_place;
 #[cfg(not(ipc_loom))]
 mod memory;
+#[cfg(ipc_loom)]
+mod models;
 #[cfg(not(ipc_loom))]
 mod shared;
 #[cfg(not(ipc_loom))]
 mod sync;
 mod words;
 
+#[cfg(ipc_loom)]
+pub use error::{Error, Refusal, Result};
+
+#[cfg(not(ipc_loom))]
 pub use crate::{
     channel::{Acceptance, ChannelOptions, End, Invitation, Offer, Payload, Unattached, Wait, spsc},
     error::{Error, Refusal, Result},

@@ -11,9 +11,9 @@ use ipc_sys::futex::Wait;
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
 #[cfg(ipc_loom)]
-pub(crate) use loom::sync::atomic::{AtomicU64, fence};
+pub(crate) use loom::sync::atomic::AtomicU64;
 #[cfg(not(ipc_loom))]
-pub(crate) use std::sync::atomic::{AtomicU64, fence};
+pub(crate) use std::sync::atomic::AtomicU64;
 
 /// Where the words are.
 pub(crate) trait Words {
@@ -44,8 +44,32 @@ pub(crate) trait Words {
 #[inline]
 pub(crate) fn peer_load(word: &AtomicU64) -> u64 {
     let value = word.load(Ordering::Relaxed);
-    fence(Ordering::Acquire);
+    fence("peer_load", Ordering::Acquire);
     value
+}
+
+/// Stores a word that the other process reads by [`peer_load`]: whoever sees it sees what was written before.
+#[inline]
+pub(crate) fn publish(word: &AtomicU64, value: u64) {
+    #[cfg(not(ipc_loom))]
+    word.store(value, Ordering::Release);
+    #[cfg(ipc_loom)]
+    crate::models::publish(word, value);
+}
+
+/// A fence with a name, by which the models of `models.rs` leave it out to see that it matters.
+#[cfg(not(ipc_loom))]
+#[inline(always)]
+pub(crate) fn fence(_: &'static str, ordering: Ordering) {
+    std::sync::atomic::fence(ordering);
+}
+
+/// A fence with a name, by which the models leave it out to see that it matters.
+#[cfg(ipc_loom)]
+pub(crate) fn fence(name: &'static str, ordering: Ordering) {
+    if !crate::models::is_left_out(name) {
+        loom::sync::atomic::fence(ordering);
+    }
 }
 
 /// How many words a `T` fills.

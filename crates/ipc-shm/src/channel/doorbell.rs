@@ -24,7 +24,7 @@ use std::time::Duration;
 use ipc_sys::Deadline;
 use ipc_sys::futex;
 
-use crate::words::{Words, fence, peer_load};
+use crate::words::{Words, fence, peer_load, publish};
 use crate::{Error, Result};
 
 /// How often a sleeper looks whether the other side lives: 60 ms, under 17 times a second.
@@ -93,13 +93,13 @@ impl Waker {
     #[cold]
     pub(crate) fn ring_cold<W: Words>(&mut self, own: &W, peer: &W) {
         // Pairs with the fence in `Waiter::park`: either we see PARKED, or the waiter sees what we published.
-        fence(Ordering::SeqCst);
+        fence("waker", Ordering::SeqCst);
         let bell = peer_load(peer.word(self.bell));
         if bell & GEAR == PARKED && bell != self.woken {
             self.woken = bell;
             let ticket = own.word(self.ticket);
             let next = low(ticket.load(Ordering::Relaxed)).wrapping_add(1);
-            ticket.store(here() << 32 | u64::from(next), Ordering::Release);
+            publish(ticket, here() << 32 | u64::from(next));
             own.wake(self.ticket, 1);
         }
     }
@@ -217,7 +217,7 @@ impl Waiter {
         self.state = self.state.wrapping_add(EPOCH);
         self.set(PARKED, own);
         // Pairs with the fence in `Waker::ring_cold`.
-        fence(Ordering::SeqCst);
+        fence("waiter", Ordering::SeqCst);
         let done = ready();
         let slept = match done {
             Ok(false) => peer.wait(self.ticket, ticket, soonest(deadline)),
@@ -231,7 +231,7 @@ impl Waiter {
     fn set<W: Words>(&mut self, gear: u64, own: &W) {
         self.state = self.state & !GEAR | gear;
         // What it orders is ordered by the fence or the barrier that follows.
-        own.word(self.bell).store(self.state, Ordering::Release);
+        own.word(self.bell).store(self.state, Ordering::Relaxed);
     }
 }
 

@@ -1,6 +1,6 @@
 //! Channels: messages between processes through shared memory, without a system call per message.
 
-mod area;
+pub(crate) mod area;
 mod doorbell;
 #[cfg(not(ipc_loom))]
 mod link;

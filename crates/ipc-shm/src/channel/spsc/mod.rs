@@ -44,7 +44,7 @@ assert!(matches!(receiver.recv(), Err(ipc_shm::Error::Disconnected)));
 mod ends;
 #[cfg(not(ipc_loom))]
 mod loan;
-mod ring;
+pub(crate) mod ring;
 
 #[cfg(not(ipc_loom))]
 pub use ends::{Receiver, Sender, channel};

@@ -16,13 +16,10 @@ use ipc_sys::Deadline;
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
 use crate::channel::LastWords;
-use crate::channel::area::{consumer, producer};
+use crate::channel::area::{FIRST, consumer, producer};
 use crate::channel::doorbell::{Wait, Waiter, Waker};
-use crate::words::{AtomicU64, Words, peer_load, put, take, words_of};
+use crate::words::{AtomicU64, Words, peer_load, publish, put, take, words_of};
 use crate::{Error, Result};
-
-/// Where the messages begin, in words: behind the header page.
-const FIRST: usize = if cfg!(ipc_loom) { 320 } else { 512 };
 
 /// How a ring of `T` lies in memory.
 #[derive(Debug, Clone, Copy)]
@@ -174,7 +171,7 @@ impl<T, W: Words> Producer<T, W> {
         let mut pos = last;
         while pos != first {
             pos = pos.wrapping_sub(1);
-            number(pos).store(pos.wrapping_add(1), Ordering::Release);
+            publish(number(pos), pos.wrapping_add(1));
         }
         last.wrapping_add(1)
     }
@@ -211,13 +208,13 @@ impl<T, W: Words> Producer<T, W> {
     pub(crate) fn publish(&mut self, count: u64) {
         let end = self.pos.wrapping_add(count);
         if Shape::packed::<T>() {
-            self.own.word(producer::WRITTEN).store(end, Ordering::Release);
+            publish(self.own.word(producer::WRITTEN), end);
         } else {
             let mut pos = end;
             while pos != self.pos {
                 let number = pos;
                 pos = pos.wrapping_sub(1);
-                self.shape.sequence::<T, W>(&self.own, pos).store(number, Ordering::Release);
+                publish(self.shape.sequence::<T, W>(&self.own, pos), number);
             }
             // For those who look on; the receiver never reads it.
             self.own.word(producer::WRITTEN).store(end, Ordering::Relaxed);
@@ -277,11 +274,11 @@ impl<T: IntoBytes + Immutable, W: Words> Producer<T, W> {
         let Some(payload) = slot.get(Shape::offset::<T>()..) else { return false };
         put(payload, message);
         if let (false, Some(word)) = (Shape::packed::<T>(), slot.first()) {
-            word.store(number, Ordering::Release);
+            publish(word, number);
             // For those who look on; the receiver never reads it.
             self.own.word(producer::WRITTEN).store(number, Ordering::Relaxed);
         } else {
-            self.own.word(producer::WRITTEN).store(number, Ordering::Release);
+            publish(self.own.word(producer::WRITTEN), number);
         }
         self.pos = number;
         self.ring();
@@ -400,7 +397,7 @@ impl<T, W: Words> Consumer<T, W> {
     #[inline]
     pub(crate) fn release(&mut self) {
         if self.given != self.pos {
-            self.own.word(consumer::READ).store(self.pos, Ordering::Release);
+            publish(self.own.word(consumer::READ), self.pos);
             self.given = self.pos;
             self.waker.ring(&self.own, &self.peer);
         }

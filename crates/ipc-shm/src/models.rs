@@ -1,0 +1,169 @@
+//! The shipped algorithms under loom, which runs every interleaving and every value that the memory model allows:
+//! `RUSTFLAGS="--cfg ipc_loom" cargo test -p ipc-shm --release --lib models`.
+//!
+//! A model that passes proves little by itself, so each names its mutants: the fences and orderings without which it
+//! must fail. [`finds`] leaves one out and expects loom to find a torn or lost message, or a sleep without end.
+//! Not modelled: the HOT gear, whose barrier is the kernel's and outside Rust's memory model.
+#![cfg_attr(not(test), expect(dead_code, reason = "the models are tests"))]
+
+use std::cell::Cell;
+use std::io;
+use std::sync::atomic::Ordering;
+
+use ipc_sys::Deadline;
+use ipc_sys::futex::Wait;
+use loom::sync::{Arc, Condvar, Mutex};
+
+use crate::words::{AtomicU64, Words};
+
+thread_local! {
+    /// What is left out; loom runs all threads of a model on the thread of its test.
+    static LEFT_OUT: Cell<&'static str> = const { Cell::new("") };
+}
+
+/// Whether this fence is left out in this run.
+pub(crate) fn is_left_out(name: &'static str) -> bool {
+    LEFT_OUT.get() == name
+}
+
+/// The store of [`crate::words::publish`].
+pub(crate) fn publish(word: &AtomicU64, value: u64) {
+    let ordering = if is_left_out("publish") { Ordering::Relaxed } else { Ordering::Release };
+    word.store(value, ordering);
+}
+
+/// A segment in loom's memory: words, and a kernel's queue of sleepers.
+#[derive(Debug, Clone)]
+pub(crate) struct Heap {
+    words: Arc<Vec<AtomicU64>>,
+    queue: Arc<(Mutex<()>, Condvar)>,
+}
+
+impl Heap {
+    pub(crate) fn new(words: usize) -> Self {
+        let words = (0..words).map(|_| AtomicU64::new(0)).collect();
+        Self { words: Arc::new(words), queue: Arc::new((Mutex::new(()), Condvar::new())) }
+    }
+}
+
+impl Words for Heap {
+    #[expect(clippy::indexing_slicing, reason = "a model that looks beyond its memory has failed")]
+    fn words(&self, first: usize, count: usize) -> &[AtomicU64] {
+        &self.words[first..first + count]
+    }
+
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::unwrap_used,
+        reason = "the low half; a poisoned lock is a failed model"
+    )]
+    fn wait(&self, index: usize, expected: u32, _: Deadline) -> io::Result<Wait> {
+        let sleepers = self.queue.0.lock().unwrap();
+        // The kernel's look at the word happens under its own lock, which orders it after any wake before.
+        if self.word(index).load(Ordering::SeqCst) as u32 != expected {
+            return Ok(Wait::Changed);
+        }
+        drop(self.queue.1.wait(sleepers).unwrap());
+        Ok(Wait::Woken)
+    }
+
+    #[expect(clippy::unwrap_used, reason = "a poisoned lock is a failed model")]
+    fn wake(&self, _: usize, _: i32) {
+        let sleepers = self.queue.0.lock().unwrap();
+        self.queue.1.notify_all();
+        drop(sleepers);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::channel::spsc::ring::{Consumer, Producer, Shape};
+    use crate::channel::{LastWords, Wait as Strategy};
+
+    fn check(preemptions: usize, model: impl Fn() + Sync + Send + 'static) {
+        let mut builder = loom::model::Builder::new();
+        builder.preemption_bound = Some(preemptions);
+        builder.max_branches = 20_000;
+        builder.check(model);
+    }
+
+    /// Runs the model without `name`, and fails if it still passes.
+    fn finds(name: &'static str, preemptions: usize, model: impl Fn() + Sync + Send + 'static) {
+        LEFT_OUT.set(name);
+        let failed = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| check(preemptions, model)));
+        LEFT_OUT.set("");
+        assert!(failed.is_err(), "the model passes without {name:?}: it proves nothing about it");
+    }
+
+    /// Three messages through a ring of two, so that both sides sleep; `T` decides between slots and packed.
+    fn ring<T: crate::channel::Payload + PartialEq + std::fmt::Debug + 'static>(make: fn(u64) -> T) {
+        let shape = Shape::new(2, u64::MAX - 1);
+        let memory = Heap::new(crate::channel::area::FIRST + 2 * Shape::stride::<T>());
+        shape.init_producer::<T, _>(&memory);
+        shape.init_consumer(&memory);
+        let mut producer = Producer::<T, _>::resume(memory.clone(), memory.clone(), shape).unwrap();
+        let mut consumer = Consumer::<T, _>::resume(memory.clone(), memory, shape);
+        let sending = loom::thread::spawn(move || {
+            for turn in 0..3 {
+                while !producer.send(&make(turn)) {
+                    producer.wait(Strategy::Park, Deadline::NEVER, || Ok(())).unwrap();
+                }
+            }
+        });
+        for turn in 0..3 {
+            let message = loop {
+                if let Some(message) = consumer.next() {
+                    break message;
+                }
+                consumer.wait(Strategy::Park, Deadline::NEVER, || Ok(())).unwrap();
+            };
+            assert_eq!(message, make(turn));
+        }
+        LastWords::release(&mut consumer);
+        sending.join().unwrap();
+    }
+
+    /// One message, then the sender's last words: nothing else wakes the receiver.
+    fn bell() {
+        let shape = Shape::new(2, 0);
+        let memory = Heap::new(crate::channel::area::FIRST + 2 * Shape::stride::<u64>());
+        shape.init_producer::<u64, _>(&memory);
+        shape.init_consumer(&memory);
+        let mut producer = Producer::<u64, _>::resume(memory.clone(), memory.clone(), shape).unwrap();
+        let mut consumer = Consumer::<u64, _>::resume(memory.clone(), memory, shape);
+        let sending = loom::thread::spawn(move || {
+            assert!(producer.send(&7));
+        });
+        consumer.wait(Strategy::Park, Deadline::NEVER, || Ok(())).unwrap();
+        assert_eq!(consumer.next(), Some(7));
+        sending.join().unwrap();
+    }
+
+    #[test]
+    fn spsc_slots() {
+        check(2, || ring::<u64>(|turn| turn + 100));
+    }
+
+    #[test]
+    fn spsc_packed() {
+        check(2, || ring::<[u64; 8]>(|turn| [turn + 100; 8]));
+    }
+
+    #[test]
+    fn spsc_mutants() {
+        finds("publish", 2, || ring::<u64>(|turn| turn + 100));
+        finds("peer_load", 2, || ring::<u64>(|turn| turn + 100));
+    }
+
+    #[test]
+    fn doorbell() {
+        check(3, bell);
+    }
+
+    #[test]
+    fn doorbell_mutants() {
+        finds("waker", 3, bell);
+        finds("waiter", 3, bell);
+    }
+}
