@@ -42,6 +42,7 @@
 //! - [`Pages`], [`FrozenPages`]: memory that becomes part of a pipe (vmsplice)
 //! - [`Fifo`], [`FifoOptions`], [`Owner`], [`UnlinkGuard`]: a pipe with a name: made, found, checked, opened, removed
 //! - [`CommandExt`]: descriptors handed to a child, and only those
+//! - `AsyncPipeReader`, `AsyncPipeWriter`, `Fifo::async_reader`, `Fifo::async_writer` (feature `tokio`)
 //! - [`frame`]: messages instead of bytes
 //! - [`Error`]: what can go wrong, as the decisions that a caller takes
 //!
@@ -50,8 +51,10 @@
 //! - What is longer than [`PIPE_BUF`] can be mixed with what other writers write, and be cut when a writer is killed.
 //! - The bytes are in the kernel's memory: gone when the last descriptor is closed, a FIFO's too.
 //! - Seeking is ESPIPE; the ends do not implement `Seek`.
-#![forbid(unsafe_code)]
+#![cfg_attr(not(feature = "tokio"), forbid(unsafe_code))]
 
+#[cfg(feature = "tokio")]
+mod asynchronous;
 mod children;
 mod end;
 mod error;
@@ -66,6 +69,8 @@ mod writer;
 
 pub use ipc_frame as frame;
 
+#[cfg(feature = "tokio")]
+pub use crate::asynchronous::{AsyncPipeReader, AsyncPipeWriter};
 pub use crate::children::CommandExt;
 pub use crate::error::{Error, Result};
 pub use crate::fifo::{Fifo, FifoOptions, Owner, UnlinkGuard};

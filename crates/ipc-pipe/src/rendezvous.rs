@@ -22,7 +22,7 @@ use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
 
 use crate::{Error, Fifo, PipeReader, PipeWriter, Result};
 
-const TIMED_OUT: Error = Error::TimedOut { operation: "open" };
+pub(crate) const TIMED_OUT: Error = Error::TimedOut { operation: "open" };
 
 /// open(O_RDONLY) until `timeout` is over.
 pub(crate) fn reader(fifo: &Fifo, timeout: Duration) -> Result<PipeReader> {
@@ -58,6 +58,12 @@ impl Arrivals {
         let scratch =
             nix::unistd::pipe2(OFlag::O_CLOEXEC).map_err(|errno| fifo.failed("pipe2", errno.into()))?;
         Ok(Self { events, scratch })
+    }
+
+    /// Readable when somebody has opened the FIFO.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn events(&self) -> std::os::fd::BorrowedFd<'_> {
+        self.events.as_fd()
     }
 
     /// Whether a writer has come, even if it has gone again.
