@@ -59,8 +59,8 @@ impl Address {
         Self(Kind::Path(path.as_ref().to_owned()))
     }
 
-    /// An abstract name: up to 107 bytes, NUL allowed and counted (`rel` and `rel\0` are two names). It is checked when it
-    /// is used.
+    /// An abstract name: up to 107 bytes, NUL allowed and counted (`rel` and `rel\0` are two names); each type of socket has
+    /// its own of them. It is checked when it is used.
     #[must_use]
     pub fn abstract_name(name: impl AsRef<[u8]>) -> Self {
         Self(Kind::Abstract(name.as_ref().to_owned()))

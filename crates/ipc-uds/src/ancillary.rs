@@ -10,12 +10,12 @@ use std::os::fd::{BorrowedFd, OwnedFd};
 use std::os::unix::net::{UnixDatagram, UnixStream};
 use std::time::Duration;
 
+use ipc_sys::socket;
 use ipc_sys::socket::control::{self, Control};
 use ipc_sys::socket::message;
-use ipc_sys::{Deadline, socket};
 
 use crate::seqpacket::send_failed;
-use crate::{Error, PeerCredentials, Result, Socket, wait};
+use crate::{Error, PeerCredentials, Result, Socket, wait::Wait};
 
 /// SCM_MAX_FD: the most descriptors that one message carries.
 pub const MAX_DESCRIPTORS: usize = control::MAX_DESCRIPTORS;
@@ -145,7 +145,7 @@ pub trait Ancillary: Socket {
     where
         Self: Sized,
     {
-        send(self, &[IoSlice::new(bytes)], with.into(), None)
+        send(self, &[IoSlice::new(bytes)], with.into(), Wait::Block)
     }
 
     /// As [`Ancillary::send_with`], without waiting.
@@ -156,7 +156,7 @@ pub trait Ancillary: Socket {
     where
         Self: Sized,
     {
-        no_wait(send(self, &[IoSlice::new(bytes)], with.into(), Some(Deadline::after(Duration::ZERO))))
+        send(self, &[IoSlice::new(bytes)], with.into(), Wait::Try)
     }
 
     /// As [`Ancillary::send_with`], waiting no longer than `timeout`.
@@ -172,7 +172,7 @@ pub trait Ancillary: Socket {
     where
         Self: Sized,
     {
-        send(self, &[IoSlice::new(bytes)], with.into(), Some(Deadline::after(timeout)))
+        send(self, &[IoSlice::new(bytes)], with.into(), Wait::at_most(timeout))
     }
 
     /// recvmsg(2): bytes into `buffer`, and at most `max_descriptors` descriptors.
@@ -190,7 +190,7 @@ pub trait Ancillary: Socket {
     where
         Self: Sized,
     {
-        receive(self, buffer, max_descriptors, None)
+        receive(self, buffer, max_descriptors, Wait::Block)
     }
 
     /// As [`Ancillary::recv_with`], without waiting.
@@ -201,7 +201,7 @@ pub trait Ancillary: Socket {
     where
         Self: Sized,
     {
-        no_wait(receive(self, buffer, max_descriptors, Some(Deadline::after(Duration::ZERO))))
+        receive(self, buffer, max_descriptors, Wait::Try)
     }
 
     /// As [`Ancillary::recv_with`], waiting no longer than `timeout`.
@@ -217,7 +217,7 @@ pub trait Ancillary: Socket {
     where
         Self: Sized,
     {
-        receive(self, buffer, max_descriptors, Some(Deadline::after(timeout)))
+        receive(self, buffer, max_descriptors, Wait::at_most(timeout))
     }
 }
 
@@ -227,31 +227,19 @@ impl Ancillary for crate::Datagram {}
 impl Ancillary for UnixStream {}
 impl Ancillary for UnixDatagram {}
 
-pub(crate) fn no_wait<T>(result: Result<T>) -> Result<T> {
-    result.map_err(|error| match error {
-        Error::TimedOut => Error::WouldBlock,
-        other => other,
-    })
-}
-
-/// One sendmsg: without a deadline it blocks, else it is tried and waited for.
+/// One sendmsg.
 pub(crate) fn send(
     fd: &impl Socket,
     bytes: &[IoSlice<'_>],
     with: Attachments<'_>,
-    deadline: Option<Deadline>,
+    wait: Wait,
 ) -> Result<usize> {
     let len = bytes.iter().map(|slice| slice.len()).sum();
     if len == 0 {
         return Err(Error::EmptyMessage);
     }
     let control = with.control()?;
-    let sent = match deadline {
-        None => message::send_message(fd, bytes, &control, None, 0),
-        Some(deadline) => wait::until(fd, libc::POLLOUT, deadline, || {
-            message::send_message(fd, bytes, &control, None, libc::MSG_DONTWAIT)
-        }),
-    };
+    let sent = wait.run(fd, libc::POLLOUT, |flags| message::send_message(fd, bytes, &control, None, flags));
     sent.map_err(|source| send_failed("sendmsg", len, source))
 }
 
@@ -260,14 +248,12 @@ pub(crate) fn receive(
     fd: &impl Socket,
     buffer: &mut [u8],
     max_descriptors: usize,
-    deadline: Option<Deadline>,
+    wait: Wait,
 ) -> Result<Received> {
     let room = buffer.len();
-    let mut attempt = |flags| message::receive_message(fd, &mut [IoSliceMut::new(buffer)], None, flags);
-    let received = match deadline {
-        None => attempt(0),
-        Some(deadline) => wait::until(fd, libc::POLLIN, deadline, || attempt(libc::MSG_DONTWAIT)),
-    };
+    let received = wait.run(fd, libc::POLLIN, |flags| {
+        message::receive_message(fd, &mut [IoSliceMut::new(buffer)], None, flags | libc::MSG_TRUNC)
+    });
     let received = received.map_err(|source| Error::of("recvmsg", source))?;
     let found = received.ancillary;
     let count = found.descriptors.len();
@@ -288,4 +274,12 @@ pub(crate) fn receive(
         pidfd: found.pidfd,
         security: found.security,
     })
+}
+
+/// Receives and closes whatever waits in a connection that was shut down, to which no more can come.
+pub(crate) fn discard(fd: &impl Socket) {
+    let mut bytes = [0; 4096];
+    let mut next =
+        || message::receive_message(fd, &mut [IoSliceMut::new(&mut bytes)], None, libc::MSG_DONTWAIT);
+    while next().is_ok_and(|received| received.len > 0) {}
 }

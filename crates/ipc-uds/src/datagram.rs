@@ -7,12 +7,11 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixDatagram;
 use std::time::Duration;
 
-use ipc_sys::Deadline;
 use ipc_sys::socket::{self, message};
 
 use crate::name::BoundName;
 use crate::seqpacket::{send_failed, whole};
-use crate::{Address, BindOptions, Error, Result, wait};
+use crate::{Address, BindOptions, Error, Result, wait::Wait};
 
 /// A datagram socket.
 ///
@@ -98,11 +97,10 @@ impl Datagram {
     /// # Errors
     /// Those of [`Datagram::send`], and [`Error::TimedOut`].
     pub fn send_timeout(&self, bytes: &[u8], timeout: Duration) -> Result<()> {
-        wait::until(self, libc::POLLOUT, Deadline::after(timeout), || {
-            message::send(self, bytes, libc::MSG_DONTWAIT)
-        })
-        .map(drop)
-        .map_err(|source| to_peer_failed(bytes.len(), source))
+        Wait::at_most(timeout)
+            .run(self, libc::POLLOUT, |flags| message::send(self, bytes, flags))
+            .map(drop)
+            .map_err(|source| to_peer_failed(bytes.len(), source))
     }
 
     /// sendto(2): one message to this address. There is no form with a timeout: the kernel tells nobody when a receiver that
@@ -163,9 +161,8 @@ impl Datagram {
     /// # Errors
     /// Those of [`Datagram::recv`], and [`Error::TimedOut`].
     pub fn recv_timeout(&self, buffer: &mut [u8], timeout: Duration) -> Result<usize> {
-        let received = wait::until(self, libc::POLLIN, Deadline::after(timeout), || {
-            message::recv(self, buffer, libc::MSG_TRUNC | libc::MSG_DONTWAIT)
-        });
+        let received = Wait::at_most(timeout)
+            .run(self, libc::POLLIN, |flags| message::recv(self, buffer, libc::MSG_TRUNC | flags));
         whole(received, buffer.len())
     }
 

@@ -13,10 +13,11 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
 use ipc_frame::{Decoder, HEADER_LEN};
-use ipc_sys::{Deadline, socket};
+use ipc_sys::socket;
 
 use crate::ancillary::{self, Ancillary, Attachments, Received};
 use crate::seqpacket::hung_up;
+use crate::wait::Wait;
 use crate::{Error, MAX_DESCRIPTORS, PeerCredentials, Result, Socket};
 
 /// The length and the number of descriptors.
@@ -110,7 +111,7 @@ impl<T: Ancillary> Framed<T> {
     /// # Errors
     /// As [`Framed::send_with`].
     pub fn send(&mut self, bytes: &[u8]) -> Result<()> {
-        self.send_until(bytes, &[], None)
+        self.send_waiting(bytes, &[], Wait::Block)
     }
 
     /// As [`Framed::send`], waiting no longer than `timeout`. A message of which a part has gone is sent: its rest goes out
@@ -119,7 +120,7 @@ impl<T: Ancillary> Framed<T> {
     /// # Errors
     /// As [`Framed::send_with`], and [`Error::TimedOut`]: this message was not sent.
     pub fn send_timeout(&mut self, bytes: &[u8], timeout: Duration) -> Result<()> {
-        self.send_until(bytes, &[], Some(Deadline::after(timeout)))
+        self.send_waiting(bytes, &[], Wait::at_most(timeout))
     }
 
     /// As [`Framed::send_timeout`], without waiting.
@@ -127,7 +128,7 @@ impl<T: Ancillary> Framed<T> {
     /// # Errors
     /// As [`Framed::send_with`], and [`Error::WouldBlock`]: this message was not sent.
     pub fn try_send(&mut self, bytes: &[u8]) -> Result<()> {
-        ancillary::no_wait(self.send_timeout(bytes, Duration::ZERO))
+        self.send_waiting(bytes, &[], Wait::Try)
     }
 
     /// Sends one message with descriptors, which are closed here when it has gone.
@@ -142,7 +143,7 @@ impl<T: Ancillary> Framed<T> {
     pub fn send_with(&mut self, bytes: &[u8], descriptors: impl Into<Vec<OwnedFd>>) -> Result<()> {
         let descriptors = descriptors.into();
         let borrowed: Vec<BorrowedFd<'_>> = descriptors.iter().map(AsFd::as_fd).collect();
-        self.send_until(bytes, &borrowed, None)
+        self.send_waiting(bytes, &borrowed, Wait::Block)
     }
 
     /// As [`Framed::send_with`], of descriptors that the caller keeps.
@@ -150,20 +151,15 @@ impl<T: Ancillary> Framed<T> {
     /// # Errors
     /// As [`Framed::send_with`].
     pub fn send_borrowed(&mut self, bytes: &[u8], descriptors: &[BorrowedFd<'_>]) -> Result<()> {
-        self.send_until(bytes, descriptors, None)
+        self.send_waiting(bytes, descriptors, Wait::Block)
     }
 
-    fn send_until(
-        &mut self,
-        bytes: &[u8],
-        descriptors: &[BorrowedFd<'_>],
-        deadline: Option<Deadline>,
-    ) -> Result<()> {
+    fn send_waiting(&mut self, bytes: &[u8], descriptors: &[BorrowedFd<'_>], wait: Wait) -> Result<()> {
         if descriptors.len() > self.max_descriptors {
             return Err(Error::TooManyDescriptors { count: descriptors.len(), max: self.max_descriptors });
         }
-        self.outgoing.flush(&self.socket, deadline)?;
-        self.outgoing.send(&self.socket, bytes, descriptors, deadline)
+        self.outgoing.flush(&self.socket, wait)?;
+        self.outgoing.send(&self.socket, bytes, descriptors, wait)
     }
 
     /// Sends the rest of a message of which a `_timeout` or `try_` call could send only a part.
@@ -171,7 +167,7 @@ impl<T: Ancillary> Framed<T> {
     /// # Errors
     /// EPIPE, ECONNRESET → [`Error::PeerGone`].
     pub fn flush(&mut self) -> Result<()> {
-        self.outgoing.flush(&self.socket, None)
+        self.outgoing.flush(&self.socket, Wait::Block)
     }
 
     /// The next message; `None` is the end of the connection.
@@ -185,7 +181,7 @@ impl<T: Ancillary> Framed<T> {
     /// RLIMIT_NOFILE reached here → [`Error::DescriptorsLost`]. After each of these the connection is shut down, what came is
     /// closed, and every later call is [`Error::Malformed`]. ECONNRESET → [`Error::PeerGone`].
     pub fn recv(&mut self) -> Result<Option<Message<'_>>> {
-        self.recv_until(None)
+        self.recv_waiting(Wait::Block)
     }
 
     /// As [`Framed::recv`], waiting no longer than `timeout`; what has come of a message is kept.
@@ -193,7 +189,7 @@ impl<T: Ancillary> Framed<T> {
     /// # Errors
     /// Those of [`Framed::recv`], and [`Error::TimedOut`].
     pub fn recv_timeout(&mut self, timeout: Duration) -> Result<Option<Message<'_>>> {
-        self.recv_until(Some(Deadline::after(timeout)))
+        self.recv_waiting(Wait::at_most(timeout))
     }
 
     /// As [`Framed::recv`], without waiting; what has come of a message is kept.
@@ -201,12 +197,12 @@ impl<T: Ancillary> Framed<T> {
     /// # Errors
     /// Those of [`Framed::recv`], and [`Error::WouldBlock`].
     pub fn try_recv(&mut self) -> Result<Option<Message<'_>>> {
-        ancillary::no_wait(self.recv_timeout(Duration::ZERO))
+        self.recv_waiting(Wait::Try)
     }
 
-    fn recv_until(&mut self, deadline: Option<Deadline>) -> Result<Option<Message<'_>>> {
+    fn recv_waiting(&mut self, wait: Wait) -> Result<Option<Message<'_>>> {
         while !self.incoming.is_ready() {
-            match self.incoming.fill(&self.socket, deadline) {
+            match self.incoming.fill(&self.socket, wait) {
                 Ok(true) => {}
                 Ok(false) => return Ok(None),
                 Err(error) => return Err(self.incoming.judge(&self.socket, error)),
@@ -235,9 +231,9 @@ pub(crate) struct Outgoing {
 }
 
 impl Outgoing {
-    pub(crate) fn flush(&mut self, socket: &impl Ancillary, deadline: Option<Deadline>) -> Result<()> {
+    pub(crate) fn flush(&mut self, socket: &impl Ancillary, wait: Wait) -> Result<()> {
         while !self.rest.is_empty() {
-            let sent = ancillary::send(socket, &[IoSlice::new(&self.rest)], Attachments::new(), deadline)?;
+            let sent = ancillary::send(socket, &[IoSlice::new(&self.rest)], Attachments::new(), wait)?;
             self.rest.drain(..sent);
         }
         Ok(())
@@ -249,7 +245,7 @@ impl Outgoing {
         socket: &impl Ancillary,
         bytes: &[u8],
         descriptors: &[BorrowedFd<'_>],
-        deadline: Option<Deadline>,
+        wait: Wait,
     ) -> Result<()> {
         let too_long = Error::TooLong { len: bytes.len(), max: Some(self.max_bytes) };
         let Ok(len) = u32::try_from(bytes.len() + 1) else { return Err(too_long) };
@@ -260,11 +256,11 @@ impl Outgoing {
         let count = u8::try_from(descriptors.len()).unwrap_or(u8::MAX);
         let prefix = [a, b, c, d, count];
         let parts = [IoSlice::new(&prefix), IoSlice::new(bytes)];
-        let sent = ancillary::send(socket, &parts, descriptors.into(), deadline)?;
+        let sent = ancillary::send(socket, &parts, descriptors.into(), wait)?;
         if sent < PREFIX + bytes.len() {
             self.rest.extend_from_slice(prefix.get(sent..).unwrap_or_default());
             self.rest.extend_from_slice(bytes.get(sent.saturating_sub(PREFIX)..).unwrap_or_default());
-            match self.flush(socket, deadline) {
+            match self.flush(socket, wait) {
                 Err(Error::TimedOut | Error::WouldBlock) => {}
                 flushed => return flushed,
             }
@@ -325,12 +321,12 @@ impl Incoming {
     }
 
     /// One receive; false is the end.
-    pub(crate) fn fill(&mut self, socket: &impl Ancillary, deadline: Option<Deadline>) -> Result<bool> {
+    pub(crate) fn fill(&mut self, socket: &impl Ancillary, wait: Wait) -> Result<bool> {
         let room = match &mut self.bytes {
             Bytes::Stream(decoder) => decoder.space(),
             Bytes::Packet { buffer, .. } => buffer.as_mut_slice(),
         };
-        let received = ancillary::receive(socket, room, self.max_descriptors, deadline)?;
+        let received = ancillary::receive(socket, room, self.max_descriptors, wait)?;
         self.filled(socket, received)
     }
 
@@ -409,23 +405,19 @@ impl Incoming {
             return Err(Error::Malformed { reason: "a packet of another length than it says" });
         }
         let count = usize::from(held.get(HEADER_LEN).copied().unwrap_or(0));
-        // What came with bytes before this message was announced by none of them.
-        if self.batches.front().is_some_and(|(range, _)| range.end <= self.next) {
-            return Err(Error::Malformed { reason: "descriptors came that no message announced" });
+        let mine = self.next..self.next + (HEADER_LEN + announced) as u64;
+        let found = match self.batches.front() {
+            Some((range, found)) if count > 0 && range.contains(&mine.start) && found.len() == count => {
+                self.batches.pop_front().map(|(_, found)| found).unwrap_or_default()
+            }
+            _ if count > 0 => return Err(Error::Malformed { reason: "other descriptors than announced" }),
+            _ => Vec::new(),
+        };
+        // What came with bytes of this message, and with none of the next, belongs to nothing.
+        if self.batches.front().is_some_and(|(range, _)| range.end <= mine.end) {
+            return Err(Error::Malformed { reason: "descriptors that no message announced" });
         }
-        if count == 0 {
-            // Of a stream, what came with this receive may belong to the next message.
-            let belongs = !self.is_packet() || self.batches.is_empty();
-            return if belongs { Ok(Vec::new()) } else { Err(OTHERS) };
-        }
-        match self.batches.pop_front() {
-            Some((range, found)) if range.contains(&self.next) && found.len() == count => Ok(found),
-            _ => Err(OTHERS),
-        }
-    }
-
-    fn is_packet(&self) -> bool {
-        matches!(self.bytes, Bytes::Packet { .. })
+        Ok(found)
     }
 
     /// Waiting loses nothing; anything else is the end of this connection.
@@ -436,11 +428,10 @@ impl Incoming {
         self.broken = true;
         self.batches.clear();
         let _ = socket.shutdown(std::net::Shutdown::Both);
+        ancillary::discard(socket);
         error
     }
 }
-
-const OTHERS: Error = Error::Malformed { reason: "other descriptors came than were announced" };
 
 fn frame_failed(error: ipc_frame::Error) -> Error {
     match error {

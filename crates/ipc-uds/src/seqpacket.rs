@@ -12,7 +12,7 @@ use ipc_sys::{Deadline, errno, poll};
 
 use crate::name::BoundName;
 use crate::stream::connect;
-use crate::{Address, BindOptions, Error, Result, wait};
+use crate::{Address, BindOptions, Error, Result, wait::Wait};
 
 /// A connected seqpacket socket.
 ///
@@ -97,11 +97,10 @@ impl SeqPacket {
     /// Those of [`SeqPacket::send`], and [`Error::TimedOut`].
     pub fn send_timeout(&self, bytes: &[u8], timeout: Duration) -> Result<()> {
         let bytes = not_empty(bytes)?;
-        wait::until(self, libc::POLLOUT, Deadline::after(timeout), || {
-            message::send(self, bytes, libc::MSG_DONTWAIT)
-        })
-        .map(drop)
-        .map_err(|source| send_failed("send", bytes.len(), source))
+        Wait::at_most(timeout)
+            .run(self, libc::POLLOUT, |flags| message::send(self, bytes, flags))
+            .map(drop)
+            .map_err(|source| send_failed("send", bytes.len(), source))
     }
 
     /// recv(2): the next message; 0 is the end of the connection.
@@ -131,9 +130,8 @@ impl SeqPacket {
     /// # Errors
     /// Those of [`SeqPacket::recv`], and [`Error::TimedOut`].
     pub fn recv_timeout(&self, buffer: &mut [u8], timeout: Duration) -> Result<usize> {
-        let received = wait::until(self, libc::POLLIN, Deadline::after(timeout), || {
-            message::recv(self, buffer, libc::MSG_TRUNC | libc::MSG_DONTWAIT)
-        });
+        let received = Wait::at_most(timeout)
+            .run(self, libc::POLLIN, |flags| message::recv(self, buffer, libc::MSG_TRUNC | flags));
         self.received(received, buffer.len())
     }
 

@@ -37,7 +37,7 @@ pub trait Socket: AsFd {
     /// the end; what the peer sends after [`Shutdown::Read`] is EPIPE there.
     ///
     /// # Errors
-    /// ENOTCONN → [`Error::NotConnected`].
+    /// None on a Unix socket.
     fn shutdown(&self, how: Shutdown) -> Result<()> {
         let how = match how {
             Shutdown::Read => libc::SHUT_RD,

@@ -12,7 +12,7 @@ use ipc_sys::Deadline;
 use ipc_sys::socket::{self, message};
 
 use crate::name::BoundName;
-use crate::{Address, BindOptions, Error, Result, wait};
+use crate::{Address, BindOptions, Error, Result, wait::Wait};
 
 /// A connected stream socket.
 ///
@@ -111,10 +111,9 @@ impl Stream {
     /// # Errors
     /// [`Error::TimedOut`]; ECONNRESET → [`Error::PeerGone`].
     pub fn read_timeout(&self, buffer: &mut [u8], timeout: Duration) -> Result<usize> {
-        wait::until(self, libc::POLLIN, Deadline::after(timeout), || {
-            message::recv(self, buffer, libc::MSG_DONTWAIT)
-        })
-        .map_err(|source| Error::of("recv", source))
+        Wait::at_most(timeout)
+            .run(self, libc::POLLIN, |flags| message::recv(self, buffer, flags))
+            .map_err(|source| Error::of("recv", source))
     }
 
     /// send(2) with MSG_DONTWAIT: as much as there is room for.
@@ -130,10 +129,9 @@ impl Stream {
     /// # Errors
     /// [`Error::TimedOut`], and nothing was sent; EPIPE, ECONNRESET → [`Error::PeerGone`].
     pub fn write_timeout(&self, bytes: &[u8], timeout: Duration) -> Result<usize> {
-        wait::until(self, libc::POLLOUT, Deadline::after(timeout), || {
-            message::send(self, bytes, libc::MSG_DONTWAIT)
-        })
-        .map_err(|source| Error::of("send", source))
+        Wait::at_most(timeout)
+            .run(self, libc::POLLOUT, |flags| message::send(self, bytes, flags))
+            .map_err(|source| Error::of("send", source))
     }
 
     /// setsockopt(SO_RCVTIMEO): how long a read of this socket waits, in whoever's hands it is; it then fails with

@@ -6,6 +6,37 @@ use std::os::fd::AsFd;
 
 use ipc_sys::{Deadline, errno, poll};
 
+/// How long a call waits.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Wait {
+    /// As the socket does: for ever, or not at all where it has O_NONBLOCK, or up to its own timeout.
+    Block,
+    /// Not at all.
+    Try,
+    /// Until then.
+    Until(Deadline),
+}
+
+impl Wait {
+    pub(crate) fn at_most(timeout: std::time::Duration) -> Self {
+        Self::Until(Deadline::after(timeout))
+    }
+
+    /// Calls `attempt` with MSG_DONTWAIT or without, as often as this says.
+    pub(crate) fn run<T>(
+        self,
+        fd: impl AsFd,
+        events: libc::c_short,
+        mut attempt: impl FnMut(libc::c_int) -> io::Result<T>,
+    ) -> io::Result<T> {
+        match self {
+            Self::Block => attempt(0),
+            Self::Try => attempt(libc::MSG_DONTWAIT),
+            Self::Until(deadline) => until(fd, events, deadline, || attempt(libc::MSG_DONTWAIT)),
+        }
+    }
+}
+
 /// Calls `attempt`, which must not block, until it does not say EAGAIN or the deadline has passed (ETIMEDOUT).
 pub(crate) fn until<T>(
     fd: impl AsFd,
