@@ -21,7 +21,13 @@
 //!
 //! # Who holds what
 //!
+//! Memory:
+//!
 #![doc = include_str!("../pictures/shm.svg")]
+//!
+//! A channel in sealed memory:
+//!
+#![doc = include_str!("../pictures/channel.svg")]
 //!
 //! # Anatomy
 //! - [`SharedMemory`]: a segment with a header that says what it is; anonymous (memfd) or named (POSIX)

@@ -12,27 +12,27 @@ pub mod choosing {}
 /// Each mechanism at a glance: who holds which end, what the kernel holds, where the bytes are, what outlives a process.
 ///
 /// # Pipe
-/// [`ipc_suite::pipe`](crate::pipe)
+/// [`ipc_suite::pipe::pipe`](crate::pipe::pipe)
 ///
 #[doc = include_str!("../guide/pictures/pipe.svg")]
 ///
 /// # FIFO
-/// [`ipc_suite::pipe`](crate::pipe)
+/// [`ipc_suite::pipe::Fifo`](crate::pipe::Fifo)
 ///
 #[doc = include_str!("../guide/pictures/fifo.svg")]
 ///
 /// # System V semaphore set
-/// [`ipc_suite::sysv`](crate::sysv)
+/// [`ipc_suite::sysv::SemaphoreSet`](crate::sysv::SemaphoreSet)
 ///
 #[doc = include_str!("../guide/pictures/semaphore.svg")]
 ///
 /// # System V message queue
-/// [`ipc_suite::sysv`](crate::sysv)
+/// [`ipc_suite::sysv::MessageQueue`](crate::sysv::MessageQueue)
 ///
 #[doc = include_str!("../guide/pictures/queue.svg")]
 ///
 /// # System V shared memory segment
-/// [`ipc_suite::sysv`](crate::sysv)
+/// [`ipc_suite::sysv::Segment`](crate::sysv::Segment)
 ///
 #[doc = include_str!("../guide/pictures/segment.svg")]
 ///
@@ -42,12 +42,17 @@ pub mod choosing {}
 #[doc = include_str!("../guide/pictures/signal.svg")]
 ///
 /// # Shared memory
-/// [`ipc_suite::shm`](crate::shm)
+/// [`ipc_suite::shm::SharedMemory`](crate::shm::SharedMemory)
 ///
 #[doc = include_str!("../guide/pictures/shm.svg")]
 ///
+/// # Channel in sealed memory
+/// [`ipc_suite::shm::spsc`](crate::shm::spsc)
+///
+#[doc = include_str!("../guide/pictures/channel.svg")]
+///
 /// # Unix socket
-/// [`ipc_suite::uds`](crate::uds)
+/// [`ipc_suite::uds::Stream`](crate::uds::Stream)
 ///
 #[doc = include_str!("../guide/pictures/socket.svg")]
 pub mod pictures {}
