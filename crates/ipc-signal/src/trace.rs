@@ -193,7 +193,7 @@ impl Tracee {
     /// | errno | variant |
     /// | --- | --- |
     /// | ESRCH | [`Error::NotStopped`] |
-    /// | EIO (in another kind of stop) | [`Error::System`] |
+    /// | EIO (at a signal or a system call) | [`Error::System`] |
     #[doc(alias = "PTRACE_LISTEN")]
     pub fn listen(&mut self) -> Result<(), Error> {
         self.go(Request::Listen, None)
