@@ -9,6 +9,7 @@ mod child;
 mod handler;
 mod limits;
 mod mask;
+mod others;
 mod queue;
 mod reuse;
 mod timer;
@@ -32,8 +33,10 @@ fn main() -> role::Result {
         ("fork", handler::fork),
         ("full-queue", limits::full_queue),
         ("mask", mask::mask),
+        ("memory", trace::memory),
         ("no-descriptors", limits::no_descriptors),
         ("no-rights", limits::no_rights),
+        ("others", others::others),
         ("print-one", queue::print_one),
         ("reap", child::reap),
         ("receipt", wait::receipt),

@@ -15,3 +15,12 @@ pub(crate) fn append_two(arguments: &[String]) -> role::Result {
     first?;
     Ok(second?)
 }
+
+/// `memory`: prints where a word lies and what it holds, and again after a line.
+pub(crate) fn memory(_: &[String]) -> role::Result {
+    let word = std::sync::atomic::AtomicU64::new(0x1122_3344_5566_7788);
+    let load = || word.load(std::sync::atomic::Ordering::SeqCst);
+    role::say(format_args!("{} {}", std::ptr::from_ref(&word).addr(), load()))?;
+    role::hear()?;
+    role::say(load())
+}

@@ -8,6 +8,7 @@
 
 mod child;
 mod handler;
+mod interop;
 mod limits;
 mod mask;
 mod queue;
