@@ -14,11 +14,17 @@ const NAMED: usize = 60;
 pub(super) fn rules(sources: &[Source], packages: &[Package]) -> Result<Vec<Rule>> {
     let page = |name: &str| fs::read_to_string(root().join("docs").join(name));
     let (ltp, testing, architecture) = (page("ltp.md")?, page("testing.md")?, page("architecture.md")?);
+    let pitfalls = fs::read_to_string(root().join("crates/ipc-suite/guide/pitfalls.md"))?;
     let functions = functions(sources);
     let unknown = |page: &str| {
         let names = rows(page).into_iter().flat_map(|row| tests_of(row.last().copied().unwrap_or_default()));
         names.filter(|name| !functions.contains(name)).map(str::to_owned).collect::<Vec<_>>()
     };
+    let proofs: Vec<_> = pitfalls.lines().filter_map(|line| line.strip_prefix("**Test.**")).collect();
+    let unknown_in = |line: &&&str| {
+        tests_of(line).is_empty() || tests_of(line).iter().any(|name| !functions.contains(name))
+    };
+    let unproven = proofs.iter().filter(unknown_in).map(|line| (*line).to_owned()).collect();
     let ltp_rows = rows(&ltp);
     let named =
         ltp_rows.iter().filter(|row| !tests_of(row.last().copied().unwrap_or_default()).is_empty()).count();
@@ -30,6 +36,7 @@ pub(super) fn rules(sources: &[Source], packages: &[Package]) -> Result<Vec<Rule
     Ok(vec![
         ("the tests that docs/ltp.md names exist", unknown(&ltp)),
         ("the tests that docs/testing.md names exist", unknown(section(&testing, "Rows"))),
+        ("each mistake of the guide's pitfalls names tests that exist", unproven),
         ("at least 60 % of the rows of docs/ltp.md name a test", share),
         ("docs/architecture.md has a line for each dependency", unexplained(&architecture, packages)),
     ])
