@@ -1,6 +1,7 @@
 //! The roles of tests/uds.
 #![expect(clippy::indexing_slicing, reason = "a role that is started wrongly may die of it")]
 
+mod descriptors;
 mod identity;
 mod name;
 mod serve;
@@ -8,7 +9,7 @@ mod serve;
 use ipc_testkit::role::{self, Role};
 
 fn main() -> role::Result {
-    let roles: Vec<Role> = [identity::ROLES, name::ROLES, serve::ROLES].concat();
+    let roles: Vec<Role> = [descriptors::ROLES, identity::ROLES, name::ROLES, serve::ROLES].concat();
     role::play(&roles)
 }
 

@@ -1,0 +1,187 @@
+//! G1, G2, G3, G4, G9: descriptors and messages, under limits, against peers that die or misbehave.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail by panicking")]
+
+use std::io::Read;
+use std::os::unix::net::UnixStream;
+use std::process::Command;
+
+use ipc_testkit::{Peer, peer, proof, repetitions, report, skip};
+use ipc_uds::{Ancillary, Connection, Error, Framed, Listener, Stream};
+
+use crate::Place;
+
+#[test]
+fn g1_every_descriptor_arrives_close_on_exec_or_is_closed() {
+    let (rounds, seed) = (repetitions(3000, 100_000), report::seed());
+    let mut peer = peer!("peer-uds", "ledger", rounds, seed);
+    let [lost, refused, whole] = [(); 3].map(|()| peer.hear().parse::<usize>().unwrap());
+    peer.finish();
+    assert_eq!(lost + refused + whole, rounds);
+    assert!(lost > 0 && refused > 0 && whole > 0);
+    let naive_rounds = 50;
+    let mut naive = peer!("peer-uds", "naive-ledger", naive_rounds);
+    let [leaked, inherited] = [(); 2].map(|()| naive.hear().parse::<usize>().unwrap());
+    naive.finish();
+    assert_eq!((leaked, inherited), (naive_rounds, naive_rounds));
+    proof!(
+        "G1",
+        "{rounds} receives ({lost} truncated, {refused} refused, {whole} whole), 0 leaked; naive twin leaked in {leaked} \
+         of {naive_rounds}; seed {seed}"
+    );
+}
+
+#[test]
+fn g2_an_urgent_byte_harms_nobody() {
+    let place = Place::new();
+    let listener: Listener = Listener::bind(place.path("s")).unwrap();
+    let mut urgent = peer!("peer-uds", "urgent", place.path("s").display());
+    let mut framed = Framed::new(listener.accept().unwrap(), 64, 1).unwrap();
+    let known = urgent.hear();
+    // It is out of the stream, or in it, or not known to this kernel.
+    match framed.recv() {
+        Ok(Some(message)) => assert_eq!(message.bytes, b"hello", "{known}"),
+        Ok(None) => panic!("an end in the middle of a message"),
+        Err(error) => assert!(matches!(
+            error,
+            Error::TooLong { .. } | Error::Truncated { .. } | Error::Malformed { .. }
+        )),
+    }
+    urgent.tell("end");
+    urgent.finish();
+}
+
+/// Starts a sender, receives `take` messages, kills it, receives the rest; gives how many came, and whether the end was
+/// clean.
+fn receive_until_killed<S: Connection + Ancillary>(
+    role: &str,
+    listener: &Listener<S>,
+    place: &Place,
+    take: usize,
+) -> (usize, bool) {
+    let mut sender = peer!("peer-uds", role, place.path("s").display());
+    let mut framed = Framed::new(listener.accept().unwrap(), 1 << 16, 1).unwrap();
+    let (traced, mut tracer) = UnixStream::pair().unwrap();
+    framed.send_with(b"", vec![traced.into()]).unwrap();
+    let mut number = 0_u32;
+    let end = loop {
+        if usize::try_from(number).unwrap() == take {
+            sender.kill();
+        }
+        match framed.recv() {
+            Ok(Some(message)) => {
+                let (bytes, sum) = message.bytes.split_last_chunk().unwrap();
+                assert_eq!(u32::from_be_bytes(*sum), crc32fast::hash(bytes));
+                assert_eq!(bytes.first_chunk(), Some(&number.to_be_bytes()));
+                assert_eq!(message.descriptors.len(), usize::from(number.is_multiple_of(3)));
+                number += 1;
+            }
+            Ok(None) => break true,
+            Err(Error::Truncated { .. } | Error::PeerGone { .. }) => break false,
+            Err(error) => panic!("{error:?}"),
+        }
+    };
+    drop(framed);
+    // The sender is dead and the connection closed: the end of file says that no copy is left, in flight neither.
+    assert_eq!(tracer.read(&mut [0]).unwrap(), 0);
+    (usize::try_from(number).unwrap(), end)
+}
+
+#[test]
+fn g3_a_killed_sender_leaves_whole_messages_and_no_descriptor() {
+    let rounds = repetitions(40, 10_000);
+    let seed = report::seed();
+    let mut random = fastrand::Rng::with_seed(seed);
+    let place = Place::new();
+    let (mut messages, mut cut) = (0, 0);
+    let listener: Listener = Listener::bind(place.path("s")).unwrap();
+    for _ in 0..rounds {
+        let (count, clean) = receive_until_killed("framer", &listener, &place, random.usize(..200));
+        messages += count;
+        cut += usize::from(!clean);
+    }
+    drop(listener);
+    let listener: Listener<ipc_uds::SeqPacket> = Listener::bind(place.path("s")).unwrap();
+    for _ in 0..rounds {
+        let take = random.usize(..200);
+        messages += receive_until_killed("packet-framer", &listener, &place, take).0;
+    }
+    drop(listener);
+
+    // The twin takes what a read gives for a record.
+    let listener: Listener = Listener::bind(place.path("s")).unwrap();
+    let mut torn = 0;
+    for _ in 0..20 {
+        let mut sender = peer!("peer-uds", "naive-writer", place.path("s").display());
+        let mut stream = listener.accept().unwrap();
+        let mut buffer = [0; 4096];
+        let mut records = 0;
+        loop {
+            if records == 10 {
+                sender.kill();
+            }
+            match stream.read(&mut buffer) {
+                Ok(0) | Err(_) => break,
+                Ok(3000) => records += 1,
+                Ok(_) => {
+                    records += 1;
+                    torn += 1;
+                }
+            }
+        }
+    }
+    assert!(torn > 0);
+    proof!(
+        "G3",
+        "{} kills, {messages} messages whole, {cut} cut and found out, 0 descriptors left; naive twin took {torn} torn \
+         records; seed {seed}",
+        2 * rounds
+    );
+}
+
+#[test]
+fn g4_interrupted_and_partial_sends_carry_descriptors_once() {
+    if Command::new("strace").arg("-V").output().is_err() {
+        skip!("no strace on this machine");
+    }
+    const MESSAGES: u32 = 60;
+    let place = Place::new();
+    let listener: Listener = Listener::bind(place.path("s")).unwrap();
+    let mut command = Command::new("strace");
+    command.args(["-f", "-o", "/dev/null", "-e", "trace=sendmsg,recvmsg"]);
+    command.args(["-e", "inject=sendmsg,recvmsg:error=EINTR:when=1+2", env!("CARGO_BIN_EXE_peer-uds")]);
+    command.args(["framer"]).arg(place.path("s")).arg(MESSAGES.to_string());
+    let mut sender = Peer::start(&mut command);
+    if !listener.wait(ipc_testkit::WATCHDOG).unwrap() {
+        skip!("strace may not trace here");
+    }
+    let mut framed = Framed::new(listener.accept().unwrap(), 1 << 16, 1).unwrap();
+    let (traced, _tracer) = UnixStream::pair().unwrap();
+    framed.send_with(b"", vec![traced.into()]).unwrap();
+    let (mut number, mut descriptors) = (0, 0);
+    while let Some(message) = framed.recv().unwrap() {
+        assert_eq!(message.bytes.first_chunk(), Some(&u32::to_be_bytes(number)));
+        descriptors += message.descriptors.len();
+        number += 1;
+    }
+    assert_eq!((number, descriptors), (MESSAGES, 20));
+    sender.expect("end");
+    sender.finish();
+    proof!("G4", "{number} messages with EINTR at every second call, {descriptors} descriptors, each once");
+}
+
+#[test]
+fn g9_descriptors_that_nobody_receives_are_limited() {
+    let mut hoarder = peer!("peer-uds", "hoarder");
+    hoarder.expect("true");
+    hoarder.finish();
+}
+
+#[test]
+fn g3_the_end_of_a_killed_peer_is_seen_at_once() {
+    let place = Place::new();
+    let listener: Listener = Listener::bind(place.path("s")).unwrap();
+    let mut holder = peer!("peer-uds", "client-of-reuser", place.path("s").display());
+    let mut stream: Stream = listener.accept().unwrap();
+    holder.kill();
+    assert_eq!(stream.read(&mut [0]).unwrap(), 0);
+}
