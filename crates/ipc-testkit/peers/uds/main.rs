@@ -3,13 +3,15 @@
 
 mod descriptors;
 mod identity;
+mod inherit;
 mod name;
 mod serve;
 
 use ipc_testkit::role::{self, Role};
 
 fn main() -> role::Result {
-    let roles: Vec<Role> = [descriptors::ROLES, identity::ROLES, name::ROLES, serve::ROLES].concat();
+    let roles: Vec<Role> =
+        [descriptors::ROLES, identity::ROLES, inherit::ROLES, name::ROLES, serve::ROLES].concat();
     role::play(&roles)
 }
 

@@ -1,31 +1,36 @@
 //! A server for many, and its clients.
 
 use std::io::{Read, Write};
+use std::thread;
+use std::time::Duration;
 
 use ipc_testkit::role::{Result, Role, hear, say};
-use ipc_uds::{Listener, Server, Stream};
+use ipc_uds::{Listener, Served, Server, Stop, Stream};
 
-pub(crate) const ROLES: &[Role] = &[("upper", upper), ("asker", asker)];
+pub(crate) const ROLES: &[Role] =
+    &[("upper", upper), ("asker", asker), ("limited", limited), ("crowd", crowd), ("idlers", idlers)];
 
 /// `upper PATH TOTAL`: answers TOTAL clients in upper case, then says what it has done.
 fn upper(arguments: &[String]) -> Result {
     let listener: Listener = Listener::bind(&*arguments[0])?;
     let before = ipc_testkit::audit::Audit::begin();
     say("listening")?;
-    let served = Server::new(&listener).total(arguments[1].parse()?).serve(|mut client: &Stream| {
-        let mut bytes = [0; 4096];
-        loop {
-            let len = client.read(&mut bytes)?;
-            if len == 0 {
-                return Ok(());
-            }
-            bytes[..len].make_ascii_uppercase();
-            client.write_all(&bytes[..len])?;
-        }
-    })?;
+    let served = Server::new(&listener).total(arguments[1].parse()?).serve(upper_case)?;
     before.end();
     say(served.clients)?;
     hear().map(drop)
+}
+
+fn upper_case(mut client: &Stream) -> std::io::Result<()> {
+    let mut bytes = [0; 4096];
+    loop {
+        let len = client.read(&mut bytes)?;
+        if len == 0 {
+            return Ok(());
+        }
+        bytes[..len].make_ascii_uppercase();
+        client.write_all(&bytes[..len])?;
+    }
 }
 
 /// `asker PATH LEN`: sends half a line; hears whether to go on; sends the rest and compares the answer.
@@ -40,4 +45,50 @@ fn asker(arguments: &[String]) -> Result {
     let mut answer = vec![0; len];
     server.read_exact(&mut answer)?;
     say(answer == question.to_ascii_uppercase())
+}
+
+/// `limited PATH CLIENTS IDLE_MS`: a server with limits, of `upper`, until it hears something; then it says what it has
+/// done.
+fn limited(arguments: &[String]) -> Result {
+    let [path, clients, idle] = arguments else { return Err("limited PATH CLIENTS IDLE_MS".into()) };
+    let listener: Listener = Listener::bind(&**path)?;
+    let server = Server::new(&listener)
+        .clients(clients.parse()?)
+        .idle(Duration::from_millis(idle.parse()?))
+        .grace(Duration::from_millis(500));
+    let stop = Stop::new()?;
+    say("listening")?;
+    let served = thread::scope(|threads| -> Result<Served> {
+        let server = threads.spawn(|| server.serve_until(&stop, upper_case));
+        hear()?;
+        stop.stop();
+        Ok(server.join().map_err(|_| "the server panicked")??)
+    })?;
+    say(served.clients)?;
+    say(served.failed)
+}
+
+/// `crowd PATH COUNT`: that many connections one after another, each asked and answered.
+fn crowd(arguments: &[String]) -> Result {
+    for _ in 0..arguments[1].parse::<u32>()? {
+        let mut server = Stream::connect(&*arguments[0])?;
+        server.write_all(b"hello")?;
+        let mut answer = [0; 5];
+        server.read_exact(&mut answer)?;
+        if &answer != b"HELLO" {
+            return Err("another answer".into());
+        }
+    }
+    say("done")
+}
+
+/// `idlers PATH COUNT`: that many connections that say nothing, until it hears something.
+fn idlers(arguments: &[String]) -> Result {
+    let count = arguments[1].parse::<usize>()?;
+    let idle: Vec<Stream> =
+        (0..count).map(|_| Stream::connect(&*arguments[0])).collect::<std::result::Result<_, _>>()?;
+    say("connected")?;
+    hear()?;
+    drop(idle);
+    Ok(())
 }

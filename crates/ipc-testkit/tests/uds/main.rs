@@ -3,6 +3,7 @@
 
 mod descriptors;
 mod identity;
+mod inherit;
 mod name;
 mod serve;
 

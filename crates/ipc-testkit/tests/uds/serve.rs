@@ -1,6 +1,12 @@
 //! A server and many clients, some of which die.
 
-use ipc_testkit::{Peer, peer, proof};
+use std::fs;
+use std::io::{Read, Write};
+use std::net::Shutdown;
+
+use ipc_testkit::audit::descriptors;
+use ipc_testkit::{Peer, peer, proof, repetitions, until};
+use ipc_uds::{Ancillary, Error, Socket, Stream};
 
 use crate::Place;
 
@@ -32,4 +38,122 @@ fn g3_sixteen_of_64_clients_killed_in_mid_line_harm_nobody() {
     server.finish();
     assert_eq!(place.names(), [""; 0]);
     proof!("G3", "64 clients, 16 killed in mid-line, {exact} answers byte for byte");
+}
+
+#[test]
+fn g3_thousands_of_connections_leave_nothing() {
+    let count = repetitions(2000, 10_000);
+    let place = Place::new();
+    let path = place.path("s");
+    let mut server = peer!("peer-uds", "limited", path.display(), 64, 10_000);
+    server.expect("listening");
+    let mut crowd = peer!("peer-uds", "crowd", path.display(), 1);
+    crowd.expect("done");
+    crowd.finish();
+    let open = descriptors(Some(server.id())).len();
+    let mut crowds: Vec<Peer> =
+        (0..2).map(|_| peer!("peer-uds", "crowd", path.display(), count / 2)).collect();
+    for crowd in &mut crowds {
+        crowd.expect("done");
+    }
+    drop(crowds);
+    until("the last connection to be closed", || descriptors(Some(server.id())).len() <= open);
+    server.tell("end");
+    server.expect(&(count + 1).to_string());
+    server.expect("0");
+    server.finish();
+    proof!("G3", "{count} connections made, answered and closed, 0 descriptors left");
+}
+
+#[test]
+fn g3_idle_clients_cost_no_time() {
+    let place = Place::new();
+    let path = place.path("s");
+    let mut server = peer!("peer-uds", "limited", path.display(), 2000, 60_000);
+    server.expect("listening");
+    let mut idlers = peer!("peer-uds", "idlers", path.display(), 500);
+    idlers.expect("connected");
+    // Somebody who comes after them is served, then: all of them have been accepted.
+    let mut last = peer!("peer-uds", "crowd", path.display(), 1);
+    last.expect("done");
+    last.finish();
+    let switches = || {
+        let mut sum = 0;
+        for task in fs::read_dir(format!("/proc/{}/task", server.id())).unwrap() {
+            // A task that ends meanwhile has no status.
+            let status = fs::read_to_string(task.unwrap().path().join("status")).unwrap_or_default();
+            let count = status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"));
+            sum += count.map_or(0, |count| count.trim().parse::<u64>().unwrap());
+        }
+        sum
+    };
+    until("the server to fall asleep", || {
+        let before = switches();
+        // Long enough for any timer of a server that looks around.
+        ipc_sys::poll::wait(
+            std::io::stderr(),
+            0,
+            ipc_sys::Deadline::after(std::time::Duration::from_millis(200)),
+        )
+        .unwrap();
+        switches() == before
+    });
+    idlers.tell("end");
+    idlers.finish();
+    server.tell("end");
+    server.expect("501");
+    proof!("G3", "500 idle clients, no thread of the server ran for 200 ms");
+}
+
+#[test]
+fn g9_limits_of_a_server_hold() {
+    let place = Place::new();
+    let path = place.path("s");
+    let mut server = peer!("peer-uds", "limited", path.display(), 2, 100);
+    server.expect("listening");
+    // Two silent clients fill it; a third is served when their idle time is over.
+    let mut silent = [(); 2].map(|()| Stream::connect(&path).unwrap());
+    let mut third = Stream::connect(&path).unwrap();
+    third.write_all(b"third").unwrap();
+    let mut answer = [0; 5];
+    third.read_exact(&mut answer).unwrap();
+    assert_eq!(&answer, b"THIRD");
+    for stream in &mut silent {
+        assert_eq!(stream.read(&mut [0]).unwrap(), 0, "cut off");
+    }
+    // It expects no descriptors: they are refused to their sender, where the kernel can.
+    match third.send_with(b"x", &[std::os::fd::AsFd::as_fd(&third)]) {
+        Err(Error::PermissionDenied { .. }) | Ok(_) => {}
+        other => panic!("{other:?}"),
+    }
+    server.tell("end");
+    server.expect("3");
+}
+
+#[test]
+fn g10_a_stop_lets_answers_go_out() {
+    let place = Place::new();
+    let path = place.path("s");
+    let mut server = peer!("peer-uds", "limited", path.display(), 64, 10_000);
+    server.expect("listening");
+    let mut clients: Vec<Stream> = (0..8).map(|_| Stream::connect(&path).unwrap()).collect();
+    let question = vec![b'x'; 100_000];
+    for client in &mut clients {
+        // It is being served when the stop comes: some of the answer is there, the rest waits to be read.
+        client.write_all(&question[..1000]).unwrap();
+        client.read_exact(&mut [0; 1000]).unwrap();
+        client.write_all(&question).unwrap();
+    }
+    server.tell("stop");
+    for client in &mut clients {
+        let mut answer = Vec::new();
+        client.read_to_end(&mut answer).unwrap();
+        assert_eq!(answer.len(), question.len());
+        assert!(answer.iter().all(|byte| *byte == b'X'));
+        let _ = client.shutdown(Shutdown::Both);
+    }
+    server.expect("8");
+    server.expect("0");
+    server.finish();
+    assert!(matches!(Stream::connect(&path), Err(Error::NotFound { .. })));
 }
