@@ -1,4 +1,5 @@
 //! What the machine itself takes: a cache line to and fro, a futex to and fro, rtrb between two threads.
+#![expect(unsafe_code, reason = "what is measured is raw memory that two processes share")]
 
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Instant;

@@ -3,7 +3,6 @@
 //! `ipc-bench [NAME…]` runs the cases whose names begin so, each for well under a second, and prints medians. Absolute
 //! numbers depend on where the host puts the two CPUs at the moment: believe ratios of neighbouring lines.
 #![expect(
-    unsafe_code,
     clippy::unwrap_used,
     clippy::print_stdout,
     clippy::cast_precision_loss,

@@ -1,4 +1,5 @@
 //! Two processes, each on a CPU of its own or both on one.
+#![expect(unsafe_code, reason = "it forks")]
 
 use std::time::Instant;
 

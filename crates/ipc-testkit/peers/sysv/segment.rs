@@ -1,4 +1,5 @@
 //! Processes that have a segment attached.
+#![expect(unsafe_code, reason = "fork")]
 
 use ipc_sysv::{Error, Segment};
 use ipc_testkit::role::{Result, hear, say};
@@ -29,7 +30,6 @@ pub(crate) fn attach_what_it_hears(_: &[String]) -> Result {
 }
 
 /// Attaches a segment, forks a child that inherits it, and, told so, a child that execs.
-#[expect(unsafe_code, reason = "fork")]
 #[expect(clippy::disallowed_methods, reason = "this peer has one thread")]
 pub(crate) fn attach_and_fork(arguments: &[String]) -> Result {
     let segment = Segment::from_id(argument(arguments, 0)?)?;
