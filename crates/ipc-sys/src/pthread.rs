@@ -12,7 +12,6 @@
 //! thread's own list instead.
 #![expect(unsafe_code, reason = "the pthread functions take pointers to places that others write")]
 
-use std::io;
 use std::mem::{MaybeUninit, offset_of};
 use std::ptr;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -39,6 +38,16 @@ pub const ROBUST_LIST_LIMIT: usize = 2048;
 /// Whose layout a mutex has: "glibc" or "musl".
 pub const LIBRARY: &str = if cfg!(target_env = "musl") { "musl" } else { "glibc" };
 
+/// The 32-bit word of a mutex that is its futex.
+const LOCK_WORD: usize = if cfg!(target_env = "musl") { 1 } else { 0 };
+
+/// The bits of it that name the owner.
+const FUTEX_TID_MASK: u32 = 0x3fff_ffff;
+
+/// What a pthread function returns where others set errno: a plain number, because locking is on the hot path and an
+/// [`std::io::Error`] has a destructor.
+pub type Errno = libc::c_int;
+
 /// How a lock was obtained.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Acquired {
@@ -55,7 +64,7 @@ pub enum Acquired {
 ///
 /// # Safety
 /// `mutex` is valid for writes of a `pthread_mutex_t`, and nobody uses it yet.
-pub unsafe fn init(mutex: *mut libc::pthread_mutex_t) -> io::Result<()> {
+pub unsafe fn init(mutex: *mut libc::pthread_mutex_t) -> Result<(), Errno> {
     let mut attributes = MaybeUninit::<libc::pthread_mutexattr_t>::uninit();
     let attributes = attributes.as_mut_ptr();
     // SAFETY: `attributes` is a live local with room for the attributes.
@@ -82,7 +91,7 @@ pub unsafe fn init(mutex: *mut libc::pthread_mutex_t) -> io::Result<()> {
 /// `mutex` was initialised by [`init`] or the same in C and stays mapped as long as it is held; whoever else writes it
 /// does so through the same C library.
 #[inline]
-pub unsafe fn lock(mutex: *mut libc::pthread_mutex_t) -> io::Result<Acquired> {
+pub unsafe fn lock(mutex: *mut libc::pthread_mutex_t) -> Result<Acquired, Errno> {
     // SAFETY: the caller's.
     acquired(unsafe { libc::pthread_mutex_lock(mutex) })
 }
@@ -95,7 +104,7 @@ pub unsafe fn lock(mutex: *mut libc::pthread_mutex_t) -> io::Result<Acquired> {
 /// # Safety
 /// As [`lock`].
 #[inline]
-pub unsafe fn try_lock(mutex: *mut libc::pthread_mutex_t) -> io::Result<Acquired> {
+pub unsafe fn try_lock(mutex: *mut libc::pthread_mutex_t) -> Result<Acquired, Errno> {
     // SAFETY: the caller's.
     acquired(unsafe { libc::pthread_mutex_trylock(mutex) })
 }
@@ -110,7 +119,7 @@ pub unsafe fn try_lock(mutex: *mut libc::pthread_mutex_t) -> io::Result<Acquired
 ///
 /// # Safety
 /// As [`lock`].
-pub unsafe fn lock_until(mutex: *mut libc::pthread_mutex_t, deadline: Deadline) -> io::Result<Acquired> {
+pub unsafe fn lock_until(mutex: *mut libc::pthread_mutex_t, deadline: Deadline) -> Result<Acquired, Errno> {
     let Some(at) = deadline.at_monotonic() else {
         // SAFETY: the caller's.
         return unsafe { lock(mutex) };
@@ -124,7 +133,7 @@ pub unsafe fn lock_until(mutex: *mut libc::pthread_mutex_t, deadline: Deadline) 
 }
 
 /// What [`lock_until`] does without pthread_mutex_clocklock.
-unsafe fn lock_in_turns(mutex: *mut libc::pthread_mutex_t, deadline: Deadline) -> io::Result<Acquired> {
+unsafe fn lock_in_turns(mutex: *mut libc::pthread_mutex_t, deadline: Deadline) -> Result<Acquired, Errno> {
     const TURN: i64 = 100_000_000;
     const SECOND: i64 = 1_000_000_000;
     loop {
@@ -137,7 +146,7 @@ unsafe fn lock_in_turns(mutex: *mut libc::pthread_mutex_t, deadline: Deadline) -
         at.tv_nsec %= SECOND;
         // SAFETY: the caller's, for the mutex; `at` is a live timespec with less than a second of nanoseconds.
         match acquired(unsafe { libc::pthread_mutex_timedlock(mutex, &raw const at) }) {
-            Err(error) if error.raw_os_error() == Some(libc::ETIMEDOUT) && !deadline.has_passed() => {}
+            Err(libc::ETIMEDOUT) if !deadline.has_passed() => {}
             done => return done,
         }
     }
@@ -151,7 +160,7 @@ unsafe fn lock_in_turns(mutex: *mut libc::pthread_mutex_t, deadline: Deadline) -
 /// # Safety
 /// As [`lock`].
 #[inline]
-pub unsafe fn unlock(mutex: *mut libc::pthread_mutex_t) -> io::Result<()> {
+pub unsafe fn unlock(mutex: *mut libc::pthread_mutex_t) -> Result<(), Errno> {
     // SAFETY: the caller's.
     result(unsafe { libc::pthread_mutex_unlock(mutex) })
 }
@@ -163,9 +172,44 @@ pub unsafe fn unlock(mutex: *mut libc::pthread_mutex_t) -> io::Result<()> {
 ///
 /// # Safety
 /// As [`lock`], and this thread holds it.
-pub unsafe fn consistent(mutex: *mut libc::pthread_mutex_t) -> io::Result<()> {
+pub unsafe fn consistent(mutex: *mut libc::pthread_mutex_t) -> Result<(), Errno> {
     // SAFETY: the caller's.
     result(unsafe { libc::pthread_mutex_consistent(mutex) })
+}
+
+/// Whether everybody who locks it gets ENOTRECOVERABLE: ask before sleeping, see [`settle_not_recoverable`].
+///
+/// # Safety
+/// As [`is_robust_and_shared`].
+#[must_use]
+pub unsafe fn is_not_recoverable(mutex: *const libc::pthread_mutex_t) -> bool {
+    if cfg!(target_env = "musl") {
+        // SAFETY: the caller's.
+        return unsafe { owner(mutex) } == FUTEX_TID_MASK;
+    }
+    const OWNER_WORD: usize = 2;
+    const PTHREAD_MUTEX_NOTRECOVERABLE: u32 = i32::MAX.unsigned_abs() - 1;
+    // SAFETY: the caller's, for a read within the mutex.
+    unsafe { word(mutex, OWNER_WORD) == PTHREAD_MUTEX_NOTRECOVERABLE }
+}
+
+/// Leaves a mutex that is not recoverable to the others, all of whom it wakes. To be called by who made it so and by who was
+/// told ENOTRECOVERABLE, because the C libraries do not (seen in glibc 2.36): pthread_mutex_trylock returns ENOTRECOVERABLE
+/// with the mutex *locked*, so that the next pthread_mutex_lock never returns; and of several that wait one is woken, whose
+/// unlock compares FUTEX_WAITERS as a negative number and wakes nobody. musl wakes one, which wakes nobody.
+///
+/// # Safety
+/// As [`lock`], and the mutex is not recoverable.
+#[cold]
+pub unsafe fn settle_not_recoverable(mutex: *mut libc::pthread_mutex_t) {
+    // SAFETY: the caller's: the mutex is mapped, and aligned to more than 4 bytes.
+    let word = unsafe { AtomicU32::from_ptr(mutex.cast::<u32>().wrapping_add(LOCK_WORD)) };
+    if !cfg!(target_env = "musl") {
+        // Nobody owns it; who is between locking and looking at its state will store the same.
+        word.store(0, Ordering::Release);
+    }
+    // It fails only where the page is gone, and then there is nobody to wake.
+    let _ = crate::futex::wake(word, i32::MAX);
 }
 
 /// Whether what stands there is a mutex that is robust and process-shared, in the layout of this C library.
@@ -189,10 +233,8 @@ pub unsafe fn is_robust_and_shared(mutex: *const libc::pthread_mutex_t) -> bool 
 /// As [`is_robust_and_shared`].
 #[must_use]
 pub unsafe fn owner(mutex: *const libc::pthread_mutex_t) -> u32 {
-    const WORD: usize = if cfg!(target_env = "musl") { 1 } else { 0 };
-    const FUTEX_TID_MASK: u32 = 0x3fff_ffff;
     // SAFETY: the caller's, for a read within the mutex.
-    let word = unsafe { word(mutex, WORD) };
+    let word = unsafe { word(mutex, LOCK_WORD) };
     word & FUTEX_TID_MASK
 }
 
@@ -262,17 +304,17 @@ fn clock_lock() -> Option<ClockLock> {
     })
 }
 
-/// The pthread convention: the errno is the result.
-fn result(errno: libc::c_int) -> io::Result<()> {
-    if errno == 0 { Ok(()) } else { Err(io::Error::from_raw_os_error(errno)) }
+#[inline]
+fn result(errno: libc::c_int) -> Result<(), Errno> {
+    if errno == 0 { Ok(()) } else { Err(errno) }
 }
 
 #[inline]
-fn acquired(errno: libc::c_int) -> io::Result<Acquired> {
+fn acquired(errno: libc::c_int) -> Result<Acquired, Errno> {
     match errno {
         0 => Ok(Acquired::Clean),
         libc::EOWNERDEAD => Ok(Acquired::OwnerDied),
-        errno => Err(io::Error::from_raw_os_error(errno)),
+        errno => Err(errno),
     }
 }
 
@@ -305,7 +347,7 @@ mod tests {
             assert_eq!(lock(at).unwrap(), Acquired::Clean);
             assert!(is_held_by_this_thread(at));
             assert!(is_thread_of_ours(owner(at)));
-            assert_eq!(try_lock(at).unwrap_err().raw_os_error(), Some(libc::EBUSY));
+            assert_eq!(try_lock(at), Err(libc::EBUSY));
             unlock(at).unwrap();
             assert!(!is_held_by_this_thread(at));
         }
@@ -345,7 +387,7 @@ mod tests {
                 let done = unsafe {
                     if by_turns { lock_in_turns(mutex, deadline) } else { lock_until(mutex, deadline) }
                 };
-                assert_eq!(done.unwrap_err().raw_os_error(), Some(libc::ETIMEDOUT));
+                assert_eq!(done, Err(libc::ETIMEDOUT));
                 assert!(start.elapsed() >= wait);
             }
         })

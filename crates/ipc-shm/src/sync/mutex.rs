@@ -69,6 +69,8 @@ pub struct Mutex<T> {
 #[must_use = "dropping it unlocks the mutex"]
 pub struct MutexGuard<'a, T> {
     mutex: &'a Mutex<T>,
+    /// Its owner died and nobody has repaired what it left.
+    died: bool,
     /// Not Send: a mutex is unlocked by its owner.
     thread: PhantomData<*const ()>,
 }
@@ -133,11 +135,9 @@ impl<T: FromBytes + Send> Mutex<T> {
 
     #[inline]
     fn locked(&self, acquired: Result<Acquired>) -> LockResult<MutexGuard<'_, T>> {
-        let guard = |()| MutexGuard { mutex: self, thread: PhantomData };
-        match acquired? {
-            Acquired::Clean => Ok(guard(())),
-            Acquired::OwnerDied => Err(Recovery::new(guard(())).into()),
-        }
+        let died = acquired? == Acquired::OwnerDied;
+        let guard = MutexGuard { mutex: self, died, thread: PhantomData };
+        if died { Err(Recovery::new(guard).into()) } else { Ok(guard) }
     }
 }
 
@@ -170,13 +170,14 @@ impl<T> DerefMut for MutexGuard<'_, T> {
 impl<T> Drop for MutexGuard<'_, T> {
     #[inline]
     fn drop(&mut self) {
-        self.mutex.lock.unlock();
+        if self.died { self.mutex.lock.give_up() } else { self.mutex.lock.unlock() }
     }
 }
 
 impl<T> private::Guard for MutexGuard<'_, T> {
     fn repair(&mut self) {
         self.mutex.lock.consistent();
+        self.died = false;
     }
 }
 

@@ -9,7 +9,7 @@ use ipc_sys::pthread::Acquired;
 
 use super::robust::Robust;
 use crate::in_place::{InPlace, kind};
-use crate::{Error, Refusal, Result};
+use crate::{Refusal, Result};
 
 /// `pthread_once_t` between processes: the first caller does it, the others wait until it is done.
 ///
@@ -34,7 +34,6 @@ use crate::{Error, Refusal, Result};
 ///     once.call_once(|attempt| {
 ///         assert_eq!(attempt, Attempt::First);
 ///         times += 1;
-///         ipc_shm::Result::Ok(())
 ///     })?;
 /// }
 /// assert_eq!(times, 1);
@@ -53,7 +52,7 @@ pub struct Once {
 pub enum Attempt {
     /// Nobody has begun it.
     First,
-    /// Somebody began it and died, panicked or failed: what it left may be there half-way.
+    /// Somebody began it and died or panicked: what it left may be there half-way.
     Again,
 }
 
@@ -68,15 +67,13 @@ impl Once {
     /// Until it is done, by us or by who is at it. A signal does not end the wait.
     ///
     /// # Errors
-    /// What `action` returns; the next caller tries again.
-    ///
     /// | errno | error |
     /// | --- | --- |
-    /// | EDEADLK | [`Error::Deadlock`]: called from within `action` |
-    /// | ENOLCK | [`Error::TooManyLocks`] |
+    /// | EDEADLK | [`Error::Deadlock`](crate::Error): called from within `action` |
+    /// | ENOLCK | [`Error::TooManyLocks`](crate::Error) |
     #[doc(alias = "pthread_once")]
     #[inline]
-    pub fn call_once<E: From<Error>>(&self, action: impl FnOnce(Attempt) -> Result<(), E>) -> Result<(), E> {
+    pub fn call_once(&self, action: impl FnOnce(Attempt)) -> Result<()> {
         if self.is_done() { Ok(()) } else { self.call(action) }
     }
 
@@ -88,7 +85,7 @@ impl Once {
     }
 
     #[cold]
-    fn call<E: From<Error>>(&self, action: impl FnOnce(Attempt) -> Result<(), E>) -> Result<(), E> {
+    fn call(&self, action: impl FnOnce(Attempt)) -> Result<()> {
         if self.lock.lock(None)? == Acquired::OwnerDied {
             // What the dead one was at is in `state`.
             self.lock.consistent();
@@ -100,7 +97,7 @@ impl Once {
             _ => Attempt::Again,
         };
         self.state.store(BEGUN, Ordering::Relaxed);
-        action(attempt)?;
+        action(attempt);
         self.state.store(DONE, Ordering::Release);
         Ok(())
     }

@@ -7,8 +7,8 @@ use std::fmt;
 use std::io;
 use std::time::Duration;
 
-use ipc_sys::pthread::{self, Acquired};
-use ipc_sys::{Deadline, errno};
+use ipc_sys::Deadline;
+use ipc_sys::pthread::{self, Acquired, Errno};
 
 use crate::{Error, Refusal, Result};
 
@@ -42,7 +42,8 @@ impl Robust {
     /// `place` is aligned and valid for writes, and nobody else uses it yet.
     pub(super) unsafe fn init(place: *mut Self) -> Result<()> {
         // SAFETY: the caller's; the mutex is all there is of `Self`.
-        unsafe { pthread::init(place.cast()) }.map_err(Error::os("pthread_mutex_init", OBJECT))
+        unsafe { pthread::init(place.cast()) }
+            .map_err(|errno| Error::os("pthread_mutex_init", OBJECT)(io::Error::from_raw_os_error(errno)))
     }
 
     /// Whether it is one that [`Robust::init`] or the same in C made.
@@ -64,13 +65,14 @@ impl Robust {
         pthread::is_thread_of_ours(unsafe { pthread::owner(place.cast()) })
     }
 
+    /// pthread_mutex_trylock, which is a little faster than pthread_mutex_lock, and where that finds the mutex held
     /// pthread_mutex_lock, or pthread_mutex_clocklock on CLOCK_MONOTONIC.
     #[inline]
     pub(super) fn lock(&self, timeout: Option<Duration>) -> Result<Acquired> {
         self.count(|held| {
             // SAFETY: `self` is initialised and mapped, and others keep to the protocol (the type's contract).
             match unsafe { pthread::try_lock(self.0.get()) } {
-                Err(error) if errno::is(&error, libc::EBUSY) => self.wait(timeout, held),
+                Err(libc::EBUSY) => self.wait(timeout, held),
                 done => done,
             }
         })
@@ -91,6 +93,13 @@ impl Robust {
         let _ = unsafe { pthread::unlock(self.0.get()) };
     }
 
+    /// Unlocks what was obtained from a dead owner and not repaired: nobody gets it again, and all who wait are told.
+    pub(super) fn give_up(&self) {
+        self.unlock();
+        // SAFETY: as in `lock`, and it was unlocked without being made consistent.
+        unsafe { pthread::settle_not_recoverable(self.0.get()) };
+    }
+
     /// pthread_mutex_consistent, by the thread that obtained it from a dead owner.
     pub(super) fn consistent(&self) {
         // SAFETY: as in `lock`, and this thread holds it: it was just told that the owner died. It fails only otherwise.
@@ -98,11 +107,15 @@ impl Robust {
     }
 
     #[cold]
-    fn wait(&self, timeout: Option<Duration>, held: usize) -> io::Result<Acquired> {
+    fn wait(&self, timeout: Option<Duration>, held: usize) -> Result<Acquired, Errno> {
         // Who holds nothing cannot wait for himself.
         // SAFETY: as in `lock`, and all that this thread holds is mapped: `Shared` does not unmap what is held.
         if held > 0 && unsafe { pthread::is_held_by_this_thread(self.0.get()) } {
-            return Err(io::Error::from_raw_os_error(libc::EDEADLK));
+            return Err(libc::EDEADLK);
+        }
+        // SAFETY: as in `lock`.
+        if unsafe { pthread::is_not_recoverable(self.0.get()) } {
+            return Err(libc::ENOTRECOVERABLE);
         }
         match timeout {
             // SAFETY: as in `lock`.
@@ -113,14 +126,30 @@ impl Robust {
     }
 
     #[inline]
-    fn count(&self, lock: impl FnOnce(usize) -> io::Result<Acquired>) -> Result<Acquired> {
+    fn count(&self, lock: impl FnOnce(usize) -> Result<Acquired, Errno>) -> Result<Acquired> {
         let held = HELD.get();
         if held >= MAX_HELD {
             return Err(Error::TooManyLocks { max: MAX_HELD });
         }
-        let acquired = lock(held).map_err(failure)?;
+        let acquired = lock(held).map_err(|errno| self.failure(errno))?;
         HELD.set(held + 1);
         Ok(acquired)
+    }
+
+    #[cold]
+    fn failure(&self, errno: Errno) -> Error {
+        match errno {
+            libc::EBUSY => Error::WouldBlock,
+            libc::ETIMEDOUT => Error::TimedOut,
+            libc::EDEADLK => Error::Deadlock,
+            libc::ENOTRECOVERABLE => {
+                // Who gave it up may be a C program, or have been killed before it could do this.
+                // SAFETY: as in `lock`, and it has just said so.
+                unsafe { pthread::settle_not_recoverable(self.0.get()) };
+                Error::NotRecoverable
+            }
+            _ => Error::os("pthread_mutex_lock", OBJECT)(io::Error::from_raw_os_error(errno)),
+        }
     }
 }
 
@@ -135,14 +164,3 @@ impl fmt::Debug for Robust {
 }
 
 const OBJECT: &str = "a mutex in shared memory";
-
-#[cold]
-fn failure(error: io::Error) -> Error {
-    match error.raw_os_error() {
-        Some(libc::EBUSY) => Error::WouldBlock,
-        Some(libc::ETIMEDOUT) => Error::TimedOut,
-        Some(libc::EDEADLK) => Error::Deadlock,
-        Some(libc::ENOTRECOVERABLE) => Error::NotRecoverable,
-        _ => Error::os("pthread_mutex_lock", OBJECT)(error),
-    }
-}

@@ -6,5 +6,8 @@
     reason = "helpers of tests fail as tests do"
 )]
 
+mod lock_mutex;
 mod memory;
 mod spsc;
+#[path = "../../peers/shm_sync/types.rs"]
+mod types;

@@ -1,0 +1,116 @@
+//! What the lock tests and their peers share; included by both sides.
+#![expect(unsafe_code, reason = "a mutex of other code in the same thread, and memory for the naive twin")]
+#![allow(dead_code, reason = "each side uses its part")]
+
+use std::cell::UnsafeCell;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use ipc_shm::{Condvar, Error, Event, InPlace, LockResult, Mutex, MutexGuard, Once, Semaphore};
+
+/// Two numbers that are equal whenever nobody holds the lock.
+pub(crate) type Pair = [u64; 2];
+
+ipc_shm::in_place! {
+    /// Everything that a test needs one of.
+    pub(crate) struct Everything {
+        pub(crate) pair: Mutex<Pair>,
+        pub(crate) second: Mutex<u64>,
+        pub(crate) items: Mutex<Items>,
+        pub(crate) arrived: Condvar,
+        pub(crate) once: Once,
+        pub(crate) runs: [AtomicU64; 2],
+        pub(crate) naive: Naive,
+    }
+}
+
+ipc_shm::in_place! {
+    /// What needs no trust.
+    pub(crate) safe struct Words {
+        pub(crate) semaphore: Semaphore,
+        pub(crate) event: Event,
+        pub(crate) done: AtomicU64,
+    }
+}
+
+ipc_shm::in_place! {
+    /// More locks than the kernel releases.
+    pub(crate) struct Many {
+        pub(crate) ours: [Mutex<u64>; 1030],
+        pub(crate) foreign: [Foreign; 3000],
+    }
+}
+
+/// How many are there, and how many have ever been taken out: [there, taken].
+pub(crate) type Items = [u64; 2];
+
+ipc_shm::in_place! {
+    /// The lock that one writes without thinking of death: a flag.
+    pub(crate) safe struct Naive {
+        pub(crate) locked: AtomicU64,
+        pub(crate) first: AtomicU64,
+        pub(crate) second: AtomicU64,
+    }
+}
+
+impl Naive {
+    pub(crate) fn try_lock(&self) -> bool {
+        self.locked.compare_exchange(0, 1, Ordering::Acquire, Ordering::Relaxed).is_ok()
+    }
+
+    pub(crate) fn unlock(&self) {
+        self.locked.store(0, Ordering::Release);
+    }
+}
+
+/// Adds one to both, in two steps.
+pub(crate) fn add(pair: &mut Pair) {
+    for number in pair {
+        // Not to be done in one store of 16 bytes.
+        *number = std::hint::black_box(*number + 1);
+    }
+}
+
+/// Locks and repairs: the second number has been written last, so it is the one to believe.
+pub(crate) fn locked(pair: &Mutex<Pair>) -> Result<MutexGuard<'_, Pair>, Error> {
+    repaired(pair.lock())
+}
+
+/// As [`locked`], of what a lock returned.
+pub(crate) fn repaired(result: LockResult<MutexGuard<'_, Pair>>) -> Result<MutexGuard<'_, Pair>, Error> {
+    result.or_else(|error| error.repair(|pair| pair[0] = pair[1]))
+}
+
+/// A robust mutex of somebody else's, such as a C library in the same thread.
+#[derive(Debug)]
+#[repr(transparent)]
+pub(crate) struct Foreign(UnsafeCell<libc::pthread_mutex_t>);
+
+// SAFETY: a mutex.
+unsafe impl Send for Foreign {}
+// SAFETY: a mutex.
+unsafe impl Sync for Foreign {}
+
+// SAFETY: the mutex is made in place and nothing else changes through a reference.
+unsafe impl InPlace for Foreign {
+    const KIND: u64 = ipc_shm::kind("Foreign", &[]);
+
+    unsafe fn init(place: *mut Self) -> ipc_shm::Result<()> {
+        // SAFETY: the caller's.
+        unsafe { ipc_sys::pthread::init(place.cast()) }.unwrap();
+        Ok(())
+    }
+}
+
+impl Foreign {
+    /// Locks; true when its owner had died.
+    pub(crate) fn lock(&self) -> bool {
+        // SAFETY: made in place, mapped, and used by this library alone.
+        unsafe { ipc_sys::pthread::lock(self.0.get()) }.unwrap() == ipc_sys::pthread::Acquired::OwnerDied
+    }
+
+    /// Whether one could have it.
+    pub(crate) fn is_free(&self) -> bool {
+        // SAFETY: made in place, mapped, and used by this library alone.
+        unsafe { ipc_sys::pthread::try_lock(self.0.get()) }.is_ok()
+    }
+}
