@@ -56,7 +56,7 @@ impl End {
         match self.second.get() {
             Some(second) => pipe::read_vectored(second.as_fd(), buffers, Wait::AsOpened),
             None => match pipe::read_vectored(self.fd.as_fd(), buffers, Wait::Never) {
-                Err(error) if errno::is(&error, libc::EOPNOTSUPP) => {
+                Err(error) if pipe::is_flag_refused(&error) => {
                     pipe::read_vectored(self.second(OpenOptions::new().read(true))?, buffers, Wait::AsOpened)
                 }
                 done => done,

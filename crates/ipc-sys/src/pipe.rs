@@ -45,15 +45,21 @@ pub fn read(fd: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<usize> {
     })
 }
 
-/// preadv2(2) at the stream's position; EINTR is retried.
+/// readv(2), or preadv2(2) at the stream's position where it is not to wait; EINTR is retried.
 ///
 /// # Errors
 /// Those of readv(2) other than EINTR; EAGAIN and EOPNOTSUPP with [`Wait::Never`].
 pub fn read_vectored(fd: BorrowedFd<'_>, buffers: &mut [IoSliceMut<'_>], wait: Wait) -> io::Result<usize> {
     let count = iov_count(buffers.len());
     errno::retry(|| {
-        // SAFETY: IoSliceMut has the layout of iovec, and each of the `count` buffers is borrowed mutably for this
-        // call.
+        if wait == Wait::AsOpened {
+            // SAFETY: IoSliceMut has the layout of iovec, and each of the `count` buffers is borrowed mutably for this
+            // call.
+            return errno::check_len(unsafe {
+                libc::readv(fd.as_raw_fd(), buffers.as_mut_ptr().cast(), count)
+            });
+        }
+        // SAFETY: as above.
         errno::check_len(unsafe {
             libc::preadv2(fd.as_raw_fd(), buffers.as_mut_ptr().cast(), count, -1, wait.flags())
         })
@@ -85,14 +91,20 @@ pub fn write_vectored(fd: BorrowedFd<'_>, buffers: &[IoSlice<'_>], wait: Wait) -
 fn write_once(fd: BorrowedFd<'_>, buffers: &[IoSlice<'_>], flags: libc::c_int) -> io::Result<usize> {
     let count = iov_count(buffers.len());
     errno::retry(|| {
-        // SAFETY: IoSlice has the layout of iovec, and each of the `count` buffers is borrowed for this call.
+        if flags == 0 {
+            // SAFETY: IoSlice has the layout of iovec, and each of the `count` buffers is borrowed for this call.
+            let written = unsafe { libc::writev(fd.as_raw_fd(), buffers.as_ptr().cast(), count) };
+            return errno::check_len(written);
+        }
+        // SAFETY: as above.
         let written = unsafe { libc::pwritev2(fd.as_raw_fd(), buffers.as_ptr().cast(), count, -1, flags) };
         errno::check_len(written)
     })
 }
 
-/// A flag that the kernel does not know, or a sandbox that does not know pwritev2.
-fn is_flag_refused(error: &io::Error) -> bool {
+/// Whether a call was refused for its flags: the kernel or the file does not know one, or a sandbox does not know the call.
+#[must_use]
+pub fn is_flag_refused(error: &io::Error) -> bool {
     [libc::EOPNOTSUPP, libc::ENOSYS].iter().any(|errno| errno::is(error, *errno))
 }
 

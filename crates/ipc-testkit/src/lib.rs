@@ -6,6 +6,7 @@
 //! - [`name`]: names, keys and directories that no other test uses, gone at the end
 //! - [`audit`]: what a process holds, compared before and after
 //! - [`crash`]: death at every instruction, one after another
+//! - [`refuse`]: a kernel that says no (seccomp), and a process that has lost its privileges
 //! - [`report`]: what a test proved, how often, with which seed, or why it was skipped
 //!
 //! Process-wide state (dispositions, masks, umask, limits) is changed in peers only, so that tests of one binary run in
@@ -25,6 +26,7 @@ pub mod name;
 mod peer;
 #[cfg(doctest)]
 mod readme;
+pub mod refuse;
 pub mod report;
 pub mod role;
 

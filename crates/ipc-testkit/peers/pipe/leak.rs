@@ -1,15 +1,15 @@
 //! A process that starts children from many threads while others make descriptors of every type.
 #![expect(unsafe_code, reason = "the mistake that is shown")]
 
-use std::os::fd::{FromRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use ipc_pipe::{FifoOptions, PipeOptions};
-use ipc_testkit::name;
+use ipc_pipe::{CommandExt, FifoOptions, PipeOptions, pipe};
 use ipc_testkit::role::{Result, say};
+use ipc_testkit::{audit, name};
 
 const THREADS: usize = 8;
 
@@ -41,6 +41,48 @@ pub(crate) fn twin(arguments: &[String]) -> Result {
             nix::fcntl::fcntl(&end, nix::fcntl::FcntlArg::F_SETFD(flags)).unwrap();
         }
     })
+}
+
+/// COUNT: children of many threads at once, each handed two pipes of its own under numbers that all of them use: how many
+/// saw anything else, and how many starts were refused because a number was in the way.
+pub(crate) fn hand_storm(arguments: &[String]) -> Result {
+    let count: usize = arguments[0].parse()?;
+    let program = std::env::current_exe()?;
+    let (started, wrong, busy) = (AtomicUsize::new(0), AtomicUsize::new(0), AtomicUsize::new(0));
+    thread::scope(|scope| {
+        for _ in 0..THREADS {
+            scope.spawn(|| {
+                while started.fetch_add(1, Ordering::Relaxed) < count {
+                    let (reader, writer) = (pipe().unwrap().0, pipe().unwrap().1);
+                    let expected = format!("5 {}\n6 {}\n", link(&reader), link(&writer));
+                    let mut command = Command::new(&program);
+                    command.arg("holds").hand([(5, OwnedFd::from(reader)), (6, writer.into())]).unwrap();
+                    match command.output() {
+                        Ok(output) if output.stdout == expected.as_bytes() => {}
+                        Err(error) if error.raw_os_error() == Some(libc::EBUSY) => {
+                            busy.fetch_add(1, Ordering::Relaxed);
+                        }
+                        _ => {
+                            wrong.fetch_add(1, Ordering::Relaxed);
+                        }
+                    }
+                }
+            });
+        }
+    });
+    say(format_args!("{} {}", wrong.into_inner(), busy.into_inner()))
+}
+
+/// What it holds from 3 on.
+pub(crate) fn holds(_: &[String]) -> Result {
+    for (number, target) in audit::descriptors(None).range(3..) {
+        say(format_args!("{number} {}", target.display()))?;
+    }
+    Ok(())
+}
+
+fn link(fd: &impl AsRawFd) -> String {
+    std::fs::read_link(format!("/proc/self/fd/{}", fd.as_raw_fd())).unwrap().display().to_string()
 }
 
 fn run(count: usize, make: impl Fn(usize) + Sync) -> Result {

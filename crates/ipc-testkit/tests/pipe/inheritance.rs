@@ -3,6 +3,22 @@
 use ipc_testkit::{peer, proof, repetitions};
 
 #[test]
+fn a8_children_of_many_threads_get_exactly_what_they_are_handed() {
+    let count = repetitions(200, 5000);
+    let mut peer = peer!("peer-pipe", "hand_storm", count);
+    peer.patience(30);
+    let line = peer.hear();
+    peer.finish();
+    let (wrong, busy) = line.split_once(' ').unwrap();
+    let busy: usize = busy.parse().unwrap();
+    assert!(wrong == "0" && busy < count / 2, "{line}");
+    proof!(
+        "A8",
+        "{count} children handed two pipes each as 5 and 6 by 8 threads: {wrong} wrong, {busy} told EBUSY"
+    );
+}
+
+#[test]
 fn a8_no_child_inherits_what_it_was_not_given() {
     let count = repetitions(500, 10_000);
     let mut ours = peer!("peer-pipe", "leak_storm", count);
