@@ -7,9 +7,10 @@ use std::os::fd::OwnedFd;
 use std::process::Command;
 use std::time::Duration;
 
-use ipc_pipe::{Error, pipe};
+use ipc_pipe::{Error, Pages, copy, pipe};
+use ipc_testkit::refuse;
 use ipc_testkit::role::{Result, say};
-use nix::sys::signal::{SigHandler, Signal, signal};
+use nix::sys::signal::{SigHandler, SigSet, Signal, raise, signal};
 
 /// Rust's runtime ignores SIGPIPE whatever it inherits: undo that.
 fn die_by_sigpipe() -> Result {
@@ -18,28 +19,68 @@ fn die_by_sigpipe() -> Result {
     Ok(())
 }
 
-/// COUNT: so many writes of each kind to a pipe without a reader.
+/// COUNT KERNEL: so many writes of each kind to a pipe without a reader; as this kernel is, as one before 6.18, or as in a
+/// sandbox that does not know pwritev2.
 pub(crate) fn ours(arguments: &[String]) -> Result {
     let count: usize = arguments[0].parse()?;
     die_by_sigpipe()?;
-    let before = signals()?;
-    let (reader, mut writer) = pipe()?;
-    drop(reader);
-    let soon = Duration::from_secs(1);
-    for _ in 0..count {
-        assert_eq!(writer.write(b"x").unwrap_err().kind(), ErrorKind::BrokenPipe);
-        assert_eq!(writer.write(&[0; 100_000]).unwrap_err().kind(), ErrorKind::BrokenPipe);
-        assert!(matches!(writer.write_atomic(b"x"), Err(Error::BrokenPipe { .. })));
-        assert!(matches!(writer.try_write(b"x"), Err(Error::BrokenPipe { .. })));
-        assert!(matches!(writer.write_timeout(b"x", soon), Err(Error::BrokenPipe { .. })));
+    match arguments[1].as_str() {
+        "older" => {
+            refuse::flag(
+                libc::SYS_pwritev2,
+                5,
+                ipc_sys::pipe::RWF_NOSIGNAL.cast_unsigned(),
+                libc::EOPNOTSUPP,
+            )?;
+        }
+        "sandboxed" => {
+            refuse::call(libc::SYS_pwritev2, libc::ENOSYS)?;
+            refuse::call(libc::SYS_preadv2, libc::ENOSYS)?;
+        }
+        _ => {}
     }
+    let before = signals()?;
+    every_kind(count)?;
     assert_eq!(signals()?, before, "mask, pending set and dispositions");
     let child = Command::new("cat").arg("/proc/self/status").output()?;
     for line in of_status(&String::from_utf8(child.stdout)?) {
         let set = u64::from_str_radix(line.split_whitespace().last().unwrap(), 16)?;
         assert_eq!(set >> (libc::SIGPIPE - 1) & 1, 0, "a child's {line}");
     }
+    // One that somebody else has pending, and blocked, is not taken.
+    let mut set = SigSet::empty();
+    set.add(Signal::SIGPIPE);
+    set.thread_block()?;
+    every_kind(1)?;
+    assert_eq!(signals()?[0], before[0], "SigPnd");
+    raise(Signal::SIGPIPE)?;
+    every_kind(1)?;
+    assert_eq!(set.wait()?, Signal::SIGPIPE);
     say("alive")
+}
+
+fn every_kind(count: usize) -> Result {
+    let (reader, mut writer) = pipe()?;
+    drop(reader);
+    let (full, filler) = pipe()?;
+    filler.write_atomic(b"bytes to move")?;
+    let frozen = Pages::new(4096)?.freeze()?;
+    let soon = Duration::from_secs(1);
+    let is_broken = |result: ipc_pipe::Result<usize>| matches!(result, Err(Error::BrokenPipe { .. }));
+    for _ in 0..count {
+        assert_eq!(writer.write(b"x").unwrap_err().kind(), ErrorKind::BrokenPipe);
+        assert_eq!(writer.write(&[0; 100_000]).unwrap_err().kind(), ErrorKind::BrokenPipe);
+        assert!(is_broken(writer.write_atomic(b"x").map(|()| 1)));
+        assert!(is_broken(writer.try_write(b"x")));
+        assert!(is_broken(writer.write_timeout(b"x", soon)));
+        assert!(is_broken(full.splice_to(&writer, 5)));
+        assert!(is_broken(writer.splice_from(&full, 5)));
+        assert!(is_broken(full.tee(&writer, 5)));
+        assert!(is_broken(writer.vmsplice(&frozen, 0)));
+        assert!(is_broken(writer.gift(Pages::new(4096)?).map(|()| 1)));
+        assert!(is_broken(copy(&full, &writer).map(|_| 1)));
+    }
+    Ok(())
 }
 
 /// The naive twin: the same write by std's file.
