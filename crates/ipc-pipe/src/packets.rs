@@ -15,6 +15,9 @@ use crate::{Error, PIPE_BUF, Result};
 /// The sending end of a pipe in packet mode.
 ///
 /// It does not implement `Write`: what is longer than [`PIPE_BUF`] would silently become several packets.
+///
+/// # After a crash
+/// As [`PipeWriter`](crate::PipeWriter); a packet was written whole or not at all.
 #[derive(Debug)]
 pub struct PacketWriter(End);
 
@@ -75,6 +78,9 @@ fn check(packet: &[u8]) -> Result<()> {
 ///
 /// It does not implement `Read`, whose helpers read in small pieces: of each packet the kernel drops what the buffer
 /// does not hold. Here that is an error.
+///
+/// # After a crash
+/// As [`PipeReader`](crate::PipeReader).
 #[derive(Debug)]
 pub struct PacketReader(End);
 

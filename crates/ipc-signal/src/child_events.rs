@@ -21,6 +21,9 @@ const STOPS: u64 = 0;
 /// Stops and continuations are what the kernel holds when it is asked: of two that follow each other at once the later one
 /// is left, as waitid(2) has it.
 ///
+/// # After a crash
+/// The children live on; whoever they fall to (init, or a subreaper) reaps them.
+///
 /// # Examples
 /// ```
 /// use ipc_signal::{ChildEvents, ChildState};

@@ -13,6 +13,10 @@ use crate::{Error, SignalSet};
 /// sent to the process go to any thread that does not block them, so block before threads are started, which inherit it. Children inherit it as well:
 /// [`CommandExt::signal_mask`](crate::CommandExt::signal_mask).
 ///
+/// # After a crash
+/// Nothing is left: a mask belongs to its thread and ends with it. A child that was started meanwhile keeps its copy, through
+/// fork and through exec.
+///
 /// # Examples
 /// ```
 /// use ipc_signal::{pending, raise, wait, MaskGuard, Signal};

@@ -196,6 +196,9 @@ impl Default for HandlerOptions {
 }
 
 /// A place in a signal's disposition; dropped, it is given back.
+///
+/// # After a crash
+/// Nothing is left: dispositions end with the process.
 #[must_use = "the former disposition comes back when the registration is dropped"]
 pub struct Registration {
     signal: Signal,

@@ -14,6 +14,9 @@ use crate::{ChildState, Error, Pid, Signal, Target, Value};
 
 /// pidfd_open(2): one process, immune to the reuse of its number. Readable for poll when it has ended.
 ///
+/// # After a crash
+/// The descriptor is closed, and the process behind it does not notice: holding it neither keeps a process alive nor ends it.
+///
 /// # Examples
 /// ```
 /// use ipc_signal::{ChildState, Error, ProcessFd, Signal};

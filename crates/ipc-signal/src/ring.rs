@@ -19,6 +19,9 @@ use crate::{Error, SignalInfo};
 ///
 /// A forked child has a copy that stays as it is: its signals do not reach the parent.
 ///
+/// # After a crash
+/// Nothing is left; what had been taken in and not read is gone with the process.
+///
 /// # Examples
 /// ```
 /// use ipc_signal::{on, queue, Pid, Ring, Signal};

@@ -21,6 +21,9 @@ const ITSELF: i32 = -1;
 /// A call that is blocked when the first arrives fails with EINTR unless it is retried, as this workspace's calls and most
 /// of std's are: where one can, wait in [`Shutdown::asked_within`], or poll [`Shutdown::as_fd`] beside the others.
 ///
+/// # After a crash
+/// Nothing is left: dispositions end with the process.
+///
 /// # Examples
 /// ```
 /// use ipc_signal::{raise, Shutdown, Signal};

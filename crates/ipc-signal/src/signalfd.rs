@@ -16,6 +16,9 @@ const BATCH: usize = 64;
 ///
 /// It is non-blocking and CLOEXEC. A child that inherits it by fork reads its own signals from it, never the parent's.
 ///
+/// # After a crash
+/// Nothing is left; what was pending for the process is gone with it.
+///
 /// # Examples
 /// ```
 /// use ipc_signal::{raise, MaskGuard, Signal, SignalFd};

@@ -57,6 +57,9 @@ impl Schedule {
 
 /// setitimer(2): the three timers that every process has.
 ///
+/// # After a crash
+/// Nothing is left: the timer ends with the process. It goes on through exec, and a forked child has none.
+///
 /// # Examples
 /// ```
 /// use ipc_signal::{wait, IntervalTimer, MaskGuard, Schedule, Signal};
@@ -142,6 +145,9 @@ pub enum Clock {
 /// [`SignalInfo::timer_overrun`](crate::SignalInfo::timer_overrun).
 ///
 /// A forked child does not inherit the timer: every call fails there, and dropping its copy deletes nothing.
+///
+/// # After a crash
+/// Nothing is left: the kernel deletes the timers of a process at its end, and at exec.
 ///
 /// # Examples
 /// ```

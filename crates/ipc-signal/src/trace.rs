@@ -17,6 +17,9 @@ use crate::{ChildState, CommandExt, Error, Pid, Signal, SignalInfo};
 /// A tracee belongs to the thread that traces it, so it is neither `Send` nor `Sync`. Dropped while stopped it is
 /// detached and goes on. The end of a child is only looked at, and left for std's [`Child`] to reap.
 ///
+/// # After a crash
+/// A tracee that was started or adopted is killed with its tracer; one that was attached is let go and runs on.
+///
 /// # Examples
 /// ```
 /// use ipc_signal::{Stop, Signal, Tracee};

@@ -15,6 +15,13 @@ use crate::{Address, BindOptions, Error, Result, wait::Wait};
 
 /// A datagram socket.
 ///
+/// # After a crash
+/// A path that was bound stays and refuses messages ([`Stale::Replace`](crate::Stale::Replace) takes it over); what had arrived
+/// and was not received is gone.
+///
+/// # Fork
+/// A forked child has the same socket, and each message goes to one of the two. What the child drops removes no name.
+///
 /// # Examples
 /// ```
 /// use ipc_uds::{Address, Datagram, Socket};

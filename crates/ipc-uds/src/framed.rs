@@ -28,6 +28,10 @@ const PREFIX: usize = HEADER_LEN + 1;
 /// Both sides must use this type, or speak its bytes: length + 1 as a big-endian `u32`, the number of descriptors as one
 /// byte, the bytes.
 ///
+/// # After a crash
+/// A peer that has received part of a message gets [`Error::Truncated`](crate::Error::Truncated), never the part; its
+/// descriptors are closed.
+///
 /// # Examples
 /// ```
 /// use ipc_uds::{Framed, Stream};

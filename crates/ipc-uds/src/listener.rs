@@ -183,6 +183,12 @@ impl Connection for SeqPacket {
 ///
 /// Dropping it removes its path, if that is still the same inode and this still the process that made it.
 ///
+/// # After a crash
+/// A path stays and refuses connections; [`Stale::Replace`] takes it over. `NAME.lock` stays and locks nobody out.
+///
+/// # Fork
+/// A forked child has the same listener, and each connection goes to one of the two. What the child drops removes no name.
+///
 /// # Examples
 /// ```
 /// use ipc_uds::{Listener, Socket, Stream};

@@ -16,6 +16,13 @@ use crate::{Address, BindOptions, Error, Result, wait::Wait};
 
 /// A connected seqpacket socket.
 ///
+/// # After a crash
+/// The peer reads what was sent, then the end, or ECONNRESET when something of its own had not been read. A name of one's own
+/// ([`SeqPacket::connect_from`]) stays as a path that refuses connections.
+///
+/// # Fork
+/// A forked child has the same connection: its end shows when both have closed it. What the child drops removes no name.
+///
 /// # Examples
 /// ```
 /// use ipc_uds::SeqPacket;

@@ -65,6 +65,9 @@ impl<L: Accept> Accept for &L {
 
 /// Serves the clients of a listener.
 ///
+/// # After a crash
+/// The clients see the end of their connections; the listener's name stays as [`Listener`] says.
+///
 /// # Examples
 /// Answers in upper case, over a Unix socket; a `TcpListener` is served by the same code.
 /// ```

@@ -19,6 +19,13 @@ use crate::{Address, BindOptions, Error, Result, wait::Wait};
 /// [`Read`] and [`Write`] are implemented for it and for a shared reference, each one recv(2) or send(2): a write to a peer
 /// that is gone is an error (EPIPE), never SIGPIPE. It is not buffered.
 ///
+/// # After a crash
+/// The peer reads what was sent, then the end, or ECONNRESET when something of its own had not been read. A name of one's own
+/// ([`Stream::connect_from`]) stays as a path that refuses connections.
+///
+/// # Fork
+/// A forked child has the same connection: its end shows when both have closed it. What the child drops removes no name.
+///
 /// # Examples
 /// ```
 /// use ipc_uds::Stream;

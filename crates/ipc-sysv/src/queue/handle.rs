@@ -21,6 +21,13 @@ use crate::object::{Identity, Kind, Object, Origin, Permissions};
 /// The handle is a number and an [`Identity`]: cloning it and dropping it cost nothing, removing the queue is
 /// [`MessageQueue::remove`]. It may be used by several threads at once.
 ///
+/// # After a crash
+/// The queue stays, with every message that was sent and not received; there are no halves of messages.
+/// [`queues`](crate::queues()) finds it, [`MessageQueue::remove`] removes it.
+///
+/// # Fork
+/// A forked child may use the handle.
+///
 /// # Timeouts
 /// There is no `send_timeout` and no `receive_timeout`, because the kernel has none: msgsnd and msgrcv end by a message, by
 /// a removal or by a signal, and a signal to end them would be taken from the program (its disposition belongs to the whole

@@ -167,6 +167,9 @@ impl fmt::Debug for ReadOnlyAttachment {
 
 /// An attached segment that can be read and written; for reading it is a [`ReadOnlyAttachment`].
 ///
+/// # After a crash
+/// The kernel detaches. The bytes stay in the segment, in the middle of a write too.
+///
 /// # Examples
 /// ```
 /// use ipc_sysv::Segment;

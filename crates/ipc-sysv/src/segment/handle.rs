@@ -19,6 +19,13 @@ use crate::object::{Identity, Kind, Object, Origin, Permissions};
 /// The handle is a number and an [`Identity`]: cloning it and dropping it cost nothing, removing the segment is
 /// [`Segment::remove`]. What is attached stays attached.
 ///
+/// # After a crash
+/// The segment stays, with whatever bytes it had; the attachments of the killed process are gone.
+/// [`segments`](crate::segments()) finds it, [`Segment::remove`] removes it, [`Segment::ephemeral`] cannot be left behind.
+///
+/// # Fork
+/// A forked child may use the handle, and is attached wherever its parent was.
+///
 /// # Examples
 /// ```
 /// use ipc_sysv::{Key, RemoveOnDrop, Segment};

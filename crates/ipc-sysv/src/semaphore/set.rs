@@ -22,6 +22,14 @@ use crate::object::{Identity, Kind, Object, Origin, Permissions, pid};
 /// The handle is a number and an [`Identity`]: cloning it and dropping it cost nothing, removing the set is
 /// [`SemaphoreSet::remove`]. It may be used by several threads at once.
 ///
+/// # After a crash
+/// The set stays, with its values; what was done with [`Op::undo`] is taken back. [`semaphores`](crate::semaphores()) finds it,
+/// [`SemaphoreSet::remove`] removes it. A creator that dies half-way is found out by
+/// [`SemaphoreSetOptions`](crate::SemaphoreSetOptions).
+///
+/// # Fork
+/// A forked child may use the handle. It does not inherit what its parent's end shall undo.
+///
 /// # Examples
 /// Several operations in one call happen together or not at all, and cost one system call:
 /// ```
