@@ -4,7 +4,9 @@
 use std::process::ExitCode;
 
 use ipc_example::{Arguments, Result};
-use ipc_sysv::{Key, MessageQueue, Segment, SemaphoreSet, SemaphoreSetOptions};
+use ipc_sysv::{
+    Key, MessageQueue, MessageQueueOptions, Segment, SegmentOptions, SemaphoreSet, SemaphoreSetOptions,
+};
 
 #[path = "classic/key.rs"]
 #[expect(dead_code, reason = "the other programs use the rest")]
@@ -20,11 +22,11 @@ Removes a message queue (-q, -Q), a shared memory segment (-m, -M), a semaphore 
 fn main() -> ExitCode {
     ipc_example::main(HELP, |arguments| {
         let mut queues = all(arguments, "-q", MessageQueue::from_id)?;
-        queues.extend(all_with_key(arguments, "-Q", MessageQueue::open)?);
+        queues.extend(all_with_key(arguments, "-Q", |key| MessageQueueOptions::new().mode(0).open(key))?);
         let mut segments = all(arguments, "-m", Segment::from_id)?;
-        segments.extend(all_with_key(arguments, "-M", Segment::open)?);
+        segments.extend(all_with_key(arguments, "-M", |key| SegmentOptions::new().mode(0).open(key, 0))?);
         let mut sets = all(arguments, "-s", SemaphoreSet::from_id)?;
-        let open_set = |key| SemaphoreSetOptions::new().as_it_is(true).open(key);
+        let open_set = |key| SemaphoreSetOptions::new().mode(0).as_it_is(true).open(key);
         sets.extend(all_with_key(arguments, "-S", open_set)?);
         arguments.finish()?;
         if queues.len() + segments.len() + sets.len() == 0 {

@@ -148,11 +148,32 @@ pub enum Error {
         /// Our file.
         path: PathBuf,
     },
-    /// The set was created and never initialized: its creator died, or does not follow the convention that the first
-    /// semop ends the initialization. Opening with initial values, or removing it, heals that.
-    #[error(
-        "{object} was created and never initialized; open it with initial values, as it is, or remove it"
-    )]
+    /// The segment is attached by somebody, or somebody is just making it.
+    #[error("{object} is in use, attached {attached} times")]
+    InUse {
+        /// Which.
+        object: Object,
+        /// How many times it was attached, before we attached it to look.
+        attached: u64,
+    },
+    /// Another program's segment has the key: it has not our magic number.
+    #[error("{object} belongs to another program; choose another project number")]
+    Foreign {
+        /// Which.
+        object: Object,
+    },
+    /// Another user's segment has the key.
+    #[error("{object} belongs to another user; choose another project number")]
+    ForeignOwner {
+        /// Which.
+        object: Object,
+        /// Its owner or creator, where we may know.
+        uid: Option<u32>,
+    },
+    /// The object was created and never initialized: its creator died, or, for a set, does not follow the convention that
+    /// the first semop ends the initialization. Opening a set with initial values, recovering a segment, or removing it,
+    /// heals that.
+    #[error("{object} was never initialized; open it with initial values, recover or remove it")]
     Uninitialized {
         /// Which.
         object: Object,
@@ -217,7 +238,7 @@ fn length(len: Option<usize>) -> String {
 
 impl Error {
     /// The errno of the call that failed; `None` for what the kernel knows nothing of: [`Error::Replaced`],
-    /// [`Error::KeyCollision`], [`Error::Uninitialized`].
+    /// [`Error::KeyCollision`], [`Error::InUse`], [`Error::Foreign`], [`Error::ForeignOwner`], [`Error::Uninitialized`].
     #[must_use]
     pub fn errno(&self) -> Option<i32> {
         match self {
@@ -234,7 +255,12 @@ impl Error {
             | Self::KeyFile { source, .. }
             | Self::System { source, .. } => source.raw_os_error(),
             Self::TimedOut { .. } => Some(libc::ETIMEDOUT),
-            Self::Replaced { .. } | Self::KeyCollision { .. } | Self::Uninitialized { .. } => None,
+            Self::Replaced { .. }
+            | Self::KeyCollision { .. }
+            | Self::InUse { .. }
+            | Self::Foreign { .. }
+            | Self::ForeignOwner { .. }
+            | Self::Uninitialized { .. } => None,
         }
     }
 

@@ -6,6 +6,7 @@
 mod attachment;
 mod create;
 mod handle;
+mod recover;
 mod stat;
 
 pub use attachment::{Attachment, ReadOnlyAttachment};

@@ -11,7 +11,7 @@ use crate::handle;
 use crate::key::Key;
 use crate::object::{Kind, Object, Origin};
 
-/// How a queue is created.
+/// How a queue is created or opened.
 ///
 /// # Examples
 /// ```
@@ -39,7 +39,8 @@ impl MessageQueueOptions {
         Self::default()
     }
 
-    /// The nine permission bits of a new queue: read is receive, write is send. The umask does not count.
+    /// The nine permission bits of a new queue, whatever the umask: read is receive, write is send. Of an existing one,
+    /// what it must let us do: 0o600, both, is refused where only sending is allowed, 0o200 and 0 are not.
     pub fn mode(&mut self, mode: u16) -> &mut Self {
         self.mode = mode & 0o777;
         self
@@ -59,6 +60,20 @@ impl MessageQueueOptions {
         get(key, flags)
     }
 
+    /// msgget of an existing queue.
+    ///
+    /// # Errors
+    /// - ENOENT → [`Error::NotFound`]; so is [`Key::PRIVATE`], which leads to nothing
+    /// - EACCES → [`Error::PermissionDenied`]
+    pub fn open(&self, key: Key) -> Result<MessageQueue> {
+        if key.is_private() {
+            // To the kernel this would be another word for creating one.
+            let object = Object::keyed(Kind::MessageQueue, key);
+            return Err(Error::NotFound { object, source: io::Error::from_raw_os_error(libc::ENOENT) });
+        }
+        get(key, self.mode.into())
+    }
+
     /// msgget(IPC_CREAT): the queue with this key, made if it is missing, and which of the two happened.
     ///
     /// # Errors
@@ -68,7 +83,7 @@ impl MessageQueueOptions {
         // Without IPC_EXCL the kernel does not say what it did: try both until one succeeds.
         loop {
             if !key.is_private() {
-                match open(key) {
+                match self.open(key) {
                     Err(Error::NotFound { .. }) => {}
                     opened => return opened.map(|queue| (queue, Origin::Opened)),
                 }
@@ -79,16 +94,6 @@ impl MessageQueueOptions {
             }
         }
     }
-}
-
-/// msgget of an existing queue.
-pub(super) fn open(key: Key) -> Result<MessageQueue> {
-    if key.is_private() {
-        // To the kernel this would be another word for creating one.
-        let object = Object::keyed(Kind::MessageQueue, key);
-        return Err(Error::NotFound { object, source: io::Error::from_raw_os_error(libc::ENOENT) });
-    }
-    get(key, 0)
 }
 
 fn get(key: Key, flags: libc::c_int) -> Result<MessageQueue> {

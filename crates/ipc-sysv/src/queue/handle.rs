@@ -7,7 +7,7 @@ use ipc_sys::sysv::{By, queue as sys};
 use zerocopy::{Immutable, IntoBytes};
 
 use super::buffer::{Message, MessageBuffer};
-use super::create::{self, MessageQueueOptions};
+use super::create::MessageQueueOptions;
 use super::iterate::Messages;
 use super::select::{MessageType, Select};
 use super::stat::QueueStat;
@@ -87,13 +87,12 @@ impl MessageQueue {
         MessageQueueOptions::new().create(key)
     }
 
-    /// msgget of an existing queue.
+    /// msgget of an existing queue, to send and to receive: [`MessageQueueOptions::open`].
     ///
     /// # Errors
-    /// - ENOENT → [`Error::NotFound`]; so is [`Key::PRIVATE`], which leads to nothing
-    /// - EACCES → [`Error::PermissionDenied`]
+    /// As [`MessageQueueOptions::open`].
     pub fn open(key: Key) -> Result<Self> {
-        create::open(key)
+        MessageQueueOptions::new().open(key)
     }
 
     /// msgget(IPC_CREAT), mode 0600: [`MessageQueueOptions::open_or_create`].

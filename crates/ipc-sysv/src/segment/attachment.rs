@@ -15,10 +15,11 @@ use ipc_sys::sysv::segment as sys;
 use ipc_sys::words;
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
+use super::handle::Segment;
+use super::stat::SegmentStat;
 use crate::error::{Call, Error, Result};
 use crate::handle;
-use crate::object::Identity;
-use crate::segment::stat::SegmentStat;
+use crate::object::{Identity, Object};
 
 /// An attached segment that can be read (SHM_RDONLY).
 ///
@@ -58,7 +59,7 @@ impl ReadOnlyAttachment {
         let object = expected.object();
         let call = Call { object, operation: "shmat" };
         let address = sys::attach(expected.id, near, read_only)
-            .map_err(|source| handle::failed_on::<super::Segment>(object, "shmat", source, "the address"))?;
+            .map_err(|source| handle::failed_on::<Segment>(object, "shmat", source, "the address"))?;
         let mut attachment = Self { address, len: 0, identity: *expected };
         let status = handle::status(expected.id, sys::status).map_err(|source| call.failed(source))?;
         let stat = SegmentStat::new(expected.id, &status);
@@ -81,6 +82,16 @@ impl ReadOnlyAttachment {
     #[must_use]
     pub fn identity(&self) -> Identity {
         self.identity
+    }
+
+    /// A handle of the segment.
+    #[must_use]
+    pub fn segment(&self) -> Segment {
+        Segment::attached(self.identity, self.len)
+    }
+
+    pub(super) fn object(&self) -> Object {
+        self.identity.object()
     }
 
     /// Where it is attached: for atomics, locks and C. Other processes write here, so a reference to it (other than to an

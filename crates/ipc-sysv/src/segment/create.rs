@@ -11,7 +11,7 @@ use crate::handle;
 use crate::key::Key;
 use crate::object::{Kind, Object, Origin};
 
-/// How a segment is created.
+/// How a segment is created or opened.
 ///
 /// # Examples
 /// ```
@@ -40,7 +40,8 @@ impl SegmentOptions {
         Self::default()
     }
 
-    /// The nine permission bits of a new segment. The umask does not count.
+    /// The nine permission bits of a new segment, whatever the umask; of an existing one, what it must let us do: 0o600,
+    /// read and write, is refused where only reading is allowed, 0o400 and 0 are not.
     pub fn mode(&mut self, mode: u16) -> &mut Self {
         self.mode = mode & 0o777;
         self
@@ -57,6 +58,10 @@ impl SegmentOptions {
     #[doc(alias = "SHM_NORESERVE")]
     pub fn no_reserve(&mut self, yes: bool) -> &mut Self {
         self.set(libc::SHM_NORESERVE, yes)
+    }
+
+    pub(super) fn permission_bits(&self) -> u16 {
+        self.mode
     }
 
     fn set(&mut self, flag: libc::c_int, yes: bool) -> &mut Self {
@@ -81,7 +86,7 @@ impl SegmentOptions {
 
     /// shmget(IPC_CREAT): the segment with this key, made if it is missing, and which of the two happened. It tells nothing
     /// about whether its creator has written there yet; where that matters, let one side `create` and the other `open`, or see
-    /// `recover`.
+    /// [`SegmentOptions::recover`].
     ///
     /// # Errors
     /// - EINVAL: the segment is smaller than `len` → [`Error::WrongSize`]; a larger one is opened
@@ -103,7 +108,12 @@ impl SegmentOptions {
     }
 
     /// shmget of an existing segment of at least `len` bytes; 0 takes any.
-    pub(super) fn open(&self, key: Key, len: usize) -> Result<Segment> {
+    ///
+    /// # Errors
+    /// - ENOENT → [`Error::NotFound`]; so is [`Key::PRIVATE`], which leads to nothing
+    /// - EINVAL → [`Error::WrongSize`]: it is smaller
+    /// - EACCES → [`Error::PermissionDenied`]
+    pub fn open(&self, key: Key, len: usize) -> Result<Segment> {
         if key.is_private() {
             let object = Object::keyed(Kind::Segment, key);
             return Err(Error::NotFound { object, source: io::Error::from_raw_os_error(libc::ENOENT) });
@@ -123,7 +133,7 @@ impl SegmentOptions {
         let object = Object::keyed(Kind::Segment, key);
         let operation = "shmget";
         let creates = flags & libc::IPC_CREAT != 0;
-        let flags = if creates { flags | self.flags | libc::c_int::from(self.mode) } else { flags };
+        let flags = flags | libc::c_int::from(self.mode) | if creates { self.flags } else { 0 };
         let id = sys::get(key.number(), len, flags).map_err(|source| match source.raw_os_error() {
             Some(libc::EINVAL) if creates => invalid_len(object, len, source),
             Some(libc::EINVAL) => too_small(key, len, source),

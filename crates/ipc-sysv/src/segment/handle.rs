@@ -96,11 +96,10 @@ impl Segment {
         SegmentOptions::new().create(key, len)
     }
 
-    /// shmget of an existing segment.
+    /// shmget of an existing segment, to read and to write: [`SegmentOptions::open`].
     ///
     /// # Errors
-    /// - ENOENT → [`Error::NotFound`]; so is [`Key::PRIVATE`], which leads to nothing
-    /// - EACCES → [`Error::PermissionDenied`]
+    /// As [`SegmentOptions::open`].
     pub fn open(key: Key) -> Result<Self> {
         SegmentOptions::new().open(key, 0)
     }
@@ -139,6 +138,10 @@ impl Segment {
     pub(super) fn new(id: i32, status: &sys::SegmentStatus) -> Self {
         let stat = SegmentStat::new(id, status);
         Self { identity: stat.identity, len: stat.len }
+    }
+
+    pub(super) const fn attached(identity: Identity, len: usize) -> Self {
+        Self { identity, len }
     }
 
     /// The id, by which the kernel and other processes know it.

@@ -71,7 +71,8 @@ impl SemaphoreSetOptions {
         Self::default()
     }
 
-    /// The nine permission bits of a new set. The umask does not count.
+    /// The nine permission bits of a new set, whatever the umask; of an existing one, what it must let us do: 0o600, read
+    /// and alter, is refused where only reading is allowed, and 0 never is.
     pub fn mode(&mut self, mode: u16) -> &mut Self {
         self.mode = mode & 0o777;
         self
@@ -138,7 +139,7 @@ impl SemaphoreSetOptions {
         let object = Object::keyed(Kind::SemaphoreSet, key);
         let deadline = Deadline::after(self.patience);
         loop {
-            let id = look_up(key)?;
+            let id = self.look_up(key)?;
             match self.wait_until_initialized(id, None, deadline) {
                 Ok((set, _)) => return Ok(set),
                 // Removed under us: there may be a new one under the key.
@@ -169,7 +170,7 @@ impl SemaphoreSetOptions {
             if key.is_private() {
                 return self.create(key, values).map(|set| (set, Origin::Created));
             }
-            let id = match look_up(key) {
+            let id = match self.look_up(key) {
                 Ok(id) => id,
                 Err(Error::NotFound { .. }) => match self.create(key, values) {
                     Ok(set) => return Ok((set, Origin::Created)),
@@ -188,6 +189,16 @@ impl SemaphoreSetOptions {
                 Err(failure) => return Err(failure.into_error(object)),
             }
         }
+    }
+
+    fn look_up(&self, key: Key) -> Result<i32> {
+        let object = Object::keyed(Kind::SemaphoreSet, key);
+        if key.is_private() {
+            let source = io::Error::from_raw_os_error(libc::ENOENT);
+            return Err(Error::NotFound { object, source });
+        }
+        let get = sys::get(key.number(), 0, self.mode.into());
+        get.map_err(|source| Call { object, operation: "semget" }.failed(source))
     }
 
     /// Waits until the set has seen its first semop; with `values`, does that itself when the creator is dead.
@@ -302,15 +313,6 @@ fn creators_lock(deadline: Deadline) -> Option<Lock> {
             Err(_) => return None,
         }
     }
-}
-
-fn look_up(key: Key) -> Result<i32> {
-    let object = Object::keyed(Kind::SemaphoreSet, key);
-    if key.is_private() {
-        let source = io::Error::from_raw_os_error(libc::ENOENT);
-        return Err(Error::NotFound { object, source });
-    }
-    sys::get(key.number(), 0, 0).map_err(|source| Call { object, operation: "semget" }.failed(source))
 }
 
 fn len(values: &[u16]) -> i32 {

@@ -3,6 +3,8 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
+use ipc_sys::memory::ForkMark;
+
 use super::create::SemaphoreSetOptions;
 use super::op::Op;
 use super::set::SemaphoreSet;
@@ -130,7 +132,7 @@ impl Semaphore {
     }
 
     fn permit(&self) -> Permit<'_> {
-        Permit { semaphore: self }
+        Permit { semaphore: self, mark: ForkMark::new().ok() }
     }
 }
 
@@ -146,11 +148,13 @@ impl Semaphore {
 /// - What is taken back at the end is clamped to 0..=32,767: after +5 with undo and −3 without, a kill leaves 0, not −3.
 /// - SETVAL and SETALL forget every process's undo: a permit that was held then is given back by nobody, and dropping it
 ///   gives one too many.
-/// - execve keeps it, fork does not: a forked child has no permit.
+/// - execve keeps it, fork does not: a forked child has no permit, and dropping its copy does nothing.
 #[derive(Debug)]
 #[must_use = "dropped at once, the permit is given back at once"]
 pub struct Permit<'a> {
     semaphore: &'a Semaphore,
+    /// Whose it is; `None` where the kernel cannot tell a child (before Linux 4.14).
+    mark: Option<ForkMark>,
 }
 
 impl Permit<'_> {
@@ -174,6 +178,9 @@ impl Permit<'_> {
 
 impl Drop for Permit<'_> {
     fn drop(&mut self) {
+        if self.mark.is_some_and(|mark| !mark.is_ours()) {
+            return;
+        }
         // The set may be gone by now: then there is nothing to give back.
         let _ = self.semaphore.set.op(&[Op::add(self.semaphore.index, 1).undo()]);
     }

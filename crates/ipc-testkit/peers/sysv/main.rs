@@ -1,6 +1,7 @@
 //! The roles of tests/sysv: a module for each kind of object.
-#![expect(clippy::unwrap_used, reason = "in a test kit a panic is how a test fails")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "in a test kit a panic is how a test fails")]
 
+mod namespace;
 mod queue;
 mod segment;
 mod semaphore;
@@ -12,13 +13,28 @@ fn main() -> role::Result {
         ("attach", segment::attach),
         ("attach-and-fork", segment::attach_and_fork),
         ("attach-what-it-hears", segment::attach_what_it_hears),
+        ("as-nobody", namespace::as_nobody),
+        ("count-up", queue::count_up),
+        ("create-segment", segment::create_segment),
         ("create-set", semaphore::create_set),
+        ("fork-with-a-permit", semaphore::fork_with_a_permit),
         ("hold", semaphore::hold),
         ("hold-without-undo", semaphore::hold_without_undo),
+        ("limits-of-queues", namespace::limits_of_queues),
+        ("limits-of-segments", namespace::limits_of_segments),
+        ("limits-of-semaphores", namespace::limits_of_semaphores),
         ("open-and-add", semaphore::open_and_add),
         ("open-and-add-naively", semaphore::open_and_add_naively),
+        ("operate", semaphore::operate),
+        ("receive-and-count", queue::receive_and_count),
+        ("receive-interruptibly", queue::receive_interruptibly),
+        ("recover", segment::recover),
         ("remove-set", semaphore::remove_set),
+        ("replace-by-id", namespace::replace_by_id),
+        ("send", queue::send),
         ("send-and-receive", queue::send_and_receive),
+        ("send-interruptibly", queue::send_interruptibly),
+        ("storm", queue::storm),
         ("take-and-give", semaphore::take_and_give),
         ("take-and-give-without-undo", semaphore::take_and_give_without_undo),
         ("use-segment", segment::use_segment),

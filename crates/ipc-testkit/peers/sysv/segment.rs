@@ -2,6 +2,7 @@
 #![expect(unsafe_code, reason = "fork")]
 
 use ipc_sysv::{Error, Segment};
+use ipc_testkit::crash;
 use ipc_testkit::role::{Result, hear, say};
 
 use super::argument;
@@ -78,4 +79,22 @@ pub(crate) fn use_segment(arguments: &[String]) -> Result {
     assert!(segment.verify().unwrap_err().is_removed());
     drop((kept, owned));
     say("removed")
+}
+
+/// Makes or recovers the segment of a file, between marks.
+pub(crate) fn recover(arguments: &[String]) -> Result {
+    let file = ipc_sysv::KeyFile::open(argument::<String>(arguments, 0)?, b'r')?;
+    let magic = argument(arguments, 1)?;
+    crash::begin();
+    let recovered = Segment::recover(&file, magic, 100)?;
+    crash::end();
+    say(format_args!("{:?}", recovered.1))?;
+    // Until the test closes our input.
+    let _ = hear();
+    Ok(())
+}
+
+/// Makes a segment and says its id.
+pub(crate) fn create_segment(arguments: &[String]) -> Result {
+    say(Segment::create(argument(arguments, 0)?, 8192)?.id())
 }

@@ -132,3 +132,57 @@ pub(crate) fn wait_interruptibly(arguments: &[String]) -> Result {
     set.op(&[Op::subtract(0, 1)])?;
     say(format_args!("Ok after {} signals", signals.load(Ordering::Relaxed)))
 }
+
+/// Does what each line says, without waiting, and says how that went: `s INDEX VALUE` is SETVAL, `a V0 V1 …` SETALL, and
+/// `o INDEX CHANGE UNDO …` several operations.
+pub(crate) fn operate(arguments: &[String]) -> Result {
+    let set = SemaphoreSet::from_id(argument(arguments, 0)?)?;
+    say("ready")?;
+    while let Ok(line) = hear() {
+        let (what, numbers) = line.split_at(1);
+        let numbers: Vec<i32> = numbers.split_whitespace().map(|word| word.parse().unwrap()).collect();
+        let small = |number: i32| u16::try_from(number).unwrap();
+        let done = match (what, &numbers[..]) {
+            ("s", &[index, value]) => set.set_value(small(index), small(value)),
+            ("a", values) => set.set_values(&values.iter().copied().map(small).collect::<Vec<_>>()),
+            (_, ops) => set.try_op(&ops.chunks(3).map(op).collect::<Vec<_>>()),
+        };
+        say(match done {
+            Ok(()) => "ok",
+            Err(Error::WouldBlock { .. }) => "would block",
+            Err(Error::OutOfRange { .. }) => "out of range",
+            Err(error) => return Err(error.into()),
+        })?;
+    }
+    Ok(())
+}
+
+fn op(numbers: &[i32]) -> Op {
+    let &[index, change, undo] = numbers else { panic!("three numbers an operation: {numbers:?}") };
+    let index = u16::try_from(index).unwrap();
+    let by = u16::try_from(change.unsigned_abs()).unwrap();
+    let op = match change {
+        0 => Op::wait_for_zero(index),
+        1.. => Op::add(index, by),
+        _ => Op::subtract(index, by),
+    };
+    if undo == 1 { op.undo() } else { op }
+}
+
+/// Forks while it holds a permit; the child drops its copy.
+#[expect(unsafe_code, reason = "fork")]
+#[expect(clippy::disallowed_methods, reason = "this peer has one thread")]
+pub(crate) fn fork_with_a_permit(arguments: &[String]) -> Result {
+    let semaphore = SemaphoreSet::from_id(argument(arguments, 0)?)?.semaphore(0)?;
+    let permit = semaphore.acquire()?;
+    // SAFETY: the only thread, so the child may do what it likes.
+    let child = unsafe { nix::unistd::fork()? };
+    let nix::unistd::ForkResult::Parent { child } = child else {
+        drop(permit);
+        return Ok(());
+    };
+    nix::sys::wait::waitpid(child, None)?;
+    say(semaphore.value()?)?;
+    drop(permit);
+    say(semaphore.value()?)
+}

@@ -7,8 +7,12 @@
 )]
 
 mod initialization;
+mod interruption;
+mod limits;
 mod listing;
+mod model;
 mod queue;
+mod recovery;
 mod segment;
 mod semaphore;
 

@@ -2,9 +2,10 @@
 
 use std::collections::VecDeque;
 
-use ipc_sysv::{Error, Key, MessageBuffer, MessageQueue, MessageType, RemoveOnDrop, Select};
+use ipc_signal::{Pid, Signal};
+use ipc_sysv::{Error, Key, MessageBuffer, MessageQueue, MessageType, RemoveOnDrop, Segment, Select};
 use ipc_testkit::report::seed;
-use ipc_testkit::{proof, repetitions};
+use ipc_testkit::{Peer, peer, proof, repetitions, until};
 
 fn queue() -> RemoveOnDrop<MessageQueue> {
     RemoveOnDrop::new(MessageQueue::create(Key::PRIVATE).unwrap())
@@ -123,5 +124,102 @@ fn c2_a_message_that_does_not_fit_stays() {
     proof!(
         "C2",
         "{count} messages too long for the buffer, each received whole after that; naive twin (MSG_NOERROR) cut {cut}; seed {seed}"
+    );
+}
+
+/// A peer that sleeps in `role` on a full, or an empty, queue.
+fn blocked(role: &str, queue: &MessageQueue, call: libc::c_long) -> Peer {
+    let mut peer = peer!("peer-sysv", role, queue.id());
+    peer.expect("ready");
+    peer.until_asleep_in(call);
+    peer
+}
+
+#[test]
+fn c3_full_by_bytes_and_by_count() {
+    for len in [4096, 0] {
+        let queue = queue();
+        let fill =
+            |len| (0_u64..).find(|_| queue.try_send(MessageType::ONE, &vec![0; len]).is_err()).unwrap();
+        let sent = fill(len);
+        let stat = queue.stat().unwrap();
+        let expected = if len == 0 { stat.max_bytes } else { stat.max_bytes / 4096 };
+        assert_eq!((sent, stat.messages), (expected, expected));
+
+        // Room, a signal, the end of the queue: each wakes a sender that waits.
+        let mut sender = blocked("send", &queue, libc::SYS_msgsnd);
+        let mut buffer = MessageBuffer::new();
+        queue.receive(Select::Any, &mut buffer).unwrap();
+        sender.expect("sent");
+        fill(1);
+        let mut sender = blocked("send-interruptibly", &queue, libc::SYS_msgsnd);
+        ipc_signal::send(Pid::try_from(sender.id()).unwrap(), Signal::USR1).unwrap();
+        sender.expect("Interrupted");
+        let mut sender = blocked("send", &queue, libc::SYS_msgsnd);
+        queue.remove().unwrap();
+        sender.expect("Removed");
+    }
+    let queue = queue();
+    let mut receiver = blocked("receive-interruptibly", &queue, libc::SYS_msgrcv);
+    ipc_signal::send(Pid::try_from(receiver.id()).unwrap(), Signal::USR1).unwrap();
+    receiver.expect("Interrupted");
+    proof!(
+        "C3",
+        "full by bytes and by count; a sender that waits is woken by room, a signal, and the removal"
+    );
+}
+
+#[test]
+fn c4_killed_sender_or_receiver_loses_one_at_most() {
+    let seed = seed();
+    let mut random = fastrand::Rng::with_seed(seed);
+    let rounds = repetitions(150, 10_000);
+    let (mut received, mut lost) = (0, 0);
+    for _ in 0..rounds {
+        let queue = queue();
+        let noted = RemoveOnDrop::new(Segment::create(Key::PRIVATE, 16).unwrap());
+        let memory = noted.attach().unwrap();
+        let mut sender = peer!("peer-sysv", "count-up", queue.id(), noted.id());
+        let mut receiver = peer!("peer-sysv", "receive-and-count", queue.id(), noted.id());
+        sender.expect("ready");
+        receiver.expect("ready");
+        let far = random.u64(1..50);
+        until("some have arrived", || memory.read_value::<u64>(8).unwrap() >= far);
+        let last = if random.bool() {
+            sender.kill();
+            until("the queue is drained", || queue.stat().unwrap().messages == 0);
+            until("the receiver waits again", || {
+                let number: u64 = memory.read_value(8).unwrap();
+                receiver.until_asleep_in(libc::SYS_msgrcv);
+                number == memory.read_value::<u64>(8).unwrap()
+            });
+            let sent: u64 = memory.read_value(0).unwrap();
+            let last: u64 = memory.read_value(8).unwrap();
+            // What was sent and not noted any more is one at most.
+            assert!(last == sent || last == sent + 1, "{last} of {sent} received; seed {seed}");
+            last
+        } else {
+            receiver.kill();
+            let noted: u64 = memory.read_value(8).unwrap();
+            // Two more, so that what lies in the queue comes to light.
+            until("the sender goes on", || {
+                let sent: u64 = memory.read_value(0).unwrap();
+                sent > noted + 2
+            });
+            sender.kill();
+            let mut buffer = MessageBuffer::new();
+            let message = queue.receive(Select::Any, &mut buffer).unwrap();
+            let next = u64::from_ne_bytes(message.body()[..8].try_into().unwrap());
+            // The killed one took one that it did not note any more, or not.
+            assert!(next == noted + 1 || next == noted + 2, "{next} after {noted}; seed {seed}");
+            lost += next - noted - 1;
+            noted
+        };
+        queue.remove().unwrap();
+        received += last;
+    }
+    proof!(
+        "C4",
+        "{rounds} kills of sender or receiver, {received} messages checked, {lost} lost with their receivers, none twice; seed {seed}"
     );
 }

@@ -132,3 +132,14 @@ fn has_pending_signal(peer: &Peer) -> bool {
     let pending = status.lines().filter(|line| line.starts_with("SigPnd") || line.starts_with("ShdPnd"));
     pending.into_iter().any(|line| !line.ends_with("0000000000000000"))
 }
+
+#[test]
+fn forked_child_has_no_permit() {
+    let set = set(1);
+    let mut peer = peer!("peer-sysv", "fork-with-a-permit", set.id());
+    // The child dropped its copy, and the permit is still taken; then the parent gave it back.
+    peer.expect("0");
+    peer.expect("1");
+    peer.finish();
+    assert_eq!(set.value(0).unwrap(), 1);
+}
