@@ -78,6 +78,10 @@ impl Words for Heap {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::channel::area::FIRST;
+    use crate::channel::broadcast::log::{self, Found, Log, Reading};
+    use crate::channel::call::{self, Fences};
+    use crate::channel::latest::cells::{self, Cells};
     use crate::channel::spsc::ring::{Consumer, Producer, Shape};
     use crate::channel::{LastWords, Wait as Strategy};
 
@@ -99,7 +103,7 @@ mod tests {
     /// Three messages through a ring of two, so that both sides sleep; `T` decides between slots and packed.
     fn ring<T: crate::channel::Payload + PartialEq + std::fmt::Debug + 'static>(make: fn(u64) -> T) {
         let shape = Shape::new(2, u64::MAX - 1);
-        let memory = Heap::new(crate::channel::area::FIRST + 2 * Shape::stride::<T>());
+        let memory = Heap::new(FIRST + 2 * Shape::stride::<T>());
         shape.init_producer::<T, _>(&memory);
         shape.init_consumer(&memory);
         let mut producer = Producer::<T, _>::resume(memory.clone(), memory.clone(), shape).unwrap();
@@ -127,7 +131,7 @@ mod tests {
     /// One message, then the sender's last words: nothing else wakes the receiver.
     fn bell() {
         let shape = Shape::new(2, 0);
-        let memory = Heap::new(crate::channel::area::FIRST + 2 * Shape::stride::<u64>());
+        let memory = Heap::new(FIRST + 2 * Shape::stride::<u64>());
         shape.init_producer::<u64, _>(&memory);
         shape.init_consumer(&memory);
         let mut producer = Producer::<u64, _>::resume(memory.clone(), memory.clone(), shape).unwrap();
@@ -165,5 +169,103 @@ mod tests {
     fn doorbell_mutants() {
         finds("waker", 3, bell);
         finds("waiter", 3, bell);
+    }
+
+    /// Five values over four cells, read twice meanwhile: whole, and never older than one seen before.
+    fn cells() {
+        let memory = Heap::new(FIRST + 4 * cells::stride::<[u64; 2]>());
+        let mut writer = Cells::<[u64; 2], _>::resume(memory.clone());
+        let writing = loom::thread::spawn(move || {
+            for turn in 1..=5 {
+                writer.write(&[turn; 2]);
+            }
+        });
+        let mut last = 0;
+        for _ in 0..2 {
+            if let Ok(Some((version, [first, second]))) = cells::read::<[u64; 2], _>(&memory) {
+                assert!(first == version && second == version, "torn: {first} {second} at {version}");
+                assert!(version >= last);
+                last = version;
+            }
+        }
+        writing.join().unwrap();
+    }
+
+    /// Four messages through two slots: each one that is read is whole and the one that stands there.
+    fn log() {
+        let shape = log::Shape::new(2, 0);
+        let memory = Heap::new(FIRST + 2 * log::Shape::stride::<[u64; 2]>());
+        shape.init::<[u64; 2], _>(&memory);
+        let mut writer = Log::<[u64; 2], _>::resume(memory.clone(), shape);
+        let mut reader = Reading::<[u64; 2], _>::new(memory, shape);
+        let writing = loom::thread::spawn(move || {
+            for turn in 1..=4 {
+                writer.write(&[turn; 2]);
+            }
+        });
+        let mut next = 1;
+        for _ in 0..3 {
+            match reader.next() {
+                Found::Message(message) => {
+                    assert_eq!(message, [next; 2]);
+                    next += 1;
+                }
+                Found::Lapped => next += reader.skip(),
+                Found::Nothing | Found::Unfinished => {}
+            }
+        }
+        writing.join().unwrap();
+    }
+
+    /// One message and one sleeper: the call wakes it.
+    fn sleeper() {
+        let shape = log::Shape::new(2, 0);
+        let memory = Heap::new(FIRST + 2 * log::Shape::stride::<u64>());
+        shape.init::<u64, _>(&memory);
+        let mut writer = Log::<u64, _>::resume(memory.clone(), shape);
+        let mut reader = Reading::<u64, _>::new(memory, shape);
+        let writing = loom::thread::spawn(move || {
+            writer.write(&7);
+            call::call(&writer.memory, Fences::Both);
+        });
+        let ready = || Ok(reader.is_ready());
+        call::wait(&reader.memory, Fences::Both, 0, Deadline::NEVER, ready, || Ok(())).unwrap();
+        assert_eq!(reader.next(), Found::Message(7));
+        writing.join().unwrap();
+    }
+
+    #[test]
+    fn latest() {
+        check(3, cells);
+    }
+
+    #[test]
+    fn latest_mutants() {
+        for name in ["cell", "reader", "slack", "publish", "peer_load"] {
+            finds(name, 3, cells);
+        }
+    }
+
+    #[test]
+    fn broadcast() {
+        check(3, log);
+    }
+
+    #[test]
+    fn broadcast_mutants() {
+        for name in ["log", "reader", "publish", "peer_load"] {
+            finds(name, 3, log);
+        }
+    }
+
+    #[test]
+    fn common_bell() {
+        check(3, sleeper);
+    }
+
+    #[test]
+    fn common_bell_mutants() {
+        finds("caller", 3, sleeper);
+        finds("sleeper", 3, sleeper);
     }
 }

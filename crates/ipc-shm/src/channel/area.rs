@@ -33,6 +33,8 @@ pub(crate) mod consumer {
     pub(crate) const TICKET: usize = at(272);
     /// Whether it sleeps for want of messages.
     pub(crate) const BELL: usize = at(288);
+    /// Whether any of several readers sleeps: their common bell.
+    pub(crate) const ASLEEP: usize = at(320);
     /// How many messages it has given back, ever.
     pub(crate) const READ: usize = at(304);
 }

@@ -56,7 +56,7 @@ const STREAK: u32 = 256;
 /// How many polls come before the first look.
 const FIRST_POLLS: u32 = 64;
 /// How many polls lie between two looks at the clock; about 50 µs of them.
-const POLLS: u32 = 1024;
+pub(crate) const POLLS: u32 = 1024;
 /// How many wakes without cause, one after another, no honest waker can have made.
 const WAKES_FOR_NOTHING: u32 = 1000;
 
@@ -248,7 +248,7 @@ fn low(ticket: u64) -> u32 {
 }
 
 /// The deadline, or the next look if that comes first.
-fn soonest(deadline: Deadline) -> Deadline {
+pub(crate) fn soonest(deadline: Deadline) -> Deadline {
     match deadline.remaining() {
         Some(left) if left < LOOK => deadline,
         _ => Deadline::after(LOOK),
@@ -263,7 +263,7 @@ fn compiler_fence() {
 
 /// One `pause` per poll: none, and two, were slower by half.
 #[inline]
-fn pause() {
+pub(crate) fn pause() {
     #[cfg(not(ipc_loom))]
     std::hint::spin_loop();
     #[cfg(ipc_loom)]

@@ -40,7 +40,7 @@ impl Side {
         }
     }
 
-    fn lock(self) -> libc::off_t {
+    pub(crate) fn lock(self) -> libc::off_t {
         match self {
             Self::Producer => lock::PRODUCER,
             Self::Consumer => lock::CONSUMER,
@@ -91,12 +91,12 @@ pub(crate) struct Plan {
 }
 
 impl Plan {
-    fn common(&self) -> Layout {
+    pub(crate) fn common(&self) -> Layout {
         Layout { mode: TRUSTED, ..self.layout }
     }
 
     /// The part that `side` writes of a sealed pair: the receiver's is a header page.
-    fn part(&self, side: Side) -> Layout {
+    pub(crate) fn part(&self, side: Side) -> Layout {
         let mode = side.sealed_mode();
         match side {
             Side::Producer => Layout { mode, ..self.layout },
@@ -119,10 +119,49 @@ pub(crate) struct Link {
     side: Side,
     /// What our state word says.
     state: u64,
-    /// When we last asked the kernel whether the peer lives, in milliseconds.
+    watch: Watch,
+}
+
+/// One side as the other sees it: there, not yet there, or gone.
+#[derive(Debug)]
+pub(crate) struct Watch {
+    side: Side,
+    /// When we last asked the kernel whether it lives, in milliseconds.
     looked: u64,
-    /// What it said.
+    /// What the kernel said.
     dead: bool,
+}
+
+impl Watch {
+    pub(crate) fn new(side: Side) -> Self {
+        Self { side, looked: coarse_millis(), dead: false }
+    }
+
+    /// Whether the side that writes `view` is gone; the kernel is asked every [`LOOK`]. One that has not come yet is not
+    /// gone.
+    ///
+    /// # Errors
+    /// [`Error::Disconnected`].
+    pub(crate) fn look(&mut self, view: &View) -> Result<()> {
+        let state = peer_load(view.word(self.side.state()));
+        if state & LEFT != 0 {
+            return Err(Error::Disconnected);
+        }
+        let now = coarse_millis();
+        if state & ATTACHED != 0 && (self.dead || now.wrapping_sub(self.looked) >= LOOK_MILLIS) {
+            self.looked = now;
+            self.dead = !view.segment().is_held(self.side.lock())?;
+            if self.dead {
+                return Err(Error::Disconnected);
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether that side said goodbye, rather than dying.
+    pub(crate) fn has_left(&self, view: &View) -> bool {
+        peer_load(view.word(self.side.state())) & LEFT != 0
+    }
 }
 
 impl Link {
@@ -192,9 +231,16 @@ impl Link {
         Ok(Self::new(view.clone(), view, side, registered))
     }
 
+    /// The writer of sealed memory whose readers write nothing.
+    pub(crate) fn alone(own: Segment, side: Side) -> Self {
+        let registered = register(own.layout().flags);
+        let view = View::new(Arc::new(own));
+        Self::new(view.clone(), view, side, registered)
+    }
+
     fn new(own: View, peer: View, side: Side, registered: bool) -> Self {
         let state = if registered { ATTACHED | REGISTERED } else { ATTACHED };
-        Self { own, peer, side, state, looked: coarse_millis(), dead: false }
+        Self { own, peer, side, state, watch: Watch::new(side.other()) }
     }
 
     /// Tells the other side that we are there, once our words stand.
@@ -218,24 +264,12 @@ impl Link {
         self.state & REGISTERED != 0 && peer_load(self.peer.word(self.side.other().state())) & REGISTERED != 0
     }
 
-    /// Whether the other side is gone; the kernel is asked every [`LOOK`]. A side that has not come yet is not gone.
+    /// Whether the other side is gone. A side that has not come yet is not gone.
     ///
     /// # Errors
     /// [`Error::Disconnected`].
     pub(crate) fn look(&mut self) -> Result<()> {
-        let theirs = peer_load(self.peer.word(self.side.other().state()));
-        if theirs & LEFT != 0 {
-            return Err(Error::Disconnected);
-        }
-        let now = coarse_millis();
-        if theirs & ATTACHED != 0 && (self.dead || now.wrapping_sub(self.looked) >= LOOK_MILLIS) {
-            self.looked = now;
-            self.dead = !self.peer.segment().is_held(self.side.other().lock())?;
-            if self.dead {
-                return Err(Error::Disconnected);
-            }
-        }
-        Ok(())
+        self.watch.look(&self.peer)
     }
 
     /// Our last word, after which the other side is told that we left as soon as it has received everything.
@@ -269,6 +303,6 @@ impl<R: LastWords> Drop for Attached<R> {
 const LOOK_MILLIS: u64 = LOOK.as_secs() * 1000 + LOOK.subsec_millis() as u64;
 
 /// Registers this process for the other side's barriers, unless the channel forbids them or the kernel has none.
-fn register(flags: u64) -> bool {
+pub(crate) fn register(flags: u64) -> bool {
     flags & NO_BARRIER == 0 && futex::register_barrier().is_ok()
 }

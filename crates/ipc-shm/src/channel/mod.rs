@@ -1,7 +1,12 @@
 //! Channels: messages between processes through shared memory, without a system call per message.
 
 pub(crate) mod area;
+pub mod broadcast;
+pub(crate) mod call;
 mod doorbell;
+#[cfg(not(ipc_loom))]
+mod inlet;
+pub mod latest;
 #[cfg(not(ipc_loom))]
 mod link;
 #[cfg(not(ipc_loom))]

@@ -70,7 +70,7 @@ pub struct SharedMemory<M: Mode = Trusted> {
 /// How new memory is made where the default will not do: mode 0600, no tag.
 #[derive(Debug, Clone, Copy)]
 pub struct MemoryOptions {
-    permissions: Permissions,
+    pub(crate) permissions: Permissions,
     tag: u64,
 }
 

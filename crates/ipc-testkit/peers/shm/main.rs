@@ -2,11 +2,12 @@
 #![expect(clippy::indexing_slicing, reason = "a role that is started wrongly may die of it")]
 
 mod memory;
+mod one_to_many;
 mod spsc;
 
 use ipc_testkit::role::{self, Role};
 
 fn main() -> role::Result {
-    let roles: Vec<Role> = [memory::ROLES, spsc::ROLES].concat();
+    let roles: Vec<Role> = [memory::ROLES, spsc::ROLES, one_to_many::ROLES].concat();
     role::play(&roles)
 }

@@ -8,6 +8,7 @@
 
 mod lock_mutex;
 mod memory;
+mod one_to_many;
 mod spsc;
 #[path = "../../peers/shm_sync/types.rs"]
 mod types;

@@ -1,0 +1,318 @@
+//! The writer and the readers as users hold them.
+
+use std::ffi::OsStr;
+use std::fmt;
+use std::marker::PhantomData;
+use std::os::fd::OwnedFd;
+use std::time::Duration;
+
+use ipc_sys::Deadline;
+use nix::fcntl::OFlag;
+
+use crate::channel::broadcast::log::{Found, Log, Reading, Shape};
+use crate::channel::call::{self, Fences};
+use crate::channel::doorbell::POLLS;
+use crate::channel::inlet::{Inlet, check_fences, fences, with_fences};
+use crate::channel::link::{Attached, Link, Plan, Side};
+use crate::channel::options::check_capacity;
+use crate::channel::{ChannelOptions, LastWords, Payload, meet};
+use crate::memory::header::{Kind, Layout};
+use crate::memory::mapping::Mapping;
+use crate::memory::view::View;
+use crate::memory::{Common, Mode, Origin, Sealed, Trusted};
+use crate::words::Words;
+use crate::{Error, Refusal, Result};
+
+/// The one that writes.
+pub struct Writer<T: Payload, M: Mode = Trusted> {
+    end: Attached<Log<T, View>>,
+    fences: Fences,
+    mode: PhantomData<fn() -> M>,
+}
+
+/// One of those that read.
+pub struct Reader<T: Payload, M: Mode = Trusted> {
+    reading: Reading<T, View>,
+    inlet: Inlet,
+    mode: PhantomData<fn() -> M>,
+}
+
+impl<T: Payload> Writer<T, Trusted> {
+    /// Makes the channel under a name, and becomes its writer. Dropping the writer removes the name.
+    ///
+    /// # Errors
+    /// | errno | error |
+    /// | --- | --- |
+    /// | EEXIST | [`Error::AlreadyExists`] |
+    /// | EINVAL, ENAMETOOLONG | [`Error::InvalidName`], [`Error::InvalidParameter`] (the capacity) |
+    /// | ENOSPC | [`Error::NoSpace`]; nothing was made |
+    /// | EACCES, EMFILE, ENOENT (/proc is not mounted) | [`Error::Os`] |
+    pub fn create(name: impl AsRef<OsStr>, options: impl Into<ChannelOptions>) -> Result<Self> {
+        let plan = with_fences(plan::<T>(&options.into())?);
+        Self::new(Link::create(name.as_ref(), Side::Producer, &plan)?)
+    }
+
+    /// Becomes the writer of a channel that is there, in the place of one that is gone.
+    ///
+    /// # Errors
+    /// As [`Reader::open`]; [`Error::EndInUse`] where the writer lives.
+    pub fn open(name: impl AsRef<OsStr>) -> Result<Self> {
+        Self::new(Link::open(name.as_ref(), Side::Producer, &any_plan::<T>())?)
+    }
+
+    /// Becomes the writer of a channel that any process alive has attached; else makes it new, in the place of what dead
+    /// ones left.
+    ///
+    /// # Errors
+    /// As [`Writer::create`] and [`Writer::open`].
+    pub fn open_or_replace(
+        name: impl AsRef<OsStr>,
+        options: impl Into<ChannelOptions>,
+    ) -> Result<(Self, Origin)> {
+        let plan = with_fences(plan::<T>(&options.into())?);
+        let (link, origin) = Link::open_or_replace(name.as_ref(), Side::Producer, &plan)?;
+        Ok((Self::new(link)?, origin))
+    }
+}
+
+impl<T: Payload> Writer<T, Sealed> {
+    /// Makes a channel that only this process can write.
+    ///
+    /// # Errors
+    /// [`Error::InvalidParameter`] for the capacity; [`Error::NoSpace`]; [`Error::Os`] (EMFILE, ENOMEM, ENOENT without
+    /// /proc).
+    pub fn anonymous(options: impl Into<ChannelOptions>) -> Result<Self> {
+        let (segment, _) = Link::part(Side::Producer, &plan::<T>(&options.into())?)?;
+        Self::new(Link::alone(segment, Side::Producer))
+    }
+
+    /// A descriptor of the channel for another process, which can read by it and nothing else.
+    ///
+    /// # Errors
+    /// [`Error::Os`] (EMFILE, ENFILE, ENOENT without /proc), [`Error::Forked`].
+    pub fn share(&self) -> Result<OwnedFd> {
+        self.end.link.own.segment().share(OFlag::O_RDONLY)
+    }
+}
+
+impl<T: Payload, M: Mode> Writer<T, M> {
+    fn new(link: Link) -> Result<Self> {
+        let shape = shape_of::<T>(link.own.segment().layout())?;
+        check_fences(&link)?;
+        let ring = Log::resume(link.own.clone(), shape);
+        let fences = fences(link.own.segment().layout());
+        link.announce();
+        Ok(Self { end: Attached { ring, link }, fences, mode: PhantomData })
+    }
+
+    /// Writes one message over the oldest. Readers are never waited for.
+    ///
+    /// # Errors
+    /// [`Error::Forked`].
+    #[inline]
+    pub fn write(&mut self, message: &T) -> Result<()> {
+        self.end.link.check_fork()?;
+        self.end.ring.write(message);
+        call::call(&self.end.ring.memory, self.fences);
+        Ok(())
+    }
+
+    /// Leaves the name in place when the writer is dropped.
+    pub fn persist(&self) {
+        self.end.link.persist();
+    }
+}
+
+impl<T, W: Words> LastWords for Log<T, W> {
+    fn release(&mut self) {}
+
+    fn wake(&mut self) {
+        // Dearer than asking how this channel is fenced, and right either way.
+        call::call(&self.memory, Fences::Both);
+    }
+}
+
+impl<T: Payload> Reader<T, Trusted> {
+    /// Attaches the channel of this name; the first message is the next one written.
+    ///
+    /// # Errors
+    /// | errno | error |
+    /// | --- | --- |
+    /// | ENOENT | [`Error::NotFound`] |
+    /// | EINVAL, ENAMETOOLONG | [`Error::InvalidName`] |
+    /// | EACCES, EMFILE, ELOOP (a symbolic link) | [`Error::Os`] |
+    /// | | [`Error::Refused`], with the [`Refusal`] that says why |
+    pub fn open(name: impl AsRef<OsStr>) -> Result<Self> {
+        Self::new(Inlet::open(name.as_ref(), &any_plan::<T>())?)
+    }
+}
+
+impl<T: Payload> Reader<T, Sealed> {
+    /// Attaches another process's sealed channel; the first message is the next one written.
+    ///
+    /// # Errors
+    /// [`Error::Refused`]; [`Error::Os`] (EMFILE, ENOMEM).
+    pub fn from_fd(descriptor: impl Into<OwnedFd>) -> Result<Self> {
+        Self::new(Inlet::from_fd(descriptor.into(), &any_plan::<T>())?)
+    }
+}
+
+impl<T: Payload, M: Mode> Reader<T, M> {
+    fn new(inlet: Inlet) -> Result<Self> {
+        let shape = shape_of::<T>(inlet.layout())?;
+        let reading = Reading::new(inlet.view.clone(), shape);
+        Ok(Self { reading, inlet, mode: PhantomData })
+    }
+
+    /// Copies the next message, if it is there.
+    ///
+    /// # Errors
+    /// [`Error::Empty`]; [`Error::Lagged`] where the writer has lapped this reader; [`Error::Disconnected`] and
+    /// [`Error::WriterDied`] where there will be no more; [`Error::Forked`].
+    #[inline]
+    pub fn try_recv(&mut self) -> Result<T> {
+        self.inlet.check_fork()?;
+        match self.reading.next() {
+            Found::Message(message) => Ok(message),
+            other => self.explain(&other),
+        }
+    }
+
+    #[cold]
+    fn explain(&mut self, found: &Found<T>) -> Result<T> {
+        if matches!(found, Found::Lapped) {
+            return Err(Error::Lagged(self.reading.skip()));
+        }
+        let gone = self.inlet.look();
+        // What was written before the writer went is there now, if it ever was.
+        match self.reading.next() {
+            Found::Message(message) => Ok(message),
+            Found::Lapped => Err(Error::Lagged(self.reading.skip())),
+            left => match gone {
+                Ok(()) => Err(Error::Empty),
+                Err(Error::Disconnected) => Err(self.inlet.end(matches!(left, Found::Unfinished))),
+                Err(error) => Err(error),
+            },
+        }
+    }
+}
+
+impl<T: Payload, M: Common> Reader<T, M> {
+    /// Copies the next message, waiting for it.
+    ///
+    /// # Blocking
+    /// Until there is one or the writer is gone; a signal does not end it.
+    ///
+    /// # Errors
+    /// As [`Reader::try_recv`], [`Error::Empty`] excepted.
+    #[inline]
+    pub fn recv(&mut self) -> Result<T> {
+        match self.try_recv() {
+            Err(Error::Empty) => self.recv_until(Deadline::NEVER),
+            done => done,
+        }
+    }
+
+    /// As [`Reader::recv`], for at most `timeout`.
+    ///
+    /// # Errors
+    /// [`Error::TimedOut`], and as [`Reader::recv`].
+    pub fn recv_timeout(&mut self, timeout: Duration) -> Result<T> {
+        match self.try_recv() {
+            Err(Error::Empty) => self.recv_until(Deadline::after(timeout)),
+            done => done,
+        }
+    }
+
+    #[cold]
+    fn recv_until(&mut self, deadline: Deadline) -> Result<T> {
+        loop {
+            let (reading, inlet) = (&self.reading, &mut self.inlet);
+            let fences = inlet.fences();
+            let waited = call::wait(
+                &reading.memory,
+                fences,
+                POLLS,
+                deadline,
+                || Ok(reading.is_ready()),
+                || inlet.look(),
+            );
+            match waited {
+                // Which end it was is for `try_recv` to say.
+                Ok(()) | Err(Error::Disconnected) => {}
+                Err(error) => return Err(error),
+            }
+            match self.try_recv() {
+                Err(Error::Empty) => {}
+                done => return done,
+            }
+        }
+    }
+}
+
+impl<T: Payload, M: Mode> fmt::Debug for Writer<T, M> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Writer").finish_non_exhaustive()
+    }
+}
+
+impl<T: Payload, M: Mode> fmt::Debug for Reader<T, M> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Reader").finish_non_exhaustive()
+    }
+}
+
+/// A plan for a new channel.
+fn plan<T: Payload>(options: &ChannelOptions) -> Result<Plan> {
+    let capacity = options.capacity()?;
+    let layout = layout::<T>(capacity, options.start, options.flags).ok_or(Error::InvalidParameter {
+        what: "the capacity",
+        value: capacity,
+        reason: "so many messages of this type do not fit in the address space",
+    })?;
+    Ok(Plan { layout, permissions: options.permissions, init: init::<T>, max: meet::MAX })
+}
+
+/// What to expect of a channel whose capacity we do not know.
+fn any_plan<T: Payload>() -> Plan {
+    let permissions = ChannelOptions::new(16).permissions;
+    Plan { layout: fingerprint::<T>(), permissions, init: init::<T>, max: meet::MAX }
+}
+
+/// The shape of a log that this header promises, if its memory is as long as that.
+fn shape_of<T: Payload>(found: &Layout) -> Result<Shape> {
+    let promised = check_capacity(found.capacity)
+        .ok()
+        .and_then(|capacity| layout::<T>(capacity, found.start, found.flags))
+        .filter(|promised| promised.len == found.len);
+    promised
+        .map(|layout| Shape::new(layout.capacity, layout.start))
+        .ok_or_else(|| Error::refused("the channel", Refusal::Capacity))
+}
+
+fn layout<T: Payload>(capacity: u64, start: u64, flags: u64) -> Option<Layout> {
+    let len = Shape::new(capacity, start).len::<T>().filter(|len| i64::try_from(*len).is_ok())?;
+    Some(Layout { capacity, len, start, flags, ..fingerprint::<T>() })
+}
+
+fn fingerprint<T: Payload>() -> Layout {
+    const { assert!(size_of::<T>() > 0, "a payload type without a byte") };
+    Layout {
+        kind: Kind::Broadcast,
+        mode: 0,
+        size: size_of::<T>() as u64,
+        align: align_of::<T>() as u64,
+        stride: Shape::stride::<T>() as u64 * 8,
+        tag: 0,
+        capacity: 0,
+        len: 0,
+        start: 0,
+        flags: 0,
+    }
+}
+
+fn init<T: Payload>(layout: &Layout, mapping: &Mapping, side: Side) {
+    if side == Side::Producer {
+        Shape::new(layout.capacity, layout.start).init::<T, _>(mapping);
+    }
+}

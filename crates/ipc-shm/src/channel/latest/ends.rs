@@ -1,0 +1,283 @@
+//! The writer and the readers as users hold them.
+
+use std::ffi::OsStr;
+use std::fmt;
+use std::marker::PhantomData;
+use std::os::fd::OwnedFd;
+use std::time::Duration;
+
+use ipc_sys::Deadline;
+use nix::fcntl::OFlag;
+
+use crate::channel::call::{self, Fences};
+use crate::channel::inlet::{Inlet, check_fences, fences, with_fences};
+use crate::channel::latest::cells::{self, Cells};
+use crate::channel::link::{Attached, Link, Plan, Side};
+use crate::channel::{LastWords, Payload, meet};
+use crate::memory::header::{Kind, Layout};
+use crate::memory::view::View;
+use crate::memory::{Common, MemoryOptions, Mode, Origin, Sealed, Trusted};
+use crate::{Error, Refusal, Result};
+
+/// The one that writes.
+pub struct Writer<T: Payload, M: Mode = Trusted> {
+    end: Attached<Cells<T, View>>,
+    fences: Fences,
+    mode: PhantomData<fn() -> M>,
+}
+
+/// One of those that read.
+pub struct Reader<T: Payload, M: Mode = Trusted> {
+    inlet: Inlet,
+    /// The version that was read last.
+    version: u64,
+    payload: PhantomData<fn() -> (T, M)>,
+}
+
+impl<T: Payload> Writer<T, Trusted> {
+    /// Makes the cell under a name, mode 0600, and becomes its writer. Dropping the writer removes the name.
+    ///
+    /// # Errors
+    /// | errno | error |
+    /// | --- | --- |
+    /// | EEXIST | [`Error::AlreadyExists`] |
+    /// | EINVAL, ENAMETOOLONG | [`Error::InvalidName`] |
+    /// | ENOSPC | [`Error::NoSpace`]; nothing was made |
+    /// | EACCES, EMFILE, ENOENT (/proc is not mounted) | [`Error::Os`] |
+    pub fn create(name: impl AsRef<OsStr>) -> Result<Self> {
+        Self::create_with(name, &MemoryOptions::new())
+    }
+
+    /// As [`Writer::create`], with another mode.
+    ///
+    /// # Errors
+    /// As [`Writer::create`].
+    pub fn create_with(name: impl AsRef<OsStr>, options: &MemoryOptions) -> Result<Self> {
+        let plan = with_fences(Plan { permissions: options.permissions, ..plan::<T>()? });
+        Self::new(Link::create(name.as_ref(), Side::Producer, &plan)?)
+    }
+
+    /// Becomes the writer of a cell that is there, in the place of one that is gone.
+    ///
+    /// # Errors
+    /// As [`Reader::open`]; [`Error::EndInUse`] where the writer lives.
+    pub fn open(name: impl AsRef<OsStr>) -> Result<Self> {
+        Self::new(Link::open(name.as_ref(), Side::Producer, &any_plan::<T>()?)?)
+    }
+
+    /// Becomes the writer of a cell that any process alive has attached; else makes it new, in the place of what dead ones
+    /// left.
+    ///
+    /// # Errors
+    /// As [`Writer::create`] and [`Writer::open`].
+    pub fn open_or_replace(name: impl AsRef<OsStr>) -> Result<(Self, Origin)> {
+        let (link, origin) =
+            Link::open_or_replace(name.as_ref(), Side::Producer, &with_fences(plan::<T>()?))?;
+        Ok((Self::new(link)?, origin))
+    }
+}
+
+impl<T: Payload> Writer<T, Sealed> {
+    /// Makes a cell that only this process can write.
+    ///
+    /// # Errors
+    /// [`Error::NoSpace`]; [`Error::Os`] (EMFILE, ENOMEM, ENOENT without /proc).
+    pub fn anonymous() -> Result<Self> {
+        let (segment, _) = Link::part(Side::Producer, &plan::<T>()?)?;
+        Self::new(Link::alone(segment, Side::Producer))
+    }
+
+    /// A descriptor of the cell for another process, which can read by it and nothing else.
+    ///
+    /// # Errors
+    /// [`Error::Os`] (EMFILE, ENFILE, ENOENT without /proc), [`Error::Forked`].
+    pub fn share(&self) -> Result<OwnedFd> {
+        self.end.link.own.segment().share(OFlag::O_RDONLY)
+    }
+}
+
+impl<T: Payload, M: Mode> Writer<T, M> {
+    fn new(link: Link) -> Result<Self> {
+        check::<T>(link.own.segment().layout())?;
+        check_fences(&link)?;
+        let ring = Cells::resume(link.own.clone());
+        let fences = fences(link.own.segment().layout());
+        link.announce();
+        Ok(Self { end: Attached { ring, link }, fences, mode: PhantomData })
+    }
+
+    /// Replaces the value. Readers are never waited for.
+    ///
+    /// # Errors
+    /// [`Error::Forked`].
+    #[inline]
+    pub fn write(&mut self, value: &T) -> Result<()> {
+        self.end.link.check_fork()?;
+        self.end.ring.write(value);
+        call::call(&self.end.ring.memory, self.fences);
+        Ok(())
+    }
+
+    /// Leaves the name in place when the writer is dropped.
+    pub fn persist(&self) {
+        self.end.link.persist();
+    }
+}
+
+impl<T, W: crate::words::Words> LastWords for Cells<T, W> {
+    fn release(&mut self) {}
+
+    fn wake(&mut self) {
+        // Dearer than asking how this cell is fenced, and right either way.
+        call::call(&self.memory, Fences::Both);
+    }
+}
+
+impl<T: Payload> Reader<T, Trusted> {
+    /// Attaches the cell of this name.
+    ///
+    /// # Errors
+    /// | errno | error |
+    /// | --- | --- |
+    /// | ENOENT | [`Error::NotFound`] |
+    /// | EINVAL, ENAMETOOLONG | [`Error::InvalidName`] |
+    /// | EACCES, EMFILE, ELOOP (a symbolic link) | [`Error::Os`] |
+    /// | | [`Error::Refused`], with the [`Refusal`] that says why |
+    pub fn open(name: impl AsRef<OsStr>) -> Result<Self> {
+        Self::new(Inlet::open(name.as_ref(), &any_plan::<T>()?)?)
+    }
+}
+
+impl<T: Payload> Reader<T, Sealed> {
+    /// Attaches another process's sealed cell.
+    ///
+    /// # Errors
+    /// [`Error::Refused`]; [`Error::Os`] (EMFILE, ENOMEM).
+    pub fn from_fd(descriptor: impl Into<OwnedFd>) -> Result<Self> {
+        Self::new(Inlet::from_fd(descriptor.into(), &any_plan::<T>()?)?)
+    }
+}
+
+impl<T: Payload, M: Mode> Reader<T, M> {
+    fn new(inlet: Inlet) -> Result<Self> {
+        check::<T>(inlet.layout())?;
+        Ok(Self { inlet, version: 0, payload: PhantomData })
+    }
+
+    /// Copies the newest value; `None` when nothing was ever written.
+    ///
+    /// # Errors
+    /// [`Error::Contended`] where the writer was faster than the copy, 64 times in a row; [`Error::Forked`].
+    #[inline]
+    pub fn read(&mut self) -> Result<Option<T>> {
+        self.inlet.check_fork()?;
+        let Some((version, value)) = cells::read(&self.inlet.view)? else { return Ok(None) };
+        self.version = version;
+        Ok(Some(value))
+    }
+
+    /// As [`Reader::read`], but `None` also when the value has not been replaced since the last read.
+    ///
+    /// # Errors
+    /// As [`Reader::read`].
+    #[inline]
+    pub fn read_newer(&mut self) -> Result<Option<T>> {
+        self.inlet.check_fork()?;
+        if cells::version(&self.inlet.view) == self.version { Ok(None) } else { self.read() }
+    }
+
+    /// Whether the writer's process holds the cell now: asks the kernel.
+    ///
+    /// # Errors
+    /// [`Error::Forked`], [`Error::Os`].
+    pub fn writer_is_alive(&self) -> Result<bool> {
+        self.inlet.writer_is_alive()
+    }
+}
+
+impl<T: Payload, M: Common> Reader<T, M> {
+    /// Waits until the value has been replaced since the last read, and copies it.
+    ///
+    /// # Blocking
+    /// Until there is a newer value or the writer is gone; a signal does not end it.
+    ///
+    /// # Errors
+    /// [`Error::Disconnected`] where the writer is gone and the newest value has been read; as [`Reader::read`].
+    pub fn wait(&mut self) -> Result<T> {
+        self.wait_until(Deadline::NEVER)
+    }
+
+    /// As [`Reader::wait`], for at most `timeout`.
+    ///
+    /// # Errors
+    /// [`Error::TimedOut`], and as [`Reader::wait`].
+    pub fn wait_timeout(&mut self, timeout: Duration) -> Result<T> {
+        self.wait_until(Deadline::after(timeout))
+    }
+
+    fn wait_until(&mut self, deadline: Deadline) -> Result<T> {
+        self.inlet.check_fork()?;
+        loop {
+            let view = self.inlet.view.clone();
+            let last = self.version;
+            let ready = || Ok(cells::version(&view) != last);
+            let fences = self.inlet.fences();
+            call::wait(&view, fences, crate::channel::doorbell::POLLS, deadline, ready, || {
+                self.inlet.look()
+            })?;
+            if let Some(value) = self.read()? {
+                return Ok(value);
+            }
+        }
+    }
+}
+
+impl<T: Payload, M: Mode> fmt::Debug for Writer<T, M> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Writer").finish_non_exhaustive()
+    }
+}
+
+impl<T: Payload, M: Mode> fmt::Debug for Reader<T, M> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Reader").field("version", &self.version).finish_non_exhaustive()
+    }
+}
+
+fn plan<T: Payload>() -> Result<Plan> {
+    const { assert!(size_of::<T>() > 0, "a payload type without a byte") };
+    let len = cells::len::<T>().filter(|len| i64::try_from(*len).is_ok()).ok_or(Error::InvalidParameter {
+        what: "the size",
+        value: size_of::<T>() as u64,
+        reason: "four such values do not fit in the address space",
+    })?;
+    let layout = Layout {
+        kind: Kind::Latest,
+        mode: 0,
+        size: size_of::<T>() as u64,
+        align: align_of::<T>() as u64,
+        stride: cells::stride::<T>() as u64 * 8,
+        tag: 0,
+        capacity: 4,
+        len,
+        start: 0,
+        flags: 0,
+    };
+    // A cell is complete when it is zero: version 0.
+    Ok(Plan { layout, permissions: MemoryOptions::new().permissions, init: |_, _, _| (), max: meet::MAX })
+}
+
+/// A plan that fits whatever flags a header has; [`check`] looks at the rest.
+fn any_plan<T: Payload>() -> Result<Plan> {
+    let plan = plan::<T>()?;
+    Ok(Plan { layout: Layout { capacity: 0, len: 0, ..plan.layout }, ..plan })
+}
+
+/// Whether a header's lengths are this type's.
+fn check<T: Payload>(found: &Layout) -> Result<()> {
+    let wanted = plan::<T>()?.layout;
+    if (found.capacity, found.len) != (wanted.capacity, wanted.len) {
+        return Err(Error::refused("the cell", Refusal::Capacity));
+    }
+    Ok(())
+}
