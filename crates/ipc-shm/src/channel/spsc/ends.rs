@@ -9,15 +9,14 @@ use ipc_sys::Deadline;
 use ipc_sys::memory::ForkMark;
 
 use crate::channel::link::{Attached, Link, Plan, Side};
-use crate::channel::meet::{self, private};
-use crate::channel::options::check_capacity;
-use crate::channel::spsc::ring::{Consumer, Producer, Shape};
+use crate::channel::meet::private;
+use crate::channel::spsc::plan::{any_plan, plan, plan_for, shape_of};
+use crate::channel::spsc::ring::{Consumer, Producer};
 use crate::channel::{ChannelOptions, End, Invitation, Offer, Payload, Unattached, Wait};
-use crate::memory::header::{Kind, Layout};
-use crate::memory::mapping::Mapping;
+use crate::memory::header::Layout;
 use crate::memory::view::View;
 use crate::memory::{Mode, Origin, Sealed, Trusted};
-use crate::{Error, Refusal, Result};
+use crate::{Error, Result};
 
 /// The end that sends.
 pub struct Sender<T: Payload, M: Mode = Trusted> {
@@ -562,70 +561,6 @@ impl<T: Payload, M: Mode> fmt::Debug for Sender<T, M> {
 impl<T: Payload, M: Mode> fmt::Debug for Receiver<T, M> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.debug_struct("Receiver").field("received", &self.end.ring.pos()).finish_non_exhaustive()
-    }
-}
-
-/// A plan for a new channel.
-fn plan<T: Payload>(options: &ChannelOptions) -> Result<Plan> {
-    let capacity = options.capacity()?;
-    let layout = layout::<T>(capacity, options.start, options.flags).ok_or(Error::InvalidParameter {
-        what: "the capacity",
-        value: capacity,
-        reason: "so many messages of this type do not fit in the address space",
-    })?;
-    Ok(Plan { layout, permissions: options.permissions, init: init::<T>, max: usize::MAX })
-}
-
-/// What to expect of a channel whose capacity we do not know.
-fn any_plan<T: Payload>() -> Plan {
-    let layout =
-        Layout { kind: Kind::Spsc, mode: 0, capacity: 0, len: 0, start: 0, flags: 0, ..fingerprint::<T>() };
-    Plan { layout, permissions: ChannelOptions::new(16).permissions, init: init::<T>, max: meet::MAX }
-}
-
-/// The same, for what a header says, once it is consistent.
-fn plan_for<T: Payload>(found: &Layout) -> Result<Plan> {
-    let refused = || Error::refused("the channel", Refusal::Capacity);
-    let capacity = check_capacity(found.capacity).map_err(|_| refused())?;
-    let layout = layout::<T>(capacity, found.start, found.flags).ok_or_else(refused)?;
-    Ok(Plan { layout, ..any_plan::<T>() })
-}
-
-/// The shape of a ring that this header promises, if its memory is as long as that.
-fn shape_of<T: Payload>(found: &Layout) -> Result<Shape> {
-    let plan = plan_for::<T>(found)?;
-    if found.len != plan.layout.len {
-        return Err(Error::refused("the channel", Refusal::Capacity));
-    }
-    Ok(Shape::new(found.capacity, found.start))
-}
-
-fn layout<T: Payload>(capacity: u64, start: u64, flags: u64) -> Option<Layout> {
-    let len = Shape::new(capacity, start).len::<T>().filter(|len| i64::try_from(*len).is_ok())?;
-    Some(Layout { capacity, len, start, flags, ..fingerprint::<T>() })
-}
-
-fn fingerprint<T: Payload>() -> Layout {
-    const { assert!(size_of::<T>() > 0, "a payload type without a byte") };
-    Layout {
-        kind: Kind::Spsc,
-        mode: 0,
-        size: size_of::<T>() as u64,
-        align: align_of::<T>() as u64,
-        stride: Shape::stride::<T>() as u64 * 8,
-        tag: 0,
-        capacity: 0,
-        len: 0,
-        start: 0,
-        flags: 0,
-    }
-}
-
-fn init<T: Payload>(layout: &Layout, mapping: &Mapping, side: Side) {
-    let shape = Shape::new(layout.capacity, layout.start);
-    match side {
-        Side::Producer => shape.init_producer::<T, _>(mapping),
-        Side::Consumer => shape.init_consumer(mapping),
     }
 }
 

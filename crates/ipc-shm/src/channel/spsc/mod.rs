@@ -44,6 +44,8 @@ assert!(matches!(receiver.recv(), Err(ipc_shm::Error::Disconnected)));
 mod ends;
 #[cfg(not(ipc_loom))]
 mod loan;
+#[cfg(not(ipc_loom))]
+mod plan;
 pub(crate) mod ring;
 
 #[cfg(not(ipc_loom))]
