@@ -75,11 +75,12 @@ fn wait(arguments: &[String]) -> Result {
     }
 }
 
-/// `hold NAME`: takes both locks, changes half of what the first guards, and holds them until it is told otherwise.
+/// `hold NAME`: takes all locks, changes half of what one guards, and holds them until it is told otherwise.
 fn hold(arguments: &[String]) -> Result {
     let shared = open::<Everything>(arguments)?;
     let everything = shared.get()?;
     let _second = everything.second.lock().map_err(LockError::give_up)?;
+    let _items = everything.items.lock().map_err(LockError::give_up)?;
     let mut guard = locked(&everything.pair)?;
     guard[0] += 1;
     say("holding")?;

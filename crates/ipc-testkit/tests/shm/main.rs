@@ -7,6 +7,7 @@
 )]
 
 mod lock_mutex;
+mod lock_words;
 mod memory;
 mod one_to_many;
 mod spsc;
