@@ -100,8 +100,7 @@ fn loom(long: bool) -> Result<Tally> {
     if packages.is_empty() {
         return Ok(skipped("loom", "no crate has models yet"));
     }
-    let mut command =
-        cargo(["test", "--release", "--no-run", "--lib", "--tests", "--target-dir", "target/loom"]);
+    let mut command = cargo(["test", "--release", "--no-run", "--lib", "--target-dir", "target/loom"]);
     command.args(packages.iter().flat_map(|package| ["--package", package]));
     command.env("RUSTFLAGS", "--cfg ipc_loom");
     tests(&mut command, long, &[("LOOM_MAX_PREEMPTIONS", "3")])

@@ -53,7 +53,7 @@ impl Tally {
         self.proofs.extend(other.proofs);
     }
 
-    /// Prints the proofs and the skips.
+    /// Prints the proofs, the skips, and of each failure what it is: its account stands further up.
     pub(crate) fn tell(&self, paint: Paint) {
         if !self.proofs.is_empty() {
             println!("\n{}", paint.bold("== proofs"));
@@ -65,6 +65,12 @@ impl Tally {
             println!("\n{}", paint.bold("== skipped"));
             for (name, reason) in &self.skips {
                 println!("{} {reason}", paint.warning(&format!("{name}:")));
+            }
+        }
+        if !self.faults.is_empty() {
+            println!("\n{}", paint.bold("== failed"));
+            for fault in &self.faults {
+                println!("{}", paint.bad(fault.lines().next().unwrap_or_default()));
             }
         }
     }
