@@ -1,19 +1,25 @@
 //! System V semaphores, message queues and shared memory for Linux: complete, sound, and kind after a crash.
 //!
-//! System V IPC is what Unix programs have shared since 1983: semaphores that the kernel gives back when their holder is
-//! killed, message queues from which a receiver takes by type, and segments of memory. Take it to speak with programs that
-//! speak it already, when several semaphore operations must happen as one, or when messages have to wait for a program that
-//! is not running. Otherwise take what goes away by itself: a socket (ipc-uds), a pipe (ipc-pipe), sealed memory (ipc-shm).
+//! Take it to talk to what is there already: PostgreSQL, Oracle, shells, Python, Perl and thirty years of C. Take it too for
+//! what nothing else has: a semaphore whose permits the kernel gives back when their holder is killed, several operations at
+//! once or none, and a queue whose messages outlive every process and are taken by type. Between programs of your own, a socket
+//! (ipc-uds) or sealed memory (ipc-shm) is the better choice: their objects go with the last process, and are not every user's
+//! to fill up.
 //!
 //! ```
-//! use ipc_sysv::{Key, MessageBuffer, MessageQueue, MessageType, RemoveOnDrop, Select};
+//! use ipc_sysv::{Key, Op, RemoveOnDrop, SemaphoreSet};
 //!
-//! let queue = RemoveOnDrop::new(MessageQueue::create(Key::PRIVATE)?);
-//! queue.send(MessageType::ONE, b"hello")?;
-//!
-//! // In another process, which knows the key or the id:
-//! let mut buffer = MessageBuffer::new();
-//! assert_eq!(queue.receive(Select::Any, &mut buffer)?.body(), b"hello");
+//! // A lock and a counter. The set begins with these values, however many processes open it at the same moment.
+//! # let key = Key::new(0x6c69_0000 | (std::process::id() & 0xffff) as i32);
+//! let (set, _created) = SemaphoreSet::open_or_create(key, &[1, 0])?;
+//! let set = RemoveOnDrop::new(set);
+//! {
+//!     let lock = set.semaphore(0)?;
+//!     let _permit = lock.acquire()?; // killed here, the kernel gives it back
+//! }
+//! // Several operations in one call: all or none, and one system call.
+//! set.op(&[Op::subtract(0, 1), Op::add(1, 5), Op::add(0, 1)])?;
+//! assert_eq!(set.values()?, [1, 5]);
 //! # Ok::<(), ipc_sysv::Error>(())
 //! ```
 //!
@@ -32,21 +38,25 @@
 #![doc = include_str!("../pictures/segment.svg")]
 //!
 //! # Anatomy
-//! - [`Key`], [`KeyFile`]: the number by which processes find the same object
-//! - [`SemaphoreSet`], [`Op`]: several semaphores, several operations as one; [`Semaphore`] and [`Permit`] for the common case
-//! - [`MessageQueue`], [`MessageType`], [`Select`], [`MessageBuffer`]: messages with a type, taken in any order
-//! - [`Segment`], [`Attachment`], [`ReadOnlyAttachment`]: memory, copied in and out
-//! - [`Handle`], [`Identity`], [`Permissions`], [`RemoveOnDrop`]: what all three have in common
-//! - [`semaphores()`], [`queues()`], [`segments()`], [`limits()`], [`usage()`]: what ipcs and ipcrm do
-//! - [`Error`]: what can go wrong, as the decisions that a caller takes
+//! - [`Key`], [`KeyFile`]: how processes find the same object; ftok, and what it throws away
+//! - [`SemaphoreSet`], [`Op`]: atomic operations, values, waiters; [`SemaphoreSetOptions`]: the race-free start
+//! - [`Semaphore`], [`Permit`]: one semaphore of a set, and what one has of it
+//! - [`MessageQueue`], [`MessageType`], [`Select`], [`MessageBuffer`], [`Message`], [`Messages`]
+//! - [`Segment`], [`Attachment`], [`ReadOnlyAttachment`]: memory, copied in and out; [`Segment::recover`]: after a crash
+//! - [`Identity`], [`RemoveOnDrop`]: the object that a handle was opened for, and no other
+//! - [`semaphores()`], [`queues()`], [`segments()`], [`limits()`], [`usage()`]: what `ipcs` and `ipcrm` do
+//! - [`Error`]: a variant for each decision of a caller
 //!
 //! # Limits
-//! - An object outlives every process: somebody has to remove it. Of memory alone there is a kind that cannot be left
-//!   behind, [`Segment::ephemeral`].
-//! - Who has permission may do anything with an object; exclusion by a semaphore is an agreement.
-//! - Keys made from paths can collide, and ids are given out again: a handle knows its object by more than that
-//!   ([`Identity`]), and what cannot be told apart is said there.
-//! - The kernel offers no deadline for sending and receiving: a queue has `try_` forms and no `_timeout`.
+//! - A handle is a number. Dropping it removes nothing: an object lives until somebody removes it, or the system ends.
+//! - Ids and keys are given again. A handle notices in `verify` and `remove`, in `attach`, and where the kernel would write
+//!   beyond a buffer; a plain operation on an id that was given again reaches the new object. Two objects with the same id, key
+//!   and creator cannot be told apart. See [`Identity`].
+//! - Undo has a range, and SETVAL clears it: see [`Permit`].
+//! - msgsnd and msgrcv have no timeout: see [`MessageQueue`].
+//! - Whoever has permission can change, fill, empty and (owner and creator) remove an object; everybody can see it.
+//! - Sleeping threads are woken by a signal only in the calls named `…_interruptible`; everywhere else EINTR is retried.
+//! - Linux on x86_64 and aarch64, since 4.17 (before that, listing comes from `/proc/sysvipc`).
 
 mod error;
 mod handle;

@@ -7,6 +7,7 @@
 )]
 
 mod initialization;
+mod interop;
 mod interruption;
 mod limits;
 mod listing;
