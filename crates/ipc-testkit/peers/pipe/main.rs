@@ -13,6 +13,7 @@ mod leak;
 mod limits;
 mod opening;
 mod reading;
+mod sharing;
 mod sigpipe;
 mod storm;
 mod writing;
@@ -48,5 +49,10 @@ fn main() -> role::Result {
         ("unprivileged", limits::unprivileged),
         ("pages_soft", limits::pages_soft),
         ("frame_writer", frames::writer),
+        ("numbers_writer", sharing::numbers_writer),
+        ("numbers_reader", sharing::numbers_reader),
+        ("modes", sharing::modes),
+        ("count_pipes", sharing::count_pipes),
+        ("forks", sharing::forks),
     ])
 }
