@@ -37,10 +37,11 @@ fn run(binary: &Artifact, deadline: Duration, environment: &[(&str, &str)]) -> R
     let mut tally = libtest::read(&ran);
     if ran.status.is_none() {
         tally.fail(format!("{name} hung in: {}\n{}", unfinished(binary, &ran)?, ran.account()));
-    } else if !ran.succeeded() && tally.failed == 0 {
+    } else if !ran.succeeded() && !ran.stdout.contains("\ntest result: ") {
         tally.fail(format!("{name} ended in the middle of a test\n{}", ran.account()));
     } else if tally.failed > 0 {
-        tally.faults.push(ran.account());
+        let failed = libtest::failed(&ran.stdout).join(", ");
+        tally.faults.push(format!("{name}: {failed}\n{}", ran.account()));
     }
     println!(
         "{:>4} passed {:>2} failed {:>2} skipped {:6.1} s",

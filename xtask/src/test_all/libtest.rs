@@ -28,6 +28,11 @@ pub(crate) fn read(ran: &Ran) -> Tally {
             }
         }
     }
+    if !ran.stdout.contains("\ntest result: ") {
+        // It came to no result: what is known is what had ended by then.
+        tally.passed = ran.stdout.lines().filter(|line| line.ends_with(" ... ok")).count();
+        tally.failed = failed(&ran.stdout).len();
+    }
     tally.passed = tally.passed.saturating_sub(skipped.len());
     tally
 }
@@ -46,6 +51,12 @@ fn count(text: &str, what: &str) -> usize {
 /// The tests that have a result: `test name ... ok`.
 pub(crate) fn reported(stdout: &str) -> BTreeSet<&str> {
     let name = |line| str::strip_prefix(line, "test ")?.split_once(" ... ").map(|(name, _)| name);
+    stdout.lines().filter_map(name).collect()
+}
+
+/// The tests that have failed.
+pub(crate) fn failed(stdout: &str) -> Vec<&str> {
+    let name = |line| str::strip_prefix(line, "test ")?.strip_suffix(" ... FAILED");
     stdout.lines().filter_map(name).collect()
 }
 
@@ -84,6 +95,11 @@ test result: FAILED. 2 passed; 1 failed; 0 ignored; 0 measured; 0 filtered out; 
         assert_eq!((tally.passed, tally.failed), (1, 1));
         assert_eq!(tally.skips, [("b2_root".to_owned(), "not root".to_owned())]);
         assert_eq!(tally.proofs, ["PROOF A1: 500 records, 0 torn; twin torn 91 %; seed 7"]);
+    }
+
+    #[test]
+    fn failures_have_names() {
+        assert_eq!(failed(OUTPUT), ["c3_wrong - should panic"]);
     }
 
     #[test]
