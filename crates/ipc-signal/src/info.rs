@@ -84,6 +84,7 @@ impl SignalInfo {
 
     /// Why it was sent.
     #[must_use]
+    #[inline]
     pub fn cause(&self) -> Cause {
         let number = self.0.signal();
         match self.0.code() {
@@ -120,6 +121,7 @@ impl SignalInfo {
     /// The value that was queued with it; `None` for what carries none.
     #[must_use]
     #[doc(alias = "si_value")]
+    #[inline]
     pub fn value(&self) -> Option<Value> {
         match self.cause() {
             Cause::Queue | Cause::Timer | Cause::MessageQueue | Cause::AsyncIo => {

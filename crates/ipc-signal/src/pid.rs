@@ -29,6 +29,7 @@ impl Pid {
     /// getpid(2): this process.
     #[must_use]
     #[doc(alias = "getpid")]
+    #[inline]
     pub fn own() -> Self {
         Self::from_process(std::process::id())
     }
@@ -57,20 +58,24 @@ impl Pid {
 
     /// The number.
     #[must_use]
+    #[inline]
     pub const fn number(self) -> u32 {
         self.0.get()
     }
 
+    #[inline]
     pub(crate) fn raw(self) -> i32 {
         // A Pid holds at most i32::MAX: both ways into one check it.
         i32::try_from(self.number()).unwrap_or(i32::MAX)
     }
 
+    #[inline]
     pub(crate) fn from_raw(raw: i32) -> Option<Self> {
         u32::try_from(raw).ok().and_then(NonZeroU32::new).map(Self)
     }
 
     /// For ids that are those of live processes.
+    #[inline]
     fn from_process(number: u32) -> Self {
         Self(NonZeroU32::new(number).unwrap_or(NonZeroU32::MIN))
     }

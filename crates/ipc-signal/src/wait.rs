@@ -57,6 +57,7 @@ pub fn wait_timeout(signals: impl Into<SignalSet>, timeout: Duration) -> Result<
     until(signals.into(), Deadline::after(timeout))
 }
 
+#[inline]
 fn until(signals: SignalSet, deadline: Deadline) -> Result<SignalInfo, Error> {
     let taken = errno::retry(|| sys::wait(signals.bits(), deadline.remaining_timespec().as_ref()));
     taken.map(SignalInfo::new).map_err(|source| match source.raw_os_error() {

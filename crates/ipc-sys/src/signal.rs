@@ -69,6 +69,7 @@ pub fn raise(signal: i32) -> io::Result<()> {
 ///
 /// # Errors
 /// EAGAIN at RLIMIT_SIGPENDING, EINVAL, EPERM, ESRCH.
+#[inline]
 pub fn queue(pid: i32, signal: i32, value: u64) -> io::Result<()> {
     let value = libc::sigval { sival_ptr: ptr::without_provenance_mut(usize_of(value)) };
     // SAFETY: sigqueue takes numbers; the kernel never looks where the value points.
@@ -174,15 +175,16 @@ pub fn suspend(mask: u64) -> io::Result<()> {
 ///
 /// # Errors
 /// EAGAIN when the time is over, EINTR when a handler for a signal outside of `set` ran.
+#[inline]
 pub fn wait(set: u64, timeout: Option<&libc::timespec>) -> io::Result<Info> {
-    let mut info = MaybeUninit::<libc::siginfo_t>::zeroed();
+    let mut info = MaybeUninit::<libc::siginfo_t>::uninit();
     let timeout = timeout.map_or(ptr::null(), ptr::from_ref);
     // SAFETY: the set is a live kernel sigset_t of the size passed, `info` has room for siginfo_t, the timeout is null
     // or outlives the call.
     check_long(unsafe {
         libc::syscall(libc::SYS_rt_sigtimedwait, &raw const set, info.as_mut_ptr(), timeout, SET)
     })?;
-    // SAFETY: the call returned a signal, so the kernel filled `info`; what it left out was zero before.
+    // SAFETY: the call returned a signal, so the kernel filled `info`, all 128 bytes of it.
     Ok(unsafe { Info::from_handler(info.as_ptr()) })
 }
 
