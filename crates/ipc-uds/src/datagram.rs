@@ -178,7 +178,28 @@ impl Datagram {
     /// # Errors
     /// Those of [`Datagram::recv`].
     pub fn recv_from(&self, buffer: &mut [u8]) -> Result<(usize, Address)> {
-        let (len, from) = message::recv_from(self, buffer, libc::MSG_TRUNC)
+        self.recv_from_waiting(buffer, Wait::Block)
+    }
+
+    /// As [`Datagram::recv_from`], without waiting.
+    ///
+    /// # Errors
+    /// Those of [`Datagram::try_recv`].
+    pub fn try_recv_from(&self, buffer: &mut [u8]) -> Result<(usize, Address)> {
+        self.recv_from_waiting(buffer, Wait::Try)
+    }
+
+    /// As [`Datagram::recv_from`], waiting no longer than `timeout`.
+    ///
+    /// # Errors
+    /// Those of [`Datagram::recv_timeout`].
+    pub fn recv_from_timeout(&self, buffer: &mut [u8], timeout: Duration) -> Result<(usize, Address)> {
+        self.recv_from_waiting(buffer, Wait::at_most(timeout))
+    }
+
+    fn recv_from_waiting(&self, buffer: &mut [u8], wait: Wait) -> Result<(usize, Address)> {
+        let (len, from) = wait
+            .run(self, libc::POLLIN, |flags| message::recv_from(self, buffer, libc::MSG_TRUNC | flags))
             .map_err(|source| Error::of("recvfrom", source))?;
         Ok((whole(Ok(len), buffer.len())?, Address::from_raw(&from)))
     }

@@ -52,10 +52,10 @@ const PREFIX: usize = HEADER_LEN + 1;
 /// ```
 #[derive(Debug)]
 pub struct Framed<T> {
-    socket: T,
-    incoming: Incoming,
-    outgoing: Outgoing,
-    max_descriptors: usize,
+    pub(crate) socket: T,
+    pub(crate) incoming: Incoming,
+    pub(crate) outgoing: Outgoing,
+    pub(crate) max_descriptors: usize,
 }
 
 /// One message.
@@ -235,6 +235,11 @@ pub(crate) struct Outgoing {
 }
 
 impl Outgoing {
+    #[cfg(feature = "tokio")]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.rest.is_empty()
+    }
+
     pub(crate) fn flush(&mut self, socket: &impl Ancillary, wait: Wait) -> Result<()> {
         while !self.rest.is_empty() {
             let sent = ancillary::send(socket, &[IoSlice::new(&self.rest)], Attachments::new(), wait)?;

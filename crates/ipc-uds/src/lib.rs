@@ -48,6 +48,7 @@
 //! - [`Ancillary`], [`Attachments`], [`Received`]: descriptors and credentials beside the bytes
 //! - [`Framed`], [`Message`]: messages with their descriptors; with the feature `serde`, values
 //! - [`Server`], [`Accept`], [`Stop`]: many clients, over Unix sockets and TCP
+//! - `Async`, `AsyncAncillary`, `AsyncFramed`, `Server::serve_async` (feature `tokio`)
 //! - [`activated`]: sockets that systemd has opened for us
 //! - [`Error`]: what can go wrong, as the decisions that a caller takes
 //!
@@ -58,11 +59,13 @@
 //! - A path above 107 bytes needs /proc, and getsockname(2) tells the way through it instead.
 //! - After fork(2) without exec(2), the child has the same sockets; what it drops removes no name.
 #![cfg_attr(docsrs, feature(doc_cfg))]
-#![forbid(unsafe_code)]
+#![cfg_attr(not(feature = "tokio"), forbid(unsafe_code))]
 
 mod activation;
 mod address;
 mod ancillary;
+#[cfg(feature = "tokio")]
+mod asynchronous;
 mod datagram;
 mod error;
 mod framed;
@@ -77,6 +80,8 @@ mod stream;
 mod typed;
 mod wait;
 
+#[cfg(feature = "tokio")]
+pub use crate::asynchronous::{Async, AsyncAncillary, AsyncFramed, Watched};
 pub use crate::{
     activation::{Activated, activated},
     address::Address,

@@ -104,13 +104,13 @@ impl<L: Accept> Accept for &L {
 /// ```
 #[derive(Debug)]
 pub struct Server<L> {
-    listener: L,
-    clients: usize,
-    total: Option<u64>,
-    idle: Option<Duration>,
-    grace: Duration,
-    buffer: Option<usize>,
-    descriptors: bool,
+    pub(crate) listener: L,
+    pub(crate) clients: usize,
+    pub(crate) total: Option<u64>,
+    pub(crate) idle: Option<Duration>,
+    pub(crate) grace: Duration,
+    pub(crate) buffer: Option<usize>,
+    pub(crate) descriptors: bool,
 }
 
 /// What a server has done.

@@ -1,0 +1,273 @@
+//! The sockets under tokio: byte-exact, also when every future is dropped at every poll.
+#![cfg(feature = "tokio")]
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail by panicking")]
+
+use std::fs::File;
+use std::future::{Future, poll_fn};
+use std::io::Write;
+use std::os::fd::AsFd;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+use ipc_uds::{
+    Address, Ancillary, Async, AsyncAncillary, AsyncFramed, Datagram, Error, Framed, Listener, SeqPacket,
+    Server, Socket, Stream,
+};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::sync::Notify;
+use tokio::time::timeout;
+
+const WATCHDOG: Duration = Duration::from_secs(10);
+
+fn run<T>(future: impl Future<Output = T>) -> T {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async { timeout(WATCHDOG, future).await.unwrap() })
+}
+
+fn pattern(len: usize) -> Vec<u8> {
+    (0..len).map(|at| u8::try_from(at % 251).unwrap()).collect()
+}
+
+/// Polls `future` so many times at most, the runtime looking for events in between, and drops it.
+async fn dropped_after<T>(polls: usize, future: impl Future<Output = T>) -> Option<T> {
+    tokio::task::yield_now().await;
+    let (mut future, mut left) = (pin!(future), polls);
+    poll_fn(|context| {
+        left -= 1;
+        match future.as_mut().poll(context) {
+            Poll::Ready(done) => Poll::Ready(Some(done)),
+            Poll::Pending if left == 0 => Poll::Ready(None),
+            Poll::Pending => {
+                context.waker().wake_by_ref();
+                Poll::Pending
+            }
+        }
+    })
+    .await
+}
+
+fn framed(pair: (Stream, Stream)) -> (AsyncFramed<Stream>, AsyncFramed<Stream>) {
+    let one = |stream| AsyncFramed::new(Framed::new(stream, 1 << 20, 1).unwrap()).unwrap();
+    (one(pair.0), one(pair.1))
+}
+
+#[test]
+fn bytes_pass_while_both_wait_for_each_other() {
+    run(async {
+        let (left, right) = Stream::pair().unwrap();
+        let (mut left, mut right) = (Async::new(left).unwrap(), Async::new(right).unwrap());
+        let sender = tokio::spawn(async move {
+            left.write_all(&pattern(500_000)).await.unwrap();
+            left.shutdown().await.unwrap();
+            left
+        });
+        let mut found = Vec::new();
+        right.read_to_end(&mut found).await.unwrap();
+        assert!(found == pattern(500_000));
+        let mut left = sender.await.unwrap();
+        drop(right);
+        assert_eq!(left.write_all(b"x").await.unwrap_err().kind(), std::io::ErrorKind::BrokenPipe);
+    });
+}
+
+#[test]
+fn reads_and_writes_that_are_dropped_lose_no_byte() {
+    run(async {
+        for polls in 1..=3 {
+            let (left, right) = Stream::pair().unwrap();
+            left.set_send_buffer(4608).unwrap();
+            let (mut left, mut right) = (Async::new(left).unwrap(), Async::new(right).unwrap());
+            let bytes = pattern(60_000);
+            let (mut sent, mut found) = (0, Vec::new());
+            while found.len() < bytes.len() {
+                if sent < bytes.len() {
+                    if let Some(len) = dropped_after(polls, left.write(&bytes[sent..])).await {
+                        sent += len.unwrap();
+                    }
+                }
+                let mut buffer = [0; 1000];
+                if let Some(len) = dropped_after(polls, right.read(&mut buffer)).await {
+                    found.extend_from_slice(&buffer[..len.unwrap()]);
+                }
+            }
+            assert!(found == bytes, "{polls} polls");
+        }
+    });
+}
+
+#[test]
+fn a_receive_that_is_dropped_keeps_what_came() {
+    run(async {
+        let (theirs, ours) = Stream::pair().unwrap();
+        let mut ours = AsyncFramed::new(Framed::new(ours, 64, 1).unwrap()).unwrap();
+        let null = File::open("/dev/null").unwrap();
+        for round in 0..20_u8 {
+            let message = [&[0, 0, 0, 6, 1][..], &[round; 5]].concat();
+            theirs.send_with(&message[..1], &[null.as_fd()]).unwrap();
+            for at in 1..message.len() {
+                assert!(dropped_after(2, ours.recv()).await.is_none(), "not yet whole");
+                (&theirs).write_all(&message[at..=at]).unwrap();
+            }
+            let received = ours.recv().await.unwrap().unwrap();
+            assert_eq!((received.bytes, received.descriptors.len()), (&[round; 5][..], 1));
+        }
+        drop(theirs);
+        assert!(ours.recv().await.unwrap().is_none());
+    });
+}
+
+#[test]
+fn a_send_that_is_dropped_has_sent_all_or_nothing() {
+    run(async {
+        for polls in 1..=4 {
+            let (left, right) = Stream::pair().unwrap();
+            left.set_send_buffer(4608).unwrap();
+            let (mut left, mut right) = framed((left, right));
+            let null = File::open("/dev/null").unwrap();
+            let (mut done, mut found) = (Vec::new(), Vec::new());
+            for number in 0..60_u8 {
+                let bytes = vec![number; 2000 + 100 * usize::from(number)];
+                let fds = [null.as_fd()];
+                if dropped_after(polls, left.send_borrowed(&bytes, &fds)).await.is_some() {
+                    done.push(number);
+                }
+                while let Some(message) = dropped_after(2, right.recv()).await {
+                    let message = message.unwrap().unwrap();
+                    check(&message, &mut found);
+                }
+            }
+            let rest = tokio::spawn(async move { left.flush().await.unwrap() });
+            while let Some(message) = right.recv().await.unwrap() {
+                check(&message, &mut found);
+            }
+            rest.await.unwrap();
+            assert!(found.is_sorted() && !found.is_empty());
+            assert!(done.iter().all(|number| found.contains(number)), "{polls} polls: {done:?} in {found:?}");
+        }
+    });
+}
+
+fn check(message: &ipc_uds::Message<'_>, found: &mut Vec<u8>) {
+    let number = *message.bytes.first().unwrap();
+    assert_eq!(message.bytes.len(), 2000 + 100 * usize::from(number));
+    assert!(message.bytes.iter().all(|byte| *byte == number));
+    assert_eq!(message.descriptors.len(), 1);
+    assert_ne!(found.last(), Some(&number), "twice");
+    found.push(number);
+}
+
+#[test]
+fn packets_and_datagrams_are_not_lost_by_a_dropped_future() {
+    run(async {
+        let (left, right) = SeqPacket::pair().unwrap();
+        let (left, right) = (Async::new(left).unwrap(), Async::new(right).unwrap());
+        let mut buffer = [0; 64];
+        for polls in 1..=3 {
+            assert!(dropped_after(polls, right.recv(&mut buffer)).await.is_none());
+        }
+        left.send(b"hello").await.unwrap();
+        assert_eq!(right.recv(&mut buffer).await.unwrap(), 5);
+        assert!(matches!(left.send(b"").await, Err(Error::EmptyMessage)));
+
+        let receiver = Async::new(Datagram::bind(Address::unnamed()).unwrap()).unwrap();
+        let sender = Datagram::unbound().unwrap();
+        sender.connect(receiver.get_ref().local_address().unwrap()).unwrap();
+        let sender = Async::new(sender).unwrap();
+        let mut sent = 0;
+        while dropped_after(2, sender.send(&[sent])).await.is_some() {
+            sent += 1;
+        }
+        for number in 0..sent {
+            let (len, from) = receiver.recv_from(&mut buffer).await.unwrap();
+            assert_eq!((&buffer[..len], from.is_unnamed()), (&[number][..], true));
+        }
+        sender.send(b"after").await.unwrap();
+        assert_eq!(receiver.recv(&mut buffer).await.unwrap(), 5);
+    });
+}
+
+#[test]
+fn descriptors_pass_over_our_sockets_and_tokios() {
+    run(async {
+        let null = File::open("/dev/null").unwrap();
+        let (left, right) = tokio::net::UnixStream::pair().unwrap();
+        assert!(dropped_after(2, right.recv_with(&mut [0; 8], 1)).await.is_none());
+        left.send_with(b"x", &[null.as_fd()]).await.unwrap();
+        assert_eq!(right.recv_with(&mut [0; 8], 1).await.unwrap().descriptors.len(), 1);
+        left.send_with(b"x", &[null.as_fd(); 2]).await.unwrap();
+        let many = right.recv_with(&mut [0; 8], 1).await;
+        assert!(matches!(many, Err(Error::TooManyDescriptors { .. })));
+
+        let (left, right) = tokio::net::UnixDatagram::pair().unwrap();
+        left.send_with(b"x", &[null.as_fd()]).await.unwrap();
+        assert_eq!(right.recv_with(&mut [0; 8], 1).await.unwrap().descriptors.len(), 1);
+
+        let (left, right) = SeqPacket::pair().unwrap();
+        let (left, right) = (Async::new(left).unwrap(), Async::new(right).unwrap());
+        left.send_with(b"x", &[null.as_fd()]).await.unwrap();
+        assert_eq!(right.recv_with(&mut [0; 8], 1).await.unwrap().descriptors.len(), 1);
+    });
+}
+
+#[test]
+fn a_server_of_tasks_keeps_its_limits_and_lets_answers_go_out() {
+    let address = Address::abstract_name(format!("ipc-uds-{}-tasks", std::process::id()));
+    run(async {
+        let listener: Listener = Listener::bind(&address).unwrap();
+        let stop = Arc::new(Notify::new());
+        let stopped = Arc::clone(&stop);
+        let server = Server::new(listener)
+            .clients(2)
+            .idle(Duration::from_millis(50))
+            .grace(Duration::from_secs(5))
+            .serve_async(async move { stopped.notified().await }, |client| async move {
+                let mut bytes = [0; 4096];
+                let mut client = &*client;
+                loop {
+                    let len = client.read(&mut bytes).await?;
+                    if len == 0 {
+                        return Ok(());
+                    }
+                    bytes[..len].make_ascii_uppercase();
+                    client.write_all(&bytes[..len]).await?;
+                }
+            });
+        let clients = async {
+            // Two that say nothing fill it; they are cut off when they have been silent for long enough.
+            let mut silent = [(); 2].map(|()| Async::<Stream>::connect(&address).unwrap());
+            let mut third = Async::<Stream>::connect(&address).unwrap();
+            third.write_all(b"hello").await.unwrap();
+            let mut answer = [0; 5];
+            third.read_exact(&mut answer).await.unwrap();
+            assert_eq!(&answer, b"HELLO");
+            for stream in &mut silent {
+                assert_eq!(stream.read(&mut [0]).await.unwrap(), 0);
+            }
+            third.write_all(&[b'x'; 100_000]).await.unwrap();
+            stop.notify_one();
+            let mut rest = Vec::new();
+            third.read_to_end(&mut rest).await.unwrap();
+            assert_eq!(rest, [b'X'; 100_000]);
+        };
+        let (served, ()) = tokio::join!(server, clients);
+        let served = served.unwrap();
+        assert_eq!((served.clients, served.failed), (3, 2));
+    });
+}
+
+#[test]
+fn accepting_under_tokio() {
+    let address = Address::abstract_name(format!("ipc-uds-{}-accept", std::process::id()));
+    run(async {
+        let listener: Async<Listener<SeqPacket>> = Async::new(Listener::bind(&address).unwrap()).unwrap();
+        assert!(dropped_after(3, listener.accept()).await.is_none());
+        let client = SeqPacket::connect(&address).unwrap();
+        let server = Async::new(listener.accept().await.unwrap()).unwrap();
+        client.send(b"hello").unwrap();
+        assert_eq!(server.recv(&mut [0; 8]).await.unwrap(), 5);
+        drop(client);
+        assert_eq!(server.into_inner().recv(&mut [0; 8]).unwrap(), 0);
+    });
+}
