@@ -33,6 +33,7 @@
 //! - [`SharedMemory`]: a segment with a header that says what it is; anonymous (memfd) or named (POSIX)
 //! - [`PlainMemory`]: a segment without one, shared with C programs
 //! - [`spsc`]: a channel for one sender and one receiver, by name, by [`Invitation`], or by descriptor
+//! - [`bytes`]: the same for messages of any length
 //! - [`latest`], [`broadcast`]: one writer, any number of readers, which never make it wait
 //! - [`Shared`], [`InPlace`]: one typed value in a segment, made once and used there by all: atomics and locks
 //! - [`Semaphore`], [`Event`]: safe to call whatever others write into them
@@ -64,8 +65,8 @@ pub use error::{Error, Refusal, Result};
 #[cfg(not(ipc_loom))]
 pub use crate::{
     channel::{
-        Acceptance, ChannelOptions, End, Invitation, Offer, Payload, Unattached, Wait, broadcast, latest,
-        spsc,
+        Acceptance, ChannelOptions, End, Invitation, Offer, Payload, Unattached, Wait, broadcast, bytes,
+        latest, spsc,
     },
     error::{Error, Refusal, Result},
     in_place::{AnyBits, InPlace, kind},

@@ -111,7 +111,7 @@ mod tests {
         let sending = loom::thread::spawn(move || {
             for turn in 0..3 {
                 while !producer.send(&make(turn)) {
-                    producer.wait(Strategy::Park, Deadline::NEVER, || Ok(())).unwrap();
+                    producer.wait(1, Strategy::Park, Deadline::NEVER, || Ok(())).unwrap();
                 }
             }
         });

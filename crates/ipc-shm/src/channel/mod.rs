@@ -2,6 +2,8 @@
 
 pub(crate) mod area;
 pub mod broadcast;
+#[cfg(not(ipc_loom))]
+pub mod bytes;
 pub(crate) mod call;
 mod doorbell;
 #[cfg(not(ipc_loom))]

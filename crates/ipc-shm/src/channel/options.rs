@@ -42,6 +42,20 @@ impl ChannelOptions {
         self
     }
 
+    /// The same, of a capacity in bytes.
+    pub(crate) fn in_blocks_of(mut self, block: usize) -> Result<Self> {
+        let bytes = self.capacity;
+        if bytes < 16 * block || !bytes.is_power_of_two() {
+            return Err(Error::InvalidParameter {
+                what: "the capacity",
+                value: bytes as u64,
+                reason: "it is a power of two from 1024 bytes on",
+            });
+        }
+        self.capacity = bytes / block;
+        Ok(self)
+    }
+
     /// The capacity, checked.
     pub(crate) fn capacity(&self) -> Result<u64> {
         check_capacity(self.capacity as u64)

@@ -1,6 +1,7 @@
 //! The roles of tests/shm.
 #![expect(clippy::indexing_slicing, reason = "a role that is started wrongly may die of it")]
 
+mod bytes;
 mod memory;
 mod one_to_many;
 mod spsc;
@@ -8,6 +9,6 @@ mod spsc;
 use ipc_testkit::role::{self, Role};
 
 fn main() -> role::Result {
-    let roles: Vec<Role> = [memory::ROLES, spsc::ROLES, one_to_many::ROLES].concat();
+    let roles: Vec<Role> = [memory::ROLES, spsc::ROLES, one_to_many::ROLES, bytes::ROLES].concat();
     role::play(&roles)
 }

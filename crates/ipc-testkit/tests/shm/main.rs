@@ -6,6 +6,7 @@
     reason = "helpers of tests fail as tests do"
 )]
 
+mod bytes;
 mod lock_mutex;
 mod lock_words;
 mod memory;

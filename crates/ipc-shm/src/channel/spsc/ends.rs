@@ -20,7 +20,7 @@ use crate::{Error, Result};
 
 /// The end that sends.
 pub struct Sender<T: Payload, M: Mode = Trusted> {
-    pub(super) end: Attached<Producer<T, View>>,
+    pub(in crate::channel) end: Attached<Producer<T, View>>,
     guaranteed: usize,
     wait: Wait,
     /// The process that attached this end; void when the peer wrote nonsense.
@@ -32,7 +32,7 @@ pub struct Sender<T: Payload, M: Mode = Trusted> {
 
 /// The end that receives.
 pub struct Receiver<T: Payload, M: Mode = Trusted> {
-    pub(super) end: Attached<Consumer<T, View>>,
+    pub(in crate::channel) end: Attached<Consumer<T, View>>,
     wait: Wait,
     /// The process that attached this end; void when the peer wrote nonsense.
     mark: ForkMark,
@@ -213,7 +213,7 @@ impl<T: Payload, M: Mode> Sender<T, M> {
         while !messages.is_empty() {
             match self.try_send_batch(messages) {
                 Ok(sent) => messages = messages.get(sent..).unwrap_or_default(),
-                Err(Error::Full) => self.wait_for_space(None)?,
+                Err(Error::Full) => self.wait_for_space(1, None)?,
                 Err(error) => return Err(error),
             }
         }
@@ -236,7 +236,7 @@ impl<T: Payload, M: Mode> Sender<T, M> {
         self.end.link.persist();
     }
 
-    pub(super) fn into_mode<N: Mode>(self) -> Sender<T, N> {
+    pub(in crate::channel) fn into_mode<N: Mode>(self) -> Sender<T, N> {
         let Self { end, guaranteed, wait, mark, corrupt, mode: _ } = self;
         Sender { end, guaranteed, wait, mark, corrupt, mode: PhantomData }
     }
@@ -255,7 +255,7 @@ impl<T: Payload, M: Mode> Sender<T, M> {
     fn send_waiting(&mut self, message: &T, timeout: Option<Duration>) -> Result<()> {
         self.check()?;
         if self.space(1)? == 0 {
-            self.wait_for_space(timeout)?;
+            self.wait_for_space(1, timeout)?;
         }
         self.send_now(message);
         Ok(())
@@ -272,13 +272,13 @@ impl<T: Payload, M: Mode> Sender<T, M> {
     }
 
     #[inline]
-    pub(super) fn publish(&mut self, count: u64) {
+    pub(in crate::channel) fn publish(&mut self, count: u64) {
         self.end.ring.publish(count);
         self.end.ring.count(streak(count), || self.end.link.may_be_hot());
     }
 
     #[inline]
-    pub(super) fn check(&self) -> Result<()> {
+    pub(in crate::channel) fn check(&self) -> Result<()> {
         match self.corrupt {
             _ if self.mark.is_ours() => Ok(()),
             None => Err(Error::Forked),
@@ -287,13 +287,13 @@ impl<T: Payload, M: Mode> Sender<T, M> {
     }
 
     #[inline]
-    pub(super) fn space(&mut self, wanted: u64) -> Result<u64> {
+    pub(in crate::channel) fn space(&mut self, wanted: u64) -> Result<u64> {
         self.end.ring.space(wanted).map_err(|error| self.note(error))
     }
 
     /// Why there is no room: the receiver is slow, or gone.
     #[cold]
-    pub(super) fn full(&mut self) -> Error {
+    pub(in crate::channel) fn full(&mut self) -> Error {
         match self.end.link.look() {
             Ok(()) => Error::Full,
             Err(error) => error,
@@ -301,14 +301,18 @@ impl<T: Payload, M: Mode> Sender<T, M> {
     }
 
     #[cold]
-    pub(super) fn wait_for_space(&mut self, timeout: Option<Duration>) -> Result<()> {
+    pub(in crate::channel) fn wait_for_space(
+        &mut self,
+        wanted: u64,
+        timeout: Option<Duration>,
+    ) -> Result<()> {
         let deadline = timeout.map_or(Deadline::NEVER, Deadline::after);
         let link = &mut self.end.link;
-        self.end.ring.wait(self.wait, deadline, || link.look()).map_err(|error| self.note(error))
+        self.end.ring.wait(wanted, self.wait, deadline, || link.look()).map_err(|error| self.note(error))
     }
 
     #[cold]
-    fn note(&mut self, error: Error) -> Error {
+    pub(in crate::channel) fn note(&mut self, error: Error) -> Error {
         if let Error::PeerCorrupt { what } = error {
             self.corrupt = Some(what);
             self.mark = self.mark.void();
@@ -411,7 +415,7 @@ impl<T: Payload, M: Mode> Receiver<T, M> {
         self.end.link.persist();
     }
 
-    pub(super) fn into_mode<N: Mode>(self) -> Receiver<T, N> {
+    pub(in crate::channel) fn into_mode<N: Mode>(self) -> Receiver<T, N> {
         let Self { end, wait, mark, corrupt, mode: _ } = self;
         Receiver { end, wait, mark, corrupt, mode: PhantomData }
     }
@@ -454,13 +458,13 @@ impl<T: Payload, M: Mode> Receiver<T, M> {
     }
 
     #[inline]
-    pub(super) fn advance(&mut self, count: u64) {
+    pub(in crate::channel) fn advance(&mut self, count: u64) {
         self.end.ring.advance(count);
         self.end.ring.count(streak(count), || self.end.link.may_be_hot());
     }
 
     #[inline]
-    pub(super) fn check(&self) -> Result<()> {
+    pub(in crate::channel) fn check(&self) -> Result<()> {
         match self.corrupt {
             _ if self.mark.is_ours() => Ok(()),
             None => Err(Error::Forked),
@@ -469,13 +473,13 @@ impl<T: Payload, M: Mode> Receiver<T, M> {
     }
 
     #[inline]
-    pub(super) fn available(&mut self, wanted: u64) -> Result<u64> {
+    pub(in crate::channel) fn available(&mut self, wanted: u64) -> Result<u64> {
         self.end.ring.available(wanted).map_err(|error| self.note(error))
     }
 
     /// Why there is nothing: `Ok` where there is by now something after all.
     #[cold]
-    pub(super) fn empty(&mut self) -> Result<()> {
+    pub(in crate::channel) fn empty(&mut self) -> Result<()> {
         self.end.ring.release();
         let gone = self.end.link.look();
         // What the sender published before it left is there now, if it ever was.
@@ -488,14 +492,14 @@ impl<T: Payload, M: Mode> Receiver<T, M> {
     }
 
     #[cold]
-    pub(super) fn wait_for_message(&mut self, timeout: Option<Duration>) -> Result<()> {
+    pub(in crate::channel) fn wait_for_message(&mut self, timeout: Option<Duration>) -> Result<()> {
         let deadline = timeout.map_or(Deadline::NEVER, Deadline::after);
         let link = &mut self.end.link;
         self.end.ring.wait(self.wait, deadline, || link.look()).map_err(|error| self.note(error))
     }
 
     #[cold]
-    fn note(&mut self, error: Error) -> Error {
+    pub(in crate::channel) fn note(&mut self, error: Error) -> Error {
         if let Error::PeerCorrupt { what } = error {
             self.corrupt = Some(what);
             self.mark = self.mark.void();

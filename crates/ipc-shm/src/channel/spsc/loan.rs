@@ -56,7 +56,7 @@ impl<T: Payload, M: Lends> Sender<T, M> {
     pub fn loan(&mut self) -> Result<Loan<'_, T, M>> {
         self.check()?;
         if self.space(1)? == 0 {
-            self.wait_for_space(None)?;
+            self.wait_for_space(1, None)?;
         }
         Ok(self.lend())
     }

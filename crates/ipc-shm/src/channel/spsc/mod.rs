@@ -45,7 +45,7 @@ mod ends;
 #[cfg(not(ipc_loom))]
 mod loan;
 #[cfg(not(ipc_loom))]
-mod plan;
+pub(in crate::channel) mod plan;
 pub(crate) mod ring;
 
 #[cfg(not(ipc_loom))]

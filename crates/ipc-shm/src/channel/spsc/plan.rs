@@ -10,7 +10,7 @@ use crate::memory::mapping::Mapping;
 use crate::{Error, Refusal, Result};
 
 /// A plan for a new channel.
-pub(super) fn plan<T: Payload>(options: &ChannelOptions) -> Result<Plan> {
+pub(in crate::channel) fn plan<T: Payload>(options: &ChannelOptions) -> Result<Plan> {
     let capacity = options.capacity()?;
     let layout = layout::<T>(capacity, options.start, options.flags).ok_or(Error::InvalidParameter {
         what: "the capacity",
@@ -21,14 +21,14 @@ pub(super) fn plan<T: Payload>(options: &ChannelOptions) -> Result<Plan> {
 }
 
 /// What to expect of a channel whose capacity we do not know.
-pub(super) fn any_plan<T: Payload>() -> Plan {
+pub(in crate::channel) fn any_plan<T: Payload>() -> Plan {
     let layout =
         Layout { kind: Kind::Spsc, mode: 0, capacity: 0, len: 0, start: 0, flags: 0, ..fingerprint::<T>() };
     Plan { layout, permissions: ChannelOptions::new(16).permissions, init: init::<T>, max: meet::MAX }
 }
 
 /// The same, for what a header says, once it is consistent.
-pub(super) fn plan_for<T: Payload>(found: &Layout) -> Result<Plan> {
+pub(in crate::channel) fn plan_for<T: Payload>(found: &Layout) -> Result<Plan> {
     let refused = || Error::refused("the channel", Refusal::Capacity);
     let capacity = check_capacity(found.capacity).map_err(|_| refused())?;
     let layout = layout::<T>(capacity, found.start, found.flags).ok_or_else(refused)?;

@@ -239,12 +239,13 @@ impl<T, W: Words> Producer<T, W> {
         self.waiter.count(messages, &self.own, may_be_hot);
     }
 
-    /// Waits until there is space.
+    /// Waits until there is space for `wanted` messages, at most the capacity.
     ///
     /// # Errors
     /// As [`Waiter::wait`].
     pub(crate) fn wait(
         &mut self,
+        wanted: u64,
         wait: Wait,
         deadline: Deadline,
         look: impl FnMut() -> Result<()>,
@@ -255,7 +256,7 @@ impl<T, W: Words> Producer<T, W> {
             if used > shape.capacity {
                 return Err(Error::PeerCorrupt { what: "the receiver's position" });
             }
-            Ok(used < shape.capacity)
+            Ok(shape.capacity - used >= wanted)
         };
         waiter.wait(own, peer, wait, deadline, ready, look)?;
         self.look_for_space().map(drop)
@@ -283,6 +284,12 @@ impl<T: IntoBytes + Immutable, W: Words> Producer<T, W> {
         self.pos = number;
         self.ring();
         true
+    }
+
+    /// The words of the message `ahead` of the next one; there must be space for it.
+    #[inline]
+    pub(crate) fn payload(&self, ahead: u64) -> &[AtomicU64] {
+        self.shape.payload::<T, W>(&self.own, self.pos.wrapping_add(ahead))
     }
 
     /// Writes the payload of the message `ahead` of the next one; there must be space for it.
@@ -464,6 +471,12 @@ impl<T: FromBytes + IntoBytes, W: Words> Consumer<T, W> {
         };
         self.advance(1);
         Some(message)
+    }
+
+    /// The words of the message `ahead` of the next one; it must be there.
+    #[inline]
+    pub(crate) fn payload(&self, ahead: u64) -> &[AtomicU64] {
+        self.shape.payload::<T, W>(&self.peer, self.pos.wrapping_add(ahead))
     }
 
     /// Copies the message `ahead` of the next one; it must be there.

@@ -1,0 +1,31 @@
+//! One sender, one receiver, messages of any length: a ring of 64-byte blocks.
+//!
+//! A message is its length and its bytes, in as many blocks as that takes, published at once. It is the ring of
+//! [`spsc`](crate::spsc) with a block for a message, so everything said there of meeting, waiting, capacity and crashes
+//! holds here: a killed sender's half-written message was never there.
+//!
+//! The capacity is in bytes, a power of two from 1024 on. A message takes its length and 8 bytes more, rounded up to 64;
+//! one of [`Sender::max_len`] fills the whole ring, and waits until all before it has been received.
+//!
+//! # Examples
+//! ```
+//! # fn main() -> ipc_shm::Result<()> {
+//! use ipc_shm::bytes;
+//!
+//! let (sender, receiver) = bytes::channel(4096)?;
+//! // Each in its own process:
+//! let (mut sender, mut receiver) = (sender.attach()?, receiver.attach()?);
+//! sender.send(b"of any length")?;
+//! sender.send(b"")?;
+//! let mut message = Vec::new();
+//! receiver.recv(&mut message)?;
+//! assert_eq!(message, b"of any length");
+//! assert_eq!(receiver.recv(&mut message)?, 0);
+//! # Ok(())
+//! # }
+//! ```
+
+mod block;
+mod ends;
+
+pub use ends::{Receiver, Sender, channel};
