@@ -72,6 +72,13 @@ fn signal_all(state: &Running, signal: Signal) {
     }
 }
 
+/// Sends `signal` to a group, unless it has ended: then its id may be somebody else's.
+pub(crate) fn send(group: i32, signal: Signal) {
+    if running().groups.contains(&group) {
+        let _ = killpg(Pid::from_raw(group), signal);
+    }
+}
+
 /// Whether Ctrl-C has come.
 pub(crate) fn happened() -> bool {
     running().interrupted
@@ -88,7 +95,7 @@ pub(crate) fn enter<T>(spawn: impl FnOnce() -> io::Result<(i32, T)>) -> io::Resu
     Ok(started)
 }
 
-/// The group has ended and been reaped: its id may be somebody else's from now on.
+/// The group has ended; call it before the leader is reaped, which gives its id free.
 pub(crate) fn leave(group: i32) {
     let mut state = running();
     state.groups.remove(&group);

@@ -49,7 +49,7 @@ pub(crate) enum Twin {
     None,
 }
 
-/// An instant in the course of a play.
+/// A moment in the course of a play.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum When {
     AtOnce,
@@ -394,7 +394,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     #[test]
-    fn names_are_unique_and_instants_name_roles() {
+    fn names_are_unique_and_moments_name_roles() {
         let names: BTreeSet<_> = PAIRS.iter().map(|pair| pair.name).collect();
         assert_eq!(names.len(), PAIRS.len());
         for pair in PAIRS {

@@ -13,7 +13,7 @@ use nix::sys::signal::Signal;
 
 use crate::pairs::{End, Pair, Role, Twin, When};
 use crate::stage::Stage;
-use crate::{Result, judge, process};
+use crate::{Result, interrupt, judge, process};
 
 /// How long a whole play may take.
 const DEADLINE: Duration = Duration::from_secs(20);
@@ -75,9 +75,12 @@ pub(crate) fn play(
     let mut troupe: Vec<Member<'_>> = cast.map(|(role, player)| Member::new(role, player)).collect();
     let mut faults = Vec::new();
     let mut pending = VecDeque::from([Moment::Begin]);
-    loop {
-        while let Some(instant) = pending.pop_front() {
-            act(&mut troupe, &instant, &stage, &told, &mut show)?;
+    'play: loop {
+        while let Some(moment) = pending.pop_front() {
+            if let Err(error) = act(&mut troupe, &moment, &stage, &told, &mut show) {
+                faults.push(error.to_string());
+                break 'play;
+            }
         }
         if troupe.iter().all(|member| !member.running()) {
             break;
@@ -117,16 +120,16 @@ enum Moment {
     Ended(usize),
 }
 
-/// Does what is to be done at an instant: starts roles and interrupts them.
+/// Does what is to be done at a moment: starts roles and interrupts them.
 fn act(
     troupe: &mut [Member<'_>],
-    instant: &Moment,
+    moment: &Moment,
     stage: &Stage,
     told: &Sender<(usize, Event)>,
     show: &mut impl FnMut(usize, &Event),
 ) -> Result {
     let pids: Vec<Option<u32>> = troupe.iter().map(|member| member.pid).collect();
-    let reached = |when: When| match (when, instant) {
+    let reached = |when: When| match (when, moment) {
         (When::AtOnce, Moment::Begin) => Some(String::new()),
         (When::Says(role, pattern), Moment::Said(number, line)) if role == *number => {
             judge::matched(&stage.fill(pattern, &pids, ""), line).map(str::to_owned)
@@ -215,11 +218,11 @@ impl<'a> Member<'a> {
 
     fn send(&self, signal: Signal) {
         if let Some(pid) = self.pid {
-            process::signal_group(pid.cast_signed(), signal);
+            interrupt::send(pid.cast_signed(), signal);
         }
     }
 
-    /// Keeps what happened, and gives the instant that others may wait for.
+    /// Keeps what happened, and gives the moment that others may wait for.
     fn take_note(&mut self, number: usize, event: Event) -> Option<Moment> {
         match event {
             Event::Started { .. } => None,

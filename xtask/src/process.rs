@@ -13,7 +13,8 @@ use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::sys::memfd::{MFdFlags, memfd_create};
-use nix::sys::signal::{Signal, killpg};
+use nix::sys::signal::Signal;
+use nix::sys::wait::{Id, WaitPidFlag, waitid};
 use nix::unistd::Pid;
 
 use crate::{Result, interrupt, processes};
@@ -30,23 +31,20 @@ pub(crate) fn spawn(command: &mut Command) -> io::Result<Child> {
     .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", shown(command))))
 }
 
-/// Waits for the end of the leader and kills whoever is left of its group; says whether somebody was.
+/// Waits for the end of the leader and kills whoever is left of its group; says whether somebody was. Until all is done
+/// the leader stays unreaped, so that the group's id is nobody else's.
 pub(crate) fn reap(child: &mut Child) -> io::Result<(ExitStatus, bool)> {
     let group = group(child);
-    let status = child.wait()?;
-    let empty = || {
-        killpg(Pid::from_raw(group), None) == Err(Errno::ESRCH)
-            || !processes::all().any(|process| process.group == group && process.alive())
-    };
+    while waitid(Id::Pid(Pid::from_raw(group)), WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT)
+        == Err(Errno::EINTR)
+    {}
+    let empty = || !processes::all().any(|process| process.group == group && process.alive());
     let left = !processes::until(GRACE, empty);
-    signal_group(group, Signal::SIGKILL);
+    if left {
+        interrupt::send(group, Signal::SIGKILL);
+    }
     interrupt::leave(group);
-    Ok((status, left))
-}
-
-/// Sends `signal` to a group; whether anybody was there to get it.
-pub(crate) fn signal_group(group: i32, signal: Signal) -> bool {
-    killpg(Pid::from_raw(group), signal) != Err(Errno::ESRCH)
+    Ok((child.wait()?, left))
 }
 
 /// The process group that [`spawn`] has made for it.
@@ -133,7 +131,7 @@ pub(crate) fn run(command: &mut Command, deadline: Duration) -> Result<Ran> {
     });
     let in_time = end.recv_timeout(deadline).is_ok();
     if !in_time {
-        signal_group(group, Signal::SIGKILL);
+        interrupt::send(group, Signal::SIGKILL);
     }
     let (status, survivors) = waiter.join().map_err(|_| "the waiting thread has panicked")??;
     Ok(Ran {
