@@ -58,7 +58,7 @@ pub unsafe trait InPlace: Send + Sync + Sized {
 
 /// An [`InPlace`] value for which every bit pattern is harmless, whoever writes it and whenever: its calls are memory-safe
 /// whatever the other processes do. Atomics, [`Semaphore`](crate::Semaphore), [`Event`](crate::Event),
-/// barriers.
+/// [`Barrier`](crate::Barrier).
 ///
 /// # Safety
 /// As long as all accesses by others are atomic or by the kernel, no sequence of values that appears in the place leads

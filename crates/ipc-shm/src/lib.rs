@@ -36,8 +36,8 @@
 //! - [`bytes`]: the same for messages of any length
 //! - [`latest`], [`broadcast`]: one writer, any number of readers, which never make it wait
 //! - [`Shared`], [`InPlace`]: one typed value in a segment, made once and used there by all: atomics and locks
-//! - [`Semaphore`], [`Event`]: safe to call whatever others write into them
-//! - [`Mutex`], [`Condvar`], [`Once`]: in memory whose writers the caller vouches for; a dead owner cannot be overlooked
+//! - [`Semaphore`], [`Event`], [`Barrier`]: safe to call whatever others write into them
+//! - [`Mutex`], [`RwLock`], [`Condvar`], [`Once`]: in memory whose writers the caller vouches for; a dead owner cannot be overlooked
 //! - [`list()`], [`remove_stale`]: what stands in /dev/shm, and what killed programs left there
 //! - [`Error`], [`Refusal`]: what goes wrong, and why memory was not attached
 //!
@@ -76,7 +76,7 @@ pub use crate::{
     },
     shared::Shared,
     sync::{
-        Attempt, Condvar, Event, Guard, LockError, LockResult, Mutex, MutexGuard, Once, Recovery, Semaphore,
-        Wake,
+        Attempt, Barrier, Condvar, Event, Guard, LockError, LockResult, Mutex, MutexGuard, Once, Party,
+        ReadGuard, Recovery, RwLock, Semaphore, Wake, WriteGuard,
     },
 };

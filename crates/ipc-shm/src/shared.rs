@@ -193,6 +193,12 @@ impl<T: InPlace, M: Common> Shared<T, M> {
         self.segment.persist();
     }
 
+    /// How far into the value a part of it lies; `None` for what is no part of it.
+    pub(crate) fn offset_of<U>(&self, part: &U) -> Option<usize> {
+        let offset = std::ptr::from_ref(part).addr().checked_sub(self.segment.payload().addr().get())?;
+        (offset.checked_add(size_of::<U>())? <= size_of::<T>()).then_some(offset)
+    }
+
     /// The value, in a process that did not inherit the handle by fork.
     fn value(&self) -> Result<&T> {
         self.segment.check_fork()?;

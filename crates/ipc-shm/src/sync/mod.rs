@@ -1,17 +1,21 @@
 //! What processes wait on: words of our own, and the C library's robust mutex with what is built from it.
 
+mod barrier;
 mod condvar;
 mod event;
 mod mutex;
 mod once;
 mod recovery;
 mod robust;
+mod rwlock;
 mod semaphore;
 mod word;
 
+pub use barrier::{Barrier, Party};
 pub use condvar::{Condvar, Wake};
 pub use event::Event;
 pub use mutex::{Mutex, MutexGuard};
 pub use once::{Attempt, Once};
 pub use recovery::{Guard, LockError, LockResult, Recovery};
+pub use rwlock::{ReadGuard, RwLock, WriteGuard};
 pub use semaphore::Semaphore;

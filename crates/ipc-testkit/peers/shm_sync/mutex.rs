@@ -31,7 +31,7 @@ pub(crate) const ROLES: &[Role] = &[
     ("uncontended", uncontended),
 ];
 
-fn open<T: InPlace>(arguments: &[String]) -> Result<Shared<T, Vouched>> {
+pub(crate) fn open<T: InPlace>(arguments: &[String]) -> Result<Shared<T, Vouched>> {
     let shared = Shared::<T>::open(&arguments[0])?;
     // SAFETY: the test and its peers are the only ones who know the name, and keep to the protocol.
     Ok(unsafe { shared.trust() })

@@ -5,7 +5,9 @@
 use std::cell::UnsafeCell;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use ipc_shm::{Condvar, Error, Event, InPlace, LockResult, Mutex, MutexGuard, Once, Semaphore};
+use ipc_shm::{
+    Barrier, Condvar, Error, Event, InPlace, LockResult, Mutex, MutexGuard, Once, RwLock, Semaphore,
+};
 
 /// Two numbers that are equal whenever nobody holds the lock.
 pub(crate) type Pair = [u64; 2];
@@ -18,6 +20,7 @@ ipc_shm::in_place! {
         pub(crate) items: Mutex<Items>,
         pub(crate) arrived: Condvar,
         pub(crate) once: Once,
+        pub(crate) table: RwLock<Pair, 4>,
         pub(crate) runs: [AtomicU64; 2],
         pub(crate) naive: Naive,
     }
@@ -28,6 +31,8 @@ ipc_shm::in_place! {
     pub(crate) safe struct Words {
         pub(crate) semaphore: Semaphore,
         pub(crate) event: Event,
+        pub(crate) barrier: Barrier<3>,
+        pub(crate) rounds: [AtomicU64; 3],
         pub(crate) done: AtomicU64,
     }
 }

@@ -262,7 +262,8 @@ fn f8_deadlines_are_kept_and_never_early() {
 }
 
 /// Every call that a word has, none of which may take much longer than its deadline.
-fn use_all(words: &Words) {
+fn use_all(shared: &Shared<Words>) {
+    let words = shared.get().unwrap();
     let timeout = Duration::from_millis(1);
     let results = [
         words.semaphore.try_acquire(),
@@ -279,6 +280,9 @@ fn use_all(words: &Words) {
         assert!(matches!(result, Ok(()) | Err(Error::TimedOut)), "{result:?}");
     }
     assert!(took < WATCHDOG);
+    if let Ok(mut party) = words.barrier.join(shared) {
+        let _ = party.wait_timeout(timeout);
+    }
     let _ = (words.event.reset(), words.event.is_set(), words.semaphore.permits());
     let _ = format!("{words:?}");
 }
@@ -286,13 +290,12 @@ fn use_all(words: &Words) {
 #[test]
 fn f2_no_byte_of_a_semaphore_or_an_event_does_harm() {
     let (shared, name) = words("bytes");
-    let words = shared.get().unwrap();
     let file = std::fs::File::options().write(true).open(format!("/dev/shm/{name}")).unwrap();
     let mut cases = 0;
     for offset in 0..16 {
         for byte in [0, 1, 0x7f, 0x80, 0xff] {
             file.write_all_at(&[byte], 4096 + offset).unwrap();
-            use_all(words);
+            use_all(&shared);
             cases += 1;
         }
     }
@@ -303,12 +306,11 @@ fn f2_no_byte_of_a_semaphore_or_an_event_does_harm() {
 fn f1_a_process_that_scribbles_over_semaphore_and_event_stops_nobody() {
     let seed = ipc_testkit::report::seed();
     let (shared, name) = words("scribble");
-    let words = shared.get().unwrap();
     let mut scribbler = peer!("peer-shm-sync", "scribble", name, size_of::<Words>(), seed);
     scribbler.expect("scribbling");
     let rounds = repetitions(200, 5000);
     for _ in 0..rounds {
-        use_all(words);
+        use_all(&shared);
     }
     scribbler.kill();
     proof!(

@@ -7,7 +7,9 @@
 )]
 
 mod bytes;
+mod lock_barrier;
 mod lock_mutex;
+mod lock_rwlock;
 mod lock_words;
 mod memory;
 mod one_to_many;
