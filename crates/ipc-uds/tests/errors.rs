@@ -7,7 +7,8 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
 
 use ipc_uds::{
-    Address, Ancillary, BindOptions, Datagram, Error, Listener, MAX_DESCRIPTORS, SeqPacket, Socket, Stream,
+    Address, Ancillary, BindOptions, Datagram, Error, Listener, MAX_DESCRIPTORS, SeqPacket, Server, Socket,
+    Stream,
 };
 
 const SOON: Duration = Duration::from_millis(5);
@@ -276,4 +277,45 @@ fn errors_become_those_of_std() {
     let long = io::Error::from(Error::TooLong { len: 9, max: Some(8) });
     assert_eq!(long.kind(), io::ErrorKind::InvalidInput);
     assert!(long.to_string().contains('9'));
+}
+
+#[test]
+fn a_server_of_no_listener_ends_with_the_errno() {
+    let not_listening = Listener::<Stream>::from(OwnedFd::from(Stream::pair().unwrap().0));
+    let error = Server::new(not_listening).serve(|_client: &Stream| Ok(())).unwrap_err();
+    assert_eq!(error.errno(), Some(libc::EINVAL));
+    let no_socket = Listener::<Stream>::from(OwnedFd::from(File::open("/dev/null").unwrap()));
+    let error = Server::new(no_socket).serve(|_client: &Stream| Ok(())).unwrap_err();
+    assert_eq!(error.errno(), Some(libc::ENOTSOCK));
+}
+
+#[test]
+fn what_is_accepted_is_close_on_exec_and_blocks() {
+    let listener: Listener = Listener::bind(Address::unnamed()).unwrap();
+    let client = Stream::connect(listener.local_address().unwrap()).unwrap();
+    let accepted = [listener.try_accept().unwrap(), client];
+    for socket in accepted.iter().map(AsFd::as_fd).chain([listener.as_fd()]) {
+        let number = std::os::fd::AsRawFd::as_raw_fd(&socket);
+        let info = std::fs::read_to_string(format!("/proc/self/fdinfo/{number}")).unwrap();
+        let flags = info.lines().find_map(|line| line.strip_prefix("flags:")).unwrap().trim();
+        let flags = i32::from_str_radix(flags, 8).unwrap();
+        assert_ne!(flags & libc::O_CLOEXEC, 0);
+        // The listener was asked not to block, what it gives was not.
+        let is_listener = number == std::os::fd::AsRawFd::as_raw_fd(&listener.as_fd());
+        assert_eq!(flags & libc::O_NONBLOCK != 0, is_listener);
+    }
+}
+
+#[test]
+fn values_that_are_not_there() {
+    let (ours, theirs) = SeqPacket::pair().unwrap();
+    ours.send(b"x").unwrap();
+    let received = theirs.recv_with(&mut [0; 8], 0).unwrap();
+    assert!(received.credentials.is_none() && received.pidfd.is_none() && received.security.is_none());
+    match theirs.set_pass_pidfd(true) {
+        Err(Error::Unsupported { .. }) => return,
+        set => set.unwrap(),
+    }
+    ours.send(b"x").unwrap();
+    assert!(theirs.recv_with(&mut [0; 8], 0).unwrap().pidfd.is_some());
 }
