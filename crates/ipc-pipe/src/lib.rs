@@ -65,6 +65,9 @@ mod pages;
 mod reader;
 mod rendezvous;
 mod splice;
+#[cfg(std_pipe)]
+#[clippy::msrv = "1.87"]
+mod std_pipe;
 mod writer;
 
 pub use ipc_frame as frame;

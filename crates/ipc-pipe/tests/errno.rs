@@ -176,6 +176,20 @@ fn the_capacity_obtained_is_told() {
 }
 
 #[test]
+#[cfg(std_pipe)]
+#[clippy::msrv = "1.87"]
+fn the_ends_become_std_s_and_come_back() {
+    let (reader, writer) = pipe().unwrap();
+    let (mut reader, mut writer) = (std::io::PipeReader::from(reader), std::io::PipeWriter::from(writer));
+    writer.write_all(b"std").unwrap();
+    reader.read_exact(&mut [0; 2]).unwrap();
+    drop(writer);
+    assert_eq!(PipeReader::from(reader).try_read(&mut [0; 4]).unwrap(), 1);
+    let (_reader, writer) = std::io::pipe().unwrap();
+    PipeWriter::from(writer).write_atomic(b"ours").unwrap();
+}
+
+#[test]
 fn a_seek_is_espipe() {
     use std::io::Seek;
     let (reader, _writer) = pipe().unwrap();

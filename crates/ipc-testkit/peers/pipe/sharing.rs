@@ -1,4 +1,5 @@
 //! Roles that share a pipe with others, and one that forks.
+#![expect(unsafe_code, reason = "fork")]
 
 use std::fs;
 use std::io::Read;
@@ -83,7 +84,6 @@ pub(crate) fn forks(arguments: &[String]) -> Result {
     let guard = Fifo::create(&arguments[0])?.unlink_on_drop();
     let (mut reader, writer) = pipe()?;
     let waiting = guard.keep_alive_reader()?;
-    #[expect(unsafe_code, reason = "fork")]
     // SAFETY: this process has one thread.
     match unsafe { nix::unistd::fork() }? {
         ForkResult::Child => {

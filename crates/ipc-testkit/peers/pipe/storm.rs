@@ -1,4 +1,5 @@
 //! Roles that are interrupted ten thousand times a second, by a handler without SA_RESTART.
+#![expect(unsafe_code, reason = "sigaction is unsafe for what the handler does, setitimer takes a pointer")]
 
 use std::io::{Read, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -17,12 +18,10 @@ extern "C" fn count(_: libc::c_int) {
 
 fn begin() -> Result {
     let action = SigAction::new(SigHandler::Handler(count), SaFlags::empty(), SigSet::empty());
-    #[expect(unsafe_code, reason = "sigaction is unsafe for what the handler does")]
     // SAFETY: the handler adds to an atomic and nothing else, which is async-signal-safe.
     unsafe { sigaction(Signal::SIGALRM, &action) }?;
     let each = libc::timeval { tv_sec: 0, tv_usec: 100 };
     let timer = libc::itimerval { it_interval: each, it_value: each };
-    #[expect(unsafe_code, reason = "setitimer takes a pointer")]
     // SAFETY: `timer` is alive during the call; a null old value is allowed.
     let result = unsafe { libc::setitimer(libc::ITIMER_REAL, &raw const timer, std::ptr::null_mut()) };
     assert_eq!(result, 0);
