@@ -1,6 +1,5 @@
 //! A process that starts children from many threads while others make descriptors of every type.
 #![expect(unsafe_code, reason = "the mistake that is shown")]
-#![expect(unsafe_code, reason = "the mistake that is shown")]
 
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::process::Command;

@@ -1,6 +1,5 @@
 //! Roles in which SIGPIPE means death, as in a C program.
 #![expect(unsafe_code, reason = "signal is unsafe for handlers")]
-#![expect(unsafe_code, reason = "signal is unsafe for handlers")]
 
 use std::fs::{self, File};
 use std::io::{ErrorKind, Write};
