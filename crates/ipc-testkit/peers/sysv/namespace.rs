@@ -255,3 +255,17 @@ pub(crate) fn as_nobody(arguments: &[String]) -> Result {
     check!((removal.removed.len(), removal.refused.len()), (0, 1));
     say("ok")
 }
+
+/// In an IPC namespace of its own, with a key and an id of the one outside.
+pub(crate) fn in_another_namespace(arguments: &[String]) -> Result {
+    let (key, id) = (argument::<Key>(arguments, 0)?, argument(arguments, 1)?);
+    if !private_namespace()? {
+        return say("skip");
+    }
+    check!(MessageQueue::open(key), Err(Error::NotFound { .. }));
+    check!(MessageQueue::from_id(id), Err(Error::NotFound { .. }));
+    check!(ipc_sysv::queues()?.into_iter().count(), 0);
+    // One of our own with the same key; it goes with the namespace.
+    check!(MessageQueue::create(key)?.send(MessageType::ONE, b"inside"), Ok(()));
+    say("ok")
+}

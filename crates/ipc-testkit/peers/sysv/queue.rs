@@ -127,3 +127,27 @@ pub(crate) fn storm(arguments: &[String]) -> Result {
     let interrupted = matches!(naive, Err(Error::Interrupted { .. }));
     say(interrupted)
 }
+
+/// Sends so many messages of its own type, each with its number and bytes that follow from both.
+pub(crate) fn send_all(arguments: &[String]) -> Result {
+    let queue = MessageQueue::from_id(argument(arguments, 0)?)?;
+    let kind: i64 = argument(arguments, 1)?;
+    for number in 0..argument::<u64>(arguments, 2)? {
+        queue.send(MessageType::new(kind).unwrap(), &body(number * 31 + kind.unsigned_abs()))?;
+    }
+    Ok(())
+}
+
+/// Receives the messages of one type, and checks each byte and the order.
+pub(crate) fn receive_all(arguments: &[String]) -> Result {
+    let queue = MessageQueue::from_id(argument(arguments, 0)?)?;
+    let kind: i64 = argument(arguments, 1)?;
+    let (select, mut buffer) = (Select::Type(MessageType::new(kind).unwrap()), MessageBuffer::new());
+    for number in 0..argument::<u64>(arguments, 2)? {
+        let message = queue.receive(select, &mut buffer)?;
+        if message.body() != body(number * 31 + kind.unsigned_abs()) {
+            return Err(format!("not message {number} of type {kind}: {message:?}").into());
+        }
+    }
+    say("all")
+}

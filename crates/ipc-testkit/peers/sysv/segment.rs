@@ -1,7 +1,7 @@
 //! Processes that have a segment attached.
 #![expect(unsafe_code, reason = "fork")]
 
-use ipc_sysv::{Error, Segment};
+use ipc_sysv::{Error, Segment, SemaphoreSet};
 use ipc_testkit::crash;
 use ipc_testkit::role::{Result, hear, say};
 
@@ -97,4 +97,23 @@ pub(crate) fn recover(arguments: &[String]) -> Result {
 /// Makes a segment and says its id.
 pub(crate) fn create_segment(arguments: &[String]) -> Result {
     say(Segment::create(argument(arguments, 0)?, 8192)?.id())
+}
+
+/// Reads a number, writes it one higher, so many times; each time with a permit, where a set is given.
+pub(crate) fn increment(arguments: &[String]) -> Result {
+    let memory = Segment::from_id(argument(arguments, 0)?)?.attach()?;
+    let times: u32 = argument(arguments, 1)?;
+    let set = match arguments.get(2) {
+        Some(id) => Some(SemaphoreSet::from_id(id.parse()?)?.semaphore(0)?),
+        None => None,
+    };
+    say("ready")?;
+    hear()?;
+    for _ in 0..times {
+        let _permit = set.as_ref().map(ipc_sysv::Semaphore::acquire).transpose()?;
+        let number: u64 = memory.read_value(0)?;
+        std::thread::yield_now();
+        memory.write_value(0, &(number + 1))?;
+    }
+    say("done")
 }

@@ -60,3 +60,14 @@ fn b8_another_user_is_refused() {
     assert_eq!(set.values().unwrap(), [1]);
     proof!("B8", "nobody is refused everything on root's objects of mode 0600, and sees them listed");
 }
+
+#[test]
+fn sysvipc_namespaces_do_not_meet() {
+    let key = crate::key();
+    let queue = RemoveOnDrop::new(MessageQueue::create(key).unwrap());
+    if !says_ok("in-another-namespace", &[key.number(), queue.id()]) {
+        skip!("no IPC namespace of our own");
+    }
+    queue.verify().unwrap();
+    assert_eq!(queue.stat().unwrap().messages, 0);
+}

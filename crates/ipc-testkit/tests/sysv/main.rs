@@ -16,6 +16,8 @@ mod queue;
 mod recovery;
 mod segment;
 mod semaphore;
+mod state;
+mod stress;
 
 /// A key of this test's own.
 fn key() -> ipc_sysv::Key {
