@@ -178,6 +178,15 @@ impl fmt::Debug for ReadOnlyAttachment {
 
 /// An attached segment that can be read and written; for reading it is a [`ReadOnlyAttachment`].
 ///
+/// What it allows is chosen when it is attached, and it is detached once:
+/// ```compile_fail,E0382
+/// # fn twice(memory: ipc_sysv::Attachment) -> ipc_sysv::Result<()> {
+/// memory.detach()?;
+/// memory.detach()?;
+/// # Ok(())
+/// # }
+/// ```
+///
 /// # After a crash
 /// The kernel detaches. The bytes stay in the segment, in the middle of a write too.
 ///
