@@ -34,6 +34,7 @@
 //! - [`PlainMemory`]: a segment without one, shared with C programs
 //! - [`spsc`]: a channel for one sender and one receiver, by name, by [`Invitation`], or by descriptor
 //! - [`bytes`]: the same for messages of any length
+//! - [`mpsc`]: several senders, a lane each
 //! - [`latest`], [`broadcast`]: one writer, any number of readers, which never make it wait
 //! - [`Shared`], [`InPlace`]: one typed value in a segment, made once and used there by all: atomics and locks
 //! - [`Semaphore`], [`Event`], [`Barrier`]: safe to call whatever others write into them
@@ -66,7 +67,7 @@ pub use error::{Error, Refusal, Result};
 pub use crate::{
     channel::{
         Acceptance, ChannelOptions, End, Invitation, Offer, Payload, Unattached, Wait, broadcast, bytes,
-        latest, spsc,
+        latest, mpsc, spsc,
     },
     error::{Error, Refusal, Result},
     in_place::{AnyBits, InPlace, kind},

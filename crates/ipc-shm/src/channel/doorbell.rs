@@ -24,7 +24,7 @@ use std::time::Duration;
 use ipc_sys::Deadline;
 use ipc_sys::futex;
 
-use crate::words::{Words, fence, peer_load, publish};
+use crate::words::{AtomicU64, Words, fence, peer_load, publish};
 use crate::{Error, Result};
 
 /// How often a sleeper looks whether the other side lives: 60 ms, under 17 times a second.
@@ -207,6 +207,21 @@ impl Waiter {
         deadline: Deadline,
         ready: &mut impl FnMut() -> Result<bool>,
     ) -> Result<futex::Wait> {
+        let ticket = self.announce(own, peer);
+        // Pairs with the fence in `Waker::ring_cold`.
+        fence("waiter", Ordering::SeqCst);
+        let done = ready();
+        let slept = match done {
+            Ok(false) => peer.wait(self.ticket, ticket, soonest(deadline)),
+            _ => Ok(futex::Wait::Woken),
+        };
+        self.retract(own);
+        done?;
+        slept.map_err(Error::os("futex(FUTEX_WAIT)", "the channel"))
+    }
+
+    /// Announces that we sleep. A full fence and another look must follow before sleeping on the ticket as it is given.
+    pub(crate) fn announce<W: Words>(&mut self, own: &W, peer: &W) -> u32 {
         self.streak = 0;
         if self.state & GEAR == HOT {
             self.set(COLD, own);
@@ -216,16 +231,17 @@ impl Waiter {
         let ticket = low(peer_load(peer.word(self.ticket)));
         self.state = self.state.wrapping_add(EPOCH);
         self.set(PARKED, own);
-        // Pairs with the fence in `Waker::ring_cold`.
-        fence("waiter", Ordering::SeqCst);
-        let done = ready();
-        let slept = match done {
-            Ok(false) => peer.wait(self.ticket, ticket, soonest(deadline)),
-            _ => Ok(futex::Wait::Woken),
-        };
+        ticket
+    }
+
+    /// Says that we are awake.
+    pub(crate) fn retract<W: Words>(&mut self, own: &W) {
         self.set(COLD, own);
-        done?;
-        slept.map_err(Error::os("futex(FUTEX_WAIT)", "the channel"))
+    }
+
+    /// The word to sleep on.
+    pub(crate) fn ticket_of<'w, W: Words>(&self, peer: &'w W) -> &'w AtomicU64 {
+        peer.word(self.ticket)
     }
 
     fn set<W: Words>(&mut self, gear: u64, own: &W) {

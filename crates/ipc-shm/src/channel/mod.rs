@@ -14,6 +14,8 @@ mod link;
 #[cfg(not(ipc_loom))]
 mod meet;
 #[cfg(not(ipc_loom))]
+pub mod mpsc;
+#[cfg(not(ipc_loom))]
 mod options;
 pub mod spsc;
 

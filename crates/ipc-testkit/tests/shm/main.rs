@@ -12,6 +12,7 @@ mod lock_mutex;
 mod lock_rwlock;
 mod lock_words;
 mod memory;
+mod mpsc;
 mod one_to_many;
 mod spsc;
 #[path = "../../peers/shm_sync/types.rs"]

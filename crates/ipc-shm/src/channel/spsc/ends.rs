@@ -422,7 +422,7 @@ impl<T: Payload, M: Mode> Receiver<T, M> {
 
     /// The next message, if this handle is ours and it was there by the cheapest look.
     #[inline(always)]
-    fn next(&mut self) -> Option<T> {
+    pub(in crate::channel) fn next(&mut self) -> Option<T> {
         if !self.mark.is_ours() {
             return None;
         }

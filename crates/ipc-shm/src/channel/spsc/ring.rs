@@ -452,6 +452,34 @@ impl<T, W: Words> Consumer<T, W> {
     }
 }
 
+/// For who waits for several rings at once.
+impl<T, W: Words> Consumer<T, W> {
+    /// Whether there is a message, for all that its words say.
+    pub(crate) fn is_ready(&self) -> bool {
+        if Shape::packed::<T>() {
+            peer_load(self.peer.word(producer::WRITTEN)) != self.pos
+        } else {
+            self.holds(self.pos)
+        }
+    }
+
+    /// See [`Waiter::announce`].
+    pub(crate) fn announce(&mut self) -> u32 {
+        self.release();
+        self.waiter.announce(&self.own, &self.peer)
+    }
+
+    /// See [`Waiter::retract`].
+    pub(crate) fn retract(&mut self) {
+        self.waiter.retract(&self.own);
+    }
+
+    /// The word to sleep on.
+    pub(crate) fn ticket(&self) -> &AtomicU64 {
+        self.waiter.ticket_of(&self.peer)
+    }
+}
+
 impl<T: FromBytes + IntoBytes, W: Words> Consumer<T, W> {
     /// The next message, if it is there by the cheapest look. `None` says nothing about what a closer look finds.
     #[inline(always)]

@@ -1,0 +1,247 @@
+//! Several senders, one receiver: a ring for each sender, and a receiver that goes round.
+//!
+//! A lane is an [`spsc`](crate::spsc) ring, made in any of its ways, trusted or sealed; its sender is an
+//! [`spsc::Sender`](crate::spsc::Sender). Senders never meet: none slows another, and one that dies or writes nonsense ends
+//! its own lane and no other. They join whenever the receiver admits them and leave whenever they are dropped. Messages
+//! of one sender come in order; between senders there is none.
+//!
+//! # After a crash
+//! As for each lane. What ended is told by [`Receiver::departed`]; everything that a sender had sent is received first.
+//!
+//! # Examples
+//! ```
+//! # fn main() -> ipc_shm::Result<()> {
+//! use ipc_shm::{mpsc, spsc};
+//!
+//! let mut receiver = mpsc::Receiver::new();
+//! let mut senders = Vec::new();
+//! for _ in 0..3 {
+//!     let (sender, lane) = spsc::channel::<u64>(16)?;
+//!     receiver.admit(lane.attach()?)?;
+//!     senders.push(sender.attach()?); // each in its own process
+//! }
+//! for (message, sender) in (0..).zip(&mut senders) {
+//!     sender.send(&message)?;
+//! }
+//! let mut received = [receiver.recv()?, receiver.recv()?, receiver.recv()?];
+//! received.sort();
+//! assert_eq!(received, [0, 1, 2]);
+//! # Ok(())
+//! # }
+//! ```
+
+use std::fmt;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use ipc_sys::{Deadline, futex};
+
+use crate::channel::doorbell::{POLLS, pause, soonest};
+use crate::channel::{Payload, Wait, spsc};
+use crate::memory::{Mode, Trusted};
+use crate::words::fence;
+use crate::{Error, Result};
+
+/// The most lanes of one receiver: what futex_waitv sleeps on, less one.
+pub const LANES_MAX: usize = 127;
+
+/// The receiver of several lanes.
+pub struct Receiver<T: Payload, M: Mode = Trusted> {
+    lanes: Vec<Lane<T, M>>,
+    /// The lane to look at first.
+    first: usize,
+    admitted: u64,
+    departed: Vec<(LaneId, Error)>,
+    wait: Wait,
+}
+
+/// A lane as its receiver counts them: never used twice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct LaneId(u64);
+
+struct Lane<T: Payload, M: Mode> {
+    id: LaneId,
+    receiver: spsc::Receiver<T, M>,
+}
+
+impl<T: Payload, M: Mode> Receiver<T, M> {
+    /// A receiver without a lane.
+    #[must_use]
+    pub fn new() -> Self {
+        Self { lanes: Vec::new(), first: 0, admitted: 0, departed: Vec::new(), wait: Wait::default() }
+    }
+
+    /// Lets one more sender in.
+    ///
+    /// # Errors
+    /// [`Error::InvalidParameter`] where there are [`LANES_MAX`] lanes.
+    pub fn admit(&mut self, lane: spsc::Receiver<T, M>) -> Result<LaneId> {
+        if self.lanes.len() == LANES_MAX {
+            return Err(Error::InvalidParameter {
+                what: "the number of lanes",
+                value: LANES_MAX as u64 + 1,
+                reason: "one receiver sleeps on at most 127",
+            });
+        }
+        let id = LaneId(self.admitted);
+        self.admitted += 1;
+        self.lanes.push(Lane { id, receiver: lane });
+        Ok(id)
+    }
+
+    /// How many lanes there are.
+    #[must_use]
+    pub fn lanes(&self) -> usize {
+        self.lanes.len()
+    }
+
+    /// The lanes that have ended since the last call, and why: [`Error::Disconnected`], [`Error::PeerCorrupt`].
+    pub fn departed(&mut self) -> Vec<(LaneId, Error)> {
+        std::mem::take(&mut self.departed)
+    }
+
+    /// How a blocking call waits from now on.
+    pub fn set_wait(&mut self, wait: Wait) {
+        self.wait = wait;
+    }
+
+    /// Receives the next message of any lane, waiting for one.
+    ///
+    /// # Blocking
+    /// Until a message comes or the last lane has ended; a signal does not end it. It sleeps by futex_waitv (Linux 5.16);
+    /// where that is missing, only [`Wait::Spin`] waits.
+    ///
+    /// # Errors
+    /// | errno | error |
+    /// | --- | --- |
+    /// | EPIPE | [`Error::Disconnected`]: there is no lane, or none any more |
+    /// | ENOSYS | [`Error::Os`]: no futex_waitv |
+    /// | | [`Error::Forked`] |
+    #[inline]
+    pub fn recv(&mut self) -> Result<T> {
+        match self.next() {
+            Some(message) => Ok(message),
+            None => self.recv_until(Deadline::NEVER),
+        }
+    }
+
+    /// As [`Receiver::recv`], for at most `timeout`.
+    ///
+    /// # Errors
+    /// [`Error::TimedOut`], and as [`Receiver::recv`].
+    pub fn recv_timeout(&mut self, timeout: Duration) -> Result<T> {
+        match self.next() {
+            Some(message) => Ok(message),
+            None => self.recv_until(Deadline::after(timeout)),
+        }
+    }
+
+    /// Receives the next message of any lane, if there is one.
+    ///
+    /// # Errors
+    /// [`Error::Empty`], and as [`Receiver::recv`].
+    pub fn try_recv(&mut self) -> Result<T> {
+        match self.next() {
+            Some(message) => Ok(message),
+            None => self.look(),
+        }
+    }
+
+    /// One round of the cheapest look.
+    #[inline]
+    fn next(&mut self) -> Option<T> {
+        let (before, from_first) = self.lanes.split_at_mut_checked(self.first)?;
+        let found = from_first.iter_mut().chain(before).enumerate().find_map(|(turn, lane)| {
+            let message = lane.receiver.next()?;
+            Some((turn, message))
+        });
+        let (turn, message) = found?;
+        // The lane behind the one that had a message comes first next time.
+        self.first = (self.first + turn + 1) % self.lanes.len();
+        Some(message)
+    }
+
+    /// One round of closer looks, in which lanes end.
+    #[cold]
+    fn look(&mut self) -> Result<T> {
+        let mut at = 0;
+        while let Some(lane) = self.lanes.get_mut(at) {
+            match lane.receiver.try_recv() {
+                Ok(message) => return Ok(message),
+                Err(Error::Empty) => at += 1,
+                Err(Error::Forked) => return Err(Error::Forked),
+                Err(error) => {
+                    let lane = self.lanes.remove(at);
+                    self.departed.push((lane.id, error));
+                    self.first = 0;
+                }
+            }
+        }
+        Err(if self.lanes.is_empty() { Error::Disconnected } else { Error::Empty })
+    }
+
+    #[cold]
+    fn recv_until(&mut self, deadline: Deadline) -> Result<T> {
+        let mut polls = if self.wait == Wait::Park { 1 } else { POLLS };
+        loop {
+            for _ in 0..polls {
+                if let Some(message) = self.next() {
+                    return Ok(message);
+                }
+                pause();
+            }
+            match self.look() {
+                Err(Error::Empty) => {}
+                done => return done,
+            }
+            if deadline.has_passed() {
+                return Err(Error::TimedOut);
+            }
+            if self.wait != Wait::Spin {
+                polls = 1;
+                self.park(deadline)?;
+            }
+        }
+    }
+
+    /// Announces on every lane that we sleep, looks once more, and sleeps until one wakes us.
+    fn park(&mut self, deadline: Deadline) -> Result<()> {
+        let mut tickets = [0; LANES_MAX];
+        for (lane, ticket) in self.lanes.iter_mut().zip(&mut tickets) {
+            *ticket = lane.receiver.end.ring.announce();
+        }
+        // Pairs with the fence of each lane's waker, as for one ring.
+        fence("waiter", Ordering::SeqCst);
+        let slept = if self.lanes.iter().any(|lane| lane.receiver.end.ring.is_ready()) {
+            Ok(futex::Wait::Woken)
+        } else {
+            self.sleep(&tickets, deadline)
+        };
+        for lane in &mut self.lanes {
+            lane.receiver.end.ring.retract();
+        }
+        slept.map(drop).map_err(Error::os("futex_waitv", "the lanes"))
+    }
+
+    fn sleep(&self, tickets: &[u32; LANES_MAX], deadline: Deadline) -> std::io::Result<futex::Wait> {
+        let Some(some) = self.lanes.first() else { return Ok(futex::Wait::Woken) };
+        let mut words = [(some.receiver.end.ring.ticket(), 0); LANES_MAX];
+        for ((lane, ticket), word) in self.lanes.iter().zip(tickets).zip(&mut words) {
+            *word = (lane.receiver.end.ring.ticket(), *ticket);
+        }
+        let words = words.get(..self.lanes.len()).unwrap_or_default();
+        futex::wait_any(words, soonest(deadline))
+    }
+}
+
+impl<T: Payload, M: Mode> Default for Receiver<T, M> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<T: Payload, M: Mode> fmt::Debug for Receiver<T, M> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Receiver").field("lanes", &self.lanes.len()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,114 @@
+//! Several senders, a lane each.
+
+use std::time::{Duration, Instant};
+
+use ipc_shm::{Error, Sealed, Wait, mpsc, spsc};
+use ipc_testkit::{peer, proof, repetitions};
+
+use crate::memory::Name;
+
+/// A lane of its own name, and the process that sends COUNT messages into it, numbered from LANE << 32 on.
+fn lane(
+    receiver: &mut mpsc::Receiver<u64>,
+    number: u64,
+    count: u64,
+) -> (Name, ipc_testkit::Peer, mpsc::LaneId) {
+    let named = Name::new("lane");
+    let ring = spsc::Receiver::<u64>::create(&named.0, 64).unwrap();
+    let id = receiver.admit(ring).unwrap();
+    let mut peer = peer!("peer-shm", "spsc-sender", named.0, number << 32, count, "park", "hold");
+    peer.expect("ready");
+    (named, peer, id)
+}
+
+#[test]
+fn f9_senders_join_and_die_and_the_others_lose_nothing() {
+    for wait in [Wait::Park, Wait::SpinThenPark, Wait::Spin] {
+        let mut receiver = mpsc::Receiver::<u64>::new();
+        receiver.set_wait(wait);
+        assert!(matches!(receiver.recv(), Err(Error::Disconnected)));
+        let count = repetitions(20_000, 1_000_000) as u64;
+        let (_first_name, first, _) = lane(&mut receiver, 0, count);
+        let (_second_name, mut second, doomed) = lane(&mut receiver, 1, u64::MAX >> 1);
+        let mut third = None;
+        let mut next = [0_u64; 3];
+        let mut killed = None;
+        let mut told = None;
+        while next[0] < count || next[2] < count || told.is_none() {
+            match receiver.recv_timeout(Duration::from_millis(200)) {
+                Ok(message) => {
+                    let number = usize::try_from(message >> 32).unwrap();
+                    assert_eq!(message & 0xffff_ffff, next[number], "lane {number}");
+                    next[number] += 1;
+                }
+                Err(Error::TimedOut) => {}
+                Err(error) => panic!("{error}"),
+            }
+            if next[1] == 500 && killed.is_none() {
+                second.kill();
+                killed = Some(Instant::now());
+                third = Some(lane(&mut receiver, 2, count));
+            }
+            for (id, error) in receiver.departed() {
+                assert!(id == doomed && matches!(error, Error::Disconnected), "{id:?} {error}");
+                told = killed.map(|at| at.elapsed());
+            }
+        }
+        assert_eq!(receiver.lanes(), 2);
+        assert!(matches!(receiver.try_recv(), Err(Error::Empty)));
+        assert!(matches!(receiver.recv_timeout(Duration::from_millis(2)), Err(Error::TimedOut)));
+        drop((first, third));
+        assert!(matches!(receiver.recv(), Err(Error::Disconnected)));
+        proof!(
+            "F9",
+            "mpsc, {wait:?}: {} messages of three senders in order; the killed one told after {:?}",
+            next.iter().sum::<u64>(),
+            told.unwrap_or_default()
+        );
+    }
+}
+
+#[test]
+fn f10_a_receiver_asleep_on_many_lanes_is_woken_by_any() {
+    let mut receiver = mpsc::Receiver::<u64>::new();
+    receiver.set_wait(Wait::Park);
+    let mut senders = Vec::new();
+    for _ in 0..mpsc::LANES_MAX {
+        let (sender, ring) = spsc::channel::<u64>(16).unwrap();
+        receiver.admit(ring.attach().unwrap()).unwrap();
+        senders.push(sender.attach().unwrap());
+    }
+    let (_, extra) = spsc::channel::<u64>(16).unwrap();
+    assert!(matches!(receiver.admit(extra.attach().unwrap()), Err(Error::InvalidParameter { .. })));
+    let rounds = repetitions(2_000, 100_000) as u64;
+    let (answer, mut answers) = std::sync::mpsc::sync_channel::<u64>(0);
+    let mut slow = 0;
+    std::thread::scope(|scope| {
+        scope.spawn(move || {
+            let mut random = fastrand::Rng::new();
+            for round in 0..rounds {
+                senders[random.usize(0..mpsc::LANES_MAX)].send(&round).unwrap();
+                answer.send(round).unwrap();
+            }
+        });
+        for round in 0..rounds {
+            let start = Instant::now();
+            assert_eq!(receiver.recv().unwrap(), round);
+            slow += u32::from(start.elapsed() > Duration::from_millis(58));
+            answers.recv().unwrap();
+        }
+        answers = std::sync::mpsc::sync_channel(0).1;
+    });
+    assert!(slow <= 2, "{slow} of {rounds} waits took as long as a look at the peers");
+    proof!("F10", "mpsc: {rounds} wake-ups over 127 lanes, 0 lost");
+}
+
+#[test]
+fn sealed_lanes_are_admitted_by_acceptance() {
+    let mut receiver = mpsc::Receiver::<u64, Sealed>::new();
+    let (offer, invitation) = spsc::Receiver::<u64, Sealed>::offer(16).unwrap();
+    let (mut sender, acceptance) = invitation.accept().unwrap();
+    receiver.admit(offer.complete(acceptance).unwrap()).unwrap();
+    sender.send(&7).unwrap();
+    assert_eq!(receiver.recv().unwrap(), 7);
+}
