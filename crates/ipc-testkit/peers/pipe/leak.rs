@@ -1,15 +1,19 @@
 //! A process that starts children from many threads while others make descriptors of every type.
 #![expect(unsafe_code, reason = "the mistake that is shown")]
 
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
+use std::path::Path;
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
 use ipc_pipe::{CommandExt, FifoOptions, PipeOptions, pipe};
+use ipc_shm::{Sealed, SharedMemory};
+use ipc_signal::{MaskGuard, Pid, ProcessFd, Signal, SignalFd};
 use ipc_testkit::role::{Result, say};
 use ipc_testkit::{audit, name};
+use ipc_uds::{Ancillary, Datagram, Listener, SeqPacket, Socket, Stream};
 
 const THREADS: usize = 8;
 
@@ -17,14 +21,45 @@ const THREADS: usize = 8;
 pub(crate) fn storm(arguments: &[String]) -> Result {
     let directory = name::directory();
     run(arguments[0].parse()?, |serial| {
-        let path = directory.path().join(serial.to_string());
-        let fifo = FifoOptions::new().open_or_create(path).unwrap();
-        let alive = fifo.keep_alive_reader().unwrap();
-        let met = (fifo.try_writer().unwrap(), fifo.reader_timeout(Duration::from_secs(1)).unwrap());
-        let pipe = PipeOptions::new().nonblocking(true).create().unwrap();
-        let copy = (pipe.0.try_clone().unwrap(), pipe.1.try_clone().unwrap());
-        drop((alive, met, copy));
+        let path = |kind: &str| directory.path().join(format!("{kind}-{serial}"));
+        pipes(&path("fifo")).unwrap();
+        sockets(&path("socket")).unwrap();
+        memory_and_signals(&name::unique("leak")).unwrap();
     })
+}
+
+/// Every way to a descriptor of ipc-pipe.
+fn pipes(path: &Path) -> Result {
+    let fifo = FifoOptions::new().open_or_create(path)?;
+    let _alive = fifo.keep_alive_reader()?;
+    let met = (fifo.try_writer()?, fifo.reader_timeout(Duration::from_secs(1))?);
+    // Their second open file description.
+    assert!(met.0.try_write(b"x")? == 1 && met.1.try_read(&mut [0])? == 1);
+    let pipe = PipeOptions::new().nonblocking(true).create()?;
+    let _copies = (pipe.0.try_clone()?, pipe.1.try_clone()?, PipeOptions::new().packets()?);
+    Ok(())
+}
+
+/// Of ipc-uds.
+fn sockets(path: &Path) -> Result {
+    let listener = Listener::<Stream>::bind(path)?;
+    let client = Stream::connect(path)?;
+    let server = listener.accept()?;
+    let _pairs = (SeqPacket::pair()?, Datagram::pair()?, client.peer_pidfd());
+    client.send_with(b"x", &[server.as_fd(), client.as_fd()])?;
+    let received = server.recv_with(&mut [0; 8], 2)?;
+    assert_eq!(received.descriptors.len(), 2);
+    Ok(())
+}
+
+/// Of ipc-shm and ipc-signal; System V objects have none.
+fn memory_and_signals(name: &str) -> Result {
+    let sealed = SharedMemory::<Sealed>::anonymous(64)?;
+    let named = SharedMemory::create(name, 64)?;
+    let _shared = (sealed.share()?, named.share()?, SharedMemory::open(name)?);
+    let _blocked = MaskGuard::block([Signal::USR1])?;
+    let _signals = (SignalFd::new([Signal::USR1])?, ProcessFd::open(Pid::own())?);
+    Ok(())
 }
 
 /// COUNT: the naive twin: close-on-exec is set after the fact.
