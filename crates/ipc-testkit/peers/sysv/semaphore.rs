@@ -1,4 +1,5 @@
 //! Openers, holders and waiters.
+#![expect(unsafe_code, reason = "fork")]
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -170,7 +171,6 @@ fn op(numbers: &[i32]) -> Op {
 }
 
 /// Forks while it holds a permit; the child drops its copy.
-#[expect(unsafe_code, reason = "fork")]
 #[expect(clippy::disallowed_methods, reason = "this peer has one thread")]
 pub(crate) fn fork_with_a_permit(arguments: &[String]) -> Result {
     let semaphore = SemaphoreSet::from_id(argument(arguments, 0)?)?.semaphore(0)?;
