@@ -311,9 +311,11 @@ fn a_deadline_is_kept_and_never_early() {
 
 #[test]
 fn a_forgotten_guard_keeps_its_memory_mapped() {
-    let (shared, _name) = memory::<Everything>("forgotten");
+    let (shared, name) = memory::<Everything>("forgotten");
     std::mem::forget(locked_clean(&shared));
     drop(shared);
+    // What keeps the memory keeps its name.
+    std::fs::remove_file(format!("/dev/shm/{name}")).unwrap();
     // The list of this thread leads through what was dropped: another lock would write there.
     let (other, _name) = memory::<Everything>("forgotten-other");
     drop(locked_clean(&other));

@@ -78,7 +78,7 @@ impl<T: Payload> Sender<T, Trusted> {
     /// | EBUSY | [`Error::EndInUse`]: another sender is alive |
     /// | EINVAL, ENAMETOOLONG | [`Error::InvalidName`] |
     /// | EACCES, EMFILE, ELOOP (a symbolic link) | [`Error::Os`] |
-    /// | | [`Error::Refused`], with the [`Refusal`] that says why |
+    /// | | [`Error::Refused`], with the [`Refusal`](crate::Refusal) that says why |
     pub fn open(name: impl AsRef<OsStr>) -> Result<Self> {
         private::End::from_link(Link::open(name.as_ref(), Side::Producer, &any_plan::<T>())?)
     }
