@@ -47,6 +47,7 @@ mod mask;
 mod on;
 mod pid;
 mod process_fd;
+mod registry;
 mod ring;
 mod send;
 mod set;

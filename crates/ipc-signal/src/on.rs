@@ -12,7 +12,8 @@ use std::thread::JoinHandle;
 
 use ipc_sys::disposition::{Disposition as Sys, disposition as look, set_disposition};
 
-use crate::handler::{Effect, Entry, Page, Table, Waker, WakerKind, handle, replace_table, table};
+use crate::handler::{Effect, Entry, Page, Table, Waker, WakerKind, handle};
+use crate::registry::{replace_table, table};
 use crate::{Action, Error, MaskGuard, Ring, Signal, SignalInfo, SignalSet};
 
 /// sigaction(2): from now on `action` happens when `signal` is delivered, until the registration is dropped.

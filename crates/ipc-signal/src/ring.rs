@@ -53,7 +53,7 @@ impl Ring {
         self.0.capacity()
     }
 
-    /// How many were delivered and found it full, since it was made.
+    /// How many were delivered and found it full, since it was made. Async-signal-safe.
     #[must_use]
     pub fn overflowed(&self) -> u64 {
         self.0.overflow.load(Ordering::SeqCst)

@@ -118,7 +118,7 @@ pub fn send<'a>(target: impl Into<Target<'a>>, signal: Signal) -> Result<(), Err
 
 /// kill(2) with signal 0: whether the target exists, a zombie included.
 ///
-/// The answer is old when it arrives, and a number may have gone to another process; a
+/// Async-signal-safe. The answer is old when it arrives, and a number may have gone to another process; a
 /// [`ProcessFd`](crate::ProcessFd) knows better.
 ///
 /// # Errors
@@ -209,7 +209,8 @@ impl From<usize> for Value {
 /// sigqueue(3), rt_tgsigqueueinfo(2) or pidfd_send_signal(2): sends `signal` with a value.
 ///
 /// Real-time signals are queued one by one: each that was accepted arrives, lowest number first, and in the order sent
-/// for one number. A standard signal that is pending already swallows the next one and its value.
+/// for one number. A standard signal that is pending already swallows the next one and its value. What is queued to a
+/// thread comes before all that is queued to its process. Async-signal-safe while it succeeds; an error allocates.
 ///
 /// # Blocking
 /// Never. A full queue is an error at once: the kernel tells nobody when there is room again.

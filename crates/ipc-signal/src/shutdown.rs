@@ -65,7 +65,7 @@ impl Shutdown {
         Ok(Self { asked, _registrations: registrations })
     }
 
-    /// Whether the program has been asked. One load.
+    /// Whether the program has been asked. One load; async-signal-safe.
     #[must_use]
     pub fn asked(&self) -> bool {
         self.asked.by.load(Ordering::SeqCst) != 0

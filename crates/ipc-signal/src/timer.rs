@@ -278,8 +278,8 @@ fn timeval(duration: Duration) -> libc::timeval {
     let micros = duration.subsec_nanos().div_ceil(1000);
     let seconds = duration.as_secs().saturating_add(u64::from(micros / 1_000_000));
     libc::timeval {
-        tv_sec: libc::time_t::try_from(seconds).unwrap_or(libc::time_t::MAX),
-        tv_usec: libc::suseconds_t::from(micros % 1_000_000),
+        tv_sec: i64::try_from(seconds).unwrap_or(i64::MAX),
+        tv_usec: i64::from(micros % 1_000_000),
     }
 }
 
@@ -311,6 +311,6 @@ mod tests {
         assert_eq!(value(0), (0, 0));
         assert_eq!(value(1), (0, 1));
         assert_eq!(value(999_999_999), (1, 0));
-        assert_eq!(timeval(Duration::MAX).tv_sec, libc::time_t::MAX);
+        assert_eq!(timeval(Duration::MAX).tv_sec, i64::MAX);
     }
 }

@@ -60,7 +60,7 @@ fn monotonic_now() -> Duration {
 #[must_use]
 pub fn timespec(duration: Duration) -> libc::timespec {
     libc::timespec {
-        tv_sec: libc::time_t::try_from(duration.as_secs()).unwrap_or(libc::time_t::MAX),
+        tv_sec: i64::try_from(duration.as_secs()).unwrap_or(i64::MAX),
         tv_nsec: libc::c_long::from(duration.subsec_nanos()),
     }
 }
@@ -88,6 +88,6 @@ mod tests {
     fn a_timespec_keeps_the_nanoseconds() {
         let c = timespec(Duration::new(3, 999_999_999));
         assert_eq!((c.tv_sec, c.tv_nsec), (3, 999_999_999));
-        assert_eq!(timespec(Duration::MAX).tv_sec, libc::time_t::MAX);
+        assert_eq!(timespec(Duration::MAX).tv_sec, i64::MAX);
     }
 }
