@@ -20,6 +20,7 @@ fn main() -> role::Result {
         ("fork-with-a-permit", semaphore::fork_with_a_permit),
         ("hold", semaphore::hold),
         ("hold-without-undo", semaphore::hold_without_undo),
+        ("hot", semaphore::hot),
         ("increment", segment::increment),
         ("in-another-namespace", namespace::in_another_namespace),
         ("limits-of-queues", namespace::limits_of_queues),

@@ -6,7 +6,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use ipc_signal::Signal;
 use ipc_sys::sysv::semaphore as sys;
-use ipc_sysv::{Error, Key, Op, SemaphoreSet};
+use ipc_sysv::{
+    Error, Key, MessageBuffer, MessageQueue, MessageType, Op, RemoveOnDrop, Select, SemaphoreSet,
+};
 use ipc_testkit::crash;
 use ipc_testkit::role::{Result, hear, say};
 
@@ -185,4 +187,32 @@ pub(crate) fn fork_with_a_permit(arguments: &[String]) -> Result {
     say(semaphore.value()?)?;
     drop(permit);
     say(semaphore.value()?)
+}
+
+/// Each call that programs make again and again, between marks.
+pub(crate) fn hot(_: &[String]) -> Result {
+    let set = RemoveOnDrop::new(SemaphoreSet::create(Key::PRIVATE, &[1, 5])?);
+    let semaphore = set.semaphore(0)?;
+    let queue = RemoveOnDrop::new(MessageQueue::create(Key::PRIVATE)?);
+    let mut buffer = MessageBuffer::new();
+    for warm in [false, true] {
+        if warm {
+            crash::begin();
+        }
+        set.op(&[Op::subtract(0, 1), Op::add(0, 1)])?;
+        set.try_op(&[Op::add(1, 1)])?;
+        set.op_timeout(&[Op::add(1, 1)], std::time::Duration::from_secs(1))?;
+        drop(semaphore.acquire()?);
+        set.value(0)?;
+        set.values()?;
+        set.set_value(0, 1)?;
+        set.waiting_for_zero(0)?;
+        queue.send(MessageType::ONE, b"one")?;
+        queue.try_send(MessageType::ONE, &[0; 8192])?;
+        queue.peek(0, &mut buffer)?;
+        queue.receive(Select::Any, &mut buffer)?;
+        queue.try_receive(Select::Any, &mut buffer)?;
+    }
+    crash::end();
+    Ok(())
 }

@@ -6,6 +6,7 @@
     reason = "in a test a panic is how it fails"
 )]
 
+mod cost;
 mod initialization;
 mod interop;
 mod interruption;
