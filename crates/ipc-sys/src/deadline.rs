@@ -56,7 +56,7 @@ fn monotonic_now() -> Duration {
     Duration::new(now.tv_sec.unsigned_abs(), u32::try_from(now.tv_nsec).unwrap_or(0))
 }
 
-/// A duration as C writes it, cut to what `time_t` holds.
+/// A duration as C writes it, cut to what `time_t` holds: an i64 on all our targets, whose name libc deprecates on musl.
 #[must_use]
 pub fn timespec(duration: Duration) -> libc::timespec {
     libc::timespec {

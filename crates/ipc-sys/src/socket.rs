@@ -150,12 +150,8 @@ pub fn set_option(fd: impl AsFd, name: libc::c_int, value: libc::c_int) -> io::R
 /// # Errors
 /// EDOM never arises: the microseconds are in range.
 pub fn set_timeout(fd: impl AsFd, name: libc::c_int, timeout: Duration) -> io::Result<()> {
-    let seconds = libc::time_t::try_from(timeout.as_secs()).unwrap_or(libc::time_t::MAX);
-    set(
-        fd,
-        name,
-        &libc::timeval { tv_sec: seconds, tv_usec: libc::suseconds_t::from(timeout.subsec_micros()) },
-    )
+    let seconds = i64::try_from(timeout.as_secs()).unwrap_or(i64::MAX);
+    set(fd, name, &libc::timeval { tv_sec: seconds, tv_usec: i64::from(timeout.subsec_micros()) })
 }
 
 /// getsockopt(SO_PEERCRED): who called connect, or listen on the side that connected, or socketpair.

@@ -21,7 +21,13 @@ fn private_namespace() -> Result<bool> {
     if nix::sched::unshare(CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWIPC).is_err() {
         return Ok(false);
     }
-    Ok(fs::write("/proc/self/uid_map", format!("0 {} 1", me.uid())).is_ok())
+    // Without a map of groups our own group would have no number there, and IPC_SET could not name it.
+    let maps = [
+        ("setgroups", "deny".to_owned()),
+        ("uid_map", format!("0 {} 1", me.uid())),
+        ("gid_map", format!("0 {} 1", me.gid())),
+    ];
+    Ok(maps.iter().all(|(name, map)| fs::write(format!("/proc/self/{name}"), map).is_ok()))
 }
 
 /// Writes a limit of this namespace; false where that is not allowed.
