@@ -135,10 +135,14 @@ pub trait Ancillary: Socket {
     /// While there is no room. EINTR is retried.
     ///
     /// # Errors
-    /// No bytes → [`Error::EmptyMessage`] (a stream would drop the descriptors); more than 253 descriptors →
-    /// [`Error::TooManyDescriptors`], and nothing was sent; ETOOMANYREFS → [`Error::TooManyInFlight`]; EPERM (the receiver
-    /// takes no descriptors, or credentials that are not ours) → [`Error::PermissionDenied`]; EMSGSIZE → [`Error::TooLong`];
-    /// EPIPE, ECONNRESET → [`Error::PeerGone`].
+    /// | errno | variant |
+    /// | --- | --- |
+    /// | no bytes: a stream would drop the descriptors | [`Error::EmptyMessage`] |
+    /// | more than 253 descriptors; nothing was sent | [`Error::TooManyDescriptors`] |
+    /// | ETOOMANYREFS | [`Error::TooManyInFlight`] |
+    /// | EPERM: the receiver takes no descriptors, or the credentials are not ours | [`Error::PermissionDenied`] |
+    /// | EMSGSIZE | [`Error::TooLong`] |
+    /// | EPIPE, ECONNRESET | [`Error::PeerGone`] |
     #[doc(alias = "sendmsg")]
     #[doc(alias = "SCM_RIGHTS")]
     fn send_with<'a>(&self, bytes: &[u8], with: impl Into<Attachments<'a>>) -> Result<usize>
@@ -181,10 +185,14 @@ pub trait Ancillary: Socket {
     /// Until there is something. EINTR is retried.
     ///
     /// # Errors
-    /// After each of these the bytes are gone from the socket and every descriptor that came is closed: more of them than
-    /// `max_descriptors` → [`Error::TooManyDescriptors`]; some lost because RLIMIT_NOFILE is reached (MSG_CTRUNC) →
-    /// [`Error::DescriptorsLost`]; a message longer than `buffer` (MSG_TRUNC) → [`Error::Truncated`]. ECONNRESET →
-    /// [`Error::PeerGone`].
+    /// After each of the first three the bytes are gone from the socket, and every descriptor that came is closed.
+    ///
+    /// | errno | variant |
+    /// | --- | --- |
+    /// | more descriptors than `max_descriptors` | [`Error::TooManyDescriptors`] |
+    /// | MSG_CTRUNC: some were lost because RLIMIT_NOFILE is reached | [`Error::DescriptorsLost`] |
+    /// | MSG_TRUNC: a message longer than `buffer` | [`Error::Truncated`] |
+    /// | ECONNRESET | [`Error::PeerGone`] |
     #[doc(alias = "recvmsg")]
     fn recv_with(&self, buffer: &mut [u8], max_descriptors: usize) -> Result<Received>
     where

@@ -141,9 +141,15 @@ impl<T: Ancillary> Framed<T> {
     /// While there is no room. EINTR is retried.
     ///
     /// # Errors
-    /// More bytes than the cap, or than a packet may have (EMSGSIZE) → [`Error::TooLong`]; more descriptors than the cap →
-    /// [`Error::TooManyDescriptors`]; nothing was sent then. ETOOMANYREFS → [`Error::TooManyInFlight`]; EPERM (the peer takes
-    /// none) → [`Error::PermissionDenied`]; EPIPE, ECONNRESET → [`Error::PeerGone`].
+    /// After the first two nothing was sent.
+    ///
+    /// | errno | variant |
+    /// | --- | --- |
+    /// | more bytes than the cap, or than a packet may have (EMSGSIZE) | [`Error::TooLong`] |
+    /// | more descriptors than the cap | [`Error::TooManyDescriptors`] |
+    /// | ETOOMANYREFS | [`Error::TooManyInFlight`] |
+    /// | EPERM: the peer takes none | [`Error::PermissionDenied`] |
+    /// | EPIPE, ECONNRESET | [`Error::PeerGone`] |
     pub fn send_with(&mut self, bytes: &[u8], descriptors: impl Into<Vec<OwnedFd>>) -> Result<()> {
         let descriptors = descriptors.into();
         let borrowed: Vec<BorrowedFd<'_>> = descriptors.iter().map(AsFd::as_fd).collect();
@@ -180,10 +186,18 @@ impl<T: Ancillary> Framed<T> {
     /// Until it is there. EINTR is retried.
     ///
     /// # Errors
-    /// A peer that breaks the rules (more bytes or descriptors than the caps, other descriptors than it announced, an end
-    /// within a message) → [`Error::Malformed`], [`Error::TooLong`], [`Error::TooManyDescriptors`], [`Error::Truncated`];
-    /// RLIMIT_NOFILE reached here → [`Error::DescriptorsLost`]. After each of these the connection is shut down, what came is
-    /// closed, and every later call is [`Error::Malformed`]. ECONNRESET → [`Error::PeerGone`].
+    /// After each of these but the last the connection is shut down, what came is closed, and every later call is
+    /// [`Error::Malformed`].
+    ///
+    /// | errno | variant |
+    /// | --- | --- |
+    /// | more bytes than the cap | [`Error::TooLong`], of a packet [`Error::Truncated`] |
+    /// | more descriptors than the cap | [`Error::TooManyDescriptors`] |
+    /// | other descriptors than announced; a frame that is none | [`Error::Malformed`] |
+    /// | an end within a message | [`Error::Truncated`] |
+    /// | MSG_CTRUNC: RLIMIT_NOFILE is reached here | [`Error::DescriptorsLost`] |
+    /// | ECONNRESET | [`Error::PeerGone`] |
+    /// | EAGAIN: the socket has O_NONBLOCK, or its timeout passed | [`Error::WouldBlock`] |
     pub fn recv(&mut self) -> Result<Option<Message<'_>>> {
         self.recv_waiting(Wait::Block)
     }

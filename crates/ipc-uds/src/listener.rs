@@ -89,10 +89,16 @@ impl BindOptions {
     /// socket(2), fchmod(2), bind(2), listen(2).
     ///
     /// # Errors
-    /// EADDRINUSE and a live socket there → [`Error::AddressInUse`]; a dead one → [`Error::Stale`] or, with
-    /// [`Stale::Replace`], success; another user's → [`Error::ForeignOwner`]; something that is no socket →
-    /// [`Error::NotASocket`]; ENOENT, ENOTDIR (a directory on the way is not there) → [`Error::NotFound`]; a name that cannot
-    /// be one → [`Error::InvalidAddress`]; EACCES → [`Error::PermissionDenied`]; EROFS, ENOSPC, ENAMETOOLONG, ELOOP → [`Error::System`].
+    /// | errno | variant |
+    /// | --- | --- |
+    /// | EADDRINUSE, and a live socket is there, or its lock file is held | [`Error::AddressInUse`] |
+    /// | EADDRINUSE, and a dead socket is there; with [`Stale::Replace`] it is replaced | [`Error::Stale`] |
+    /// | a dead socket, or a lock file, of another user | [`Error::ForeignOwner`] |
+    /// | something that is no socket, a path that ends in `/`, `.` or `..` | [`Error::NotASocket`] |
+    /// | ENOENT, ENOTDIR: a directory on the way is not there | [`Error::NotFound`] |
+    /// | nothing, or a NUL byte, in the path; above 107 bytes in an abstract name | [`Error::InvalidAddress`] |
+    /// | EACCES | [`Error::PermissionDenied`] |
+    /// | EROFS, ENOSPC, ENAMETOOLONG, ELOOP, EMFILE | [`Error::System`] |
     ///
     /// # After a crash
     /// The path stays and refuses connections; `NAME.lock` stays and locks nobody out.

@@ -51,9 +51,14 @@ impl Stream {
     /// While the server's backlog is full. EINTR is retried.
     ///
     /// # Errors
-    /// ENOENT, ENOTDIR → [`Error::NotFound`]; ECONNREFUSED → [`Error::Refused`]; EPROTOTYPE → [`Error::WrongType`]; a NUL or
-    /// nothing in the path → [`Error::InvalidAddress`]; EACCES (no write permission on the socket, no search permission on a
-    /// directory) → [`Error::PermissionDenied`]; ELOOP, EMFILE → [`Error::System`].
+    /// | errno | variant |
+    /// | --- | --- |
+    /// | ENOENT, ENOTDIR | [`Error::NotFound`] |
+    /// | ECONNREFUSED: nobody listens, or it is no socket | [`Error::Refused`] |
+    /// | EPROTOTYPE | [`Error::WrongType`] |
+    /// | nothing, or a NUL byte, in the path; above 107 bytes in an abstract name | [`Error::InvalidAddress`] |
+    /// | EACCES: no write permission on the socket, no search permission on a directory | [`Error::PermissionDenied`] |
+    /// | ELOOP, ENAMETOOLONG, EMFILE, ENFILE | [`Error::System`] |
     ///
     /// # Examples
     /// ```no_run

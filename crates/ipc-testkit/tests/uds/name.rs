@@ -179,6 +179,20 @@ fn g6_a_killed_server_leaves_a_path_that_can_be_taken() {
 }
 
 #[test]
+fn g6_who_holds_the_lock_file_is_the_server() {
+    let place = Place::new();
+    let path = place.path("s");
+    let mut holder = peer!("peer-uds", "holder", path.display(), "replace");
+    holder.expect("bound");
+    // Somebody has tidied up: the name is gone, the server lives.
+    fs::remove_file(&path).unwrap();
+    assert!(matches!(replace().listen::<Stream>(&path), Err(Error::AddressInUse { .. })));
+    holder.kill();
+    let _listener: Listener = replace().listen(&path).unwrap();
+    assert_eq!(place.names(), ["s", "s.lock"]);
+}
+
+#[test]
 fn g6_a_name_goes_with_its_socket_only_while_it_is_its_own() {
     let place = Place::new();
     let path = place.path("s");
