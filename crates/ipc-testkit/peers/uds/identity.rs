@@ -90,7 +90,10 @@ fn reuser(arguments: &[String]) -> Result {
         command.arg(role).arg(&arguments[0]).stdin(Stdio::piped()).stdout(Stdio::null()).spawn()
     };
     let (mut number_met_newcomer, mut descriptor_met_newcomer) = (0, 0);
-    for _ in 0..rounds {
+    for round in 0..rounds {
+        if round % 25 == 0 {
+            say("more")?;
+        }
         let mut client = start("client-of-reuser")?;
         let stream = listener.accept()?;
         let peer = stream.peer_credentials()?.pid.ok_or("no pid")?;

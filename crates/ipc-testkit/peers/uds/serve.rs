@@ -68,15 +68,18 @@ fn limited(arguments: &[String]) -> Result {
     say(served.failed)
 }
 
-/// `crowd PATH COUNT`: that many connections one after another, each asked and answered.
+/// `crowd PATH COUNT`: that many connections one after another, each asked and answered; it says so at every 250th.
 fn crowd(arguments: &[String]) -> Result {
-    for _ in 0..arguments[1].parse::<u32>()? {
+    for number in 1..=arguments[1].parse::<u32>()? {
         let mut server = Stream::connect(&*arguments[0])?;
         server.write_all(b"hello")?;
         let mut answer = [0; 5];
         server.read_exact(&mut answer)?;
         if &answer != b"HELLO" {
             return Err("another answer".into());
+        }
+        if number % 250 == 0 {
+            say(number)?;
         }
     }
     say("done")

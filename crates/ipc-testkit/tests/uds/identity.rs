@@ -109,6 +109,9 @@ fn g5_a_reused_number_meets_the_newcomer_and_the_pidfd_does_not() {
     command.args(["--pid", "--fork", "--mount-proc", "--kill-child", env!("CARGO_BIN_EXE_peer-uds")]);
     command.arg("reuser").arg(place.path("s")).arg(rounds.to_string());
     let mut reuser = Peer::start(&mut command);
+    for _ in (0..rounds).step_by(25) {
+        reuser.expect("more");
+    }
     let (by_number, by_descriptor): (usize, usize) =
         (reuser.hear().parse().unwrap(), reuser.hear().parse().unwrap());
     reuser.finish();

@@ -6,6 +6,7 @@ use std::io::ErrorKind;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt, symlink};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
+use std::process::Command;
 
 use ipc_testkit::{Peer, peer, proof, repetitions, skip, until};
 use ipc_uds::{BindOptions, Datagram, Error, Listener, SeqPacket, Socket, Stale, Stream};
@@ -206,6 +207,27 @@ fn g6_a_name_goes_with_its_socket_only_while_it_is_its_own() {
     let datagram = Datagram::bind(&path).unwrap();
     drop(datagram);
     assert_eq!(place.names(), ["moved"]);
+}
+
+#[test]
+fn g6_a_full_file_system_is_an_error() {
+    if !is_root() {
+        skip!("not root: no file system of one's own");
+    }
+    let place = Place::new();
+    let directory = place.path("full");
+    fs::create_dir(&directory).unwrap();
+    let script = "mount -t tmpfs -o nr_inodes=1 none \"$1\" && exec \"$0\" holder \"$1/s\" \"$2\"";
+    for stale in ["fail", "replace"] {
+        let mut command = Command::new("unshare");
+        command.args(["--mount", "sh", "-c", script, env!("CARGO_BIN_EXE_peer-uds")]);
+        let mut holder = Peer::start(command.arg(&directory).arg(stale));
+        match holder.next_line() {
+            Some(said) => assert_eq!(said, format!("{:?}", Some(libc::ENOSPC)), "{stale}"),
+            None => skip!("nothing can be mounted here: {}", holder.errors().trim()),
+        }
+        holder.finish();
+    }
 }
 
 #[test]

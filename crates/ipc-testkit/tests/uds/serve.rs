@@ -3,6 +3,7 @@
 use std::fs;
 use std::io::{Read, Write};
 use std::net::Shutdown;
+use std::process::Command;
 
 use ipc_testkit::audit::descriptors;
 use ipc_testkit::{Peer, peer, proof, repetitions, until};
@@ -54,7 +55,7 @@ fn g3_thousands_of_connections_leave_nothing() {
     let mut crowds: Vec<Peer> =
         (0..2).map(|_| peer!("peer-uds", "crowd", path.display(), count / 2)).collect();
     for crowd in &mut crowds {
-        crowd.expect("done");
+        while crowd.hear() != "done" {}
     }
     drop(crowds);
     until("the last connection to be closed", || descriptors(Some(server.id())).len() <= open);
@@ -156,4 +157,24 @@ fn g10_a_stop_lets_answers_go_out() {
     server.expect("0");
     server.finish();
     assert!(matches!(Stream::connect(&path), Err(Error::NotFound { .. })));
+}
+
+#[test]
+fn g9_a_server_at_its_limit_of_descriptors_serves_again() {
+    let place = Place::new();
+    let path = place.path("s");
+    let mut command = Command::new("prlimit");
+    command.args(["--nofile=16:16", env!("CARGO_BIN_EXE_peer-uds"), "limited"]);
+    let mut server = Peer::start(command.arg(&path).args(["1000", "60000"]));
+    server.expect("listening");
+    let idle: Vec<Stream> = (0..30).map(|_| Stream::connect(&path).unwrap()).collect();
+    let mut crowd = peer!("peer-uds", "crowd", path.display(), 1);
+    until("the server to be full", || descriptors(Some(server.id())).len() >= 16);
+    drop(idle);
+    crowd.expect("done");
+    crowd.finish();
+    server.tell("end");
+    server.expect("31");
+    server.expect("0");
+    server.finish();
 }
