@@ -8,12 +8,13 @@
 //! | [`pipe`] | `ipc-pipe` | anonymous pipes, FIFOs |
 //! | [`sysv`] | `ipc-sysv` | System V semaphores, message queues, shared memory segments, as `ipcs` and `ipcrm` see them |
 //! | [`signal`] | `ipc-signal` | signals with values, handlers, masks, timers, pidfds, wait states, tracing |
-//! | [`shm`] | `ipc-shm` | shared memory by name or by descriptor |
-//! | [`uds`] | `ipc-uds` | Unix sockets, peer credentials, servers for many clients |
+//! | [`shm`] | `ipc-shm` | shared memory by name or by descriptor; channels and locks in it |
+//! | [`uds`] | `ipc-uds` | Unix sockets, peer credentials, descriptors, servers for many clients |
 //! | [`frame`] | `ipc-frame` | messages with a length and a cap over any `Read` and `Write` |
 //!
 //! The [`guide`] is where to begin: [what processes are and why they talk](guide::primer), [which mechanism to
-//! take](guide::choosing), [where each C call went](guide::from_c), and [what goes wrong](guide::pitfalls).
+//! take](guide::choosing), [a picture of each](guide::pictures), [where each C call went](guide::from_c), and [what goes
+//! wrong](guide::pitfalls).
 //!
 //! # What holds in every crate
 //! - Descriptors go in as `impl AsFd` and come out as `OwnedFd`, each with CLOEXEC from birth.
