@@ -19,12 +19,13 @@ pub struct Gather {
 
 impl Gather {
     /// Writes each frame at once.
-    pub const NONE: Self = Self { count: 1, bytes: 0, delay: Duration::ZERO };
+    pub const NONE: Self = Self { count: 1, bytes: 0, delay: Duration::MAX };
 
-    /// Writes when `count` frames are there; by default also at 64 KiB, and a millisecond after the first.
+    /// Writes when `count` frames are there, or 64 KiB. No frame is too old, unless [`Gather::delay`] says so: then the
+    /// clock is read once a frame.
     #[must_use]
     pub const fn count(count: usize) -> Self {
-        Self { count, bytes: 64 * 1024, delay: Duration::from_millis(1) }
+        Self { count, bytes: 64 * 1024, delay: Duration::MAX }
     }
 
     /// Writes when so many bytes are there, headers included.
@@ -88,19 +89,16 @@ impl<W: Write> FrameWriter<W> {
     /// - [`Error::Io`] otherwise: the stream has failed for good
     pub fn send(&mut self, payload: &[u8]) -> Result<()> {
         let header = self.header(payload.len())?;
-        if self.is_due() {
+        if self.is_full() {
             self.flush()?;
         }
         if self.kept.is_empty() && self.gather.count <= 1 && payload.len() > COPIED {
             return self.send_uncopied(header, payload);
         }
-        if self.count == 0 && self.gather.count > 1 {
-            self.first = Some(Instant::now());
-        }
         self.kept.extend_from_slice(&header);
         self.kept.extend_from_slice(payload);
         self.count += 1;
-        if self.is_due() { taken(self.flush()) } else { Ok(()) }
+        if self.is_full() || self.is_late() { taken(self.flush()) } else { Ok(()) }
     }
 
     /// Writes what is kept, and flushes the stream.
@@ -128,10 +126,11 @@ impl<W: Write> FrameWriter<W> {
     /// # Errors
     /// As [`FrameWriter::flush`].
     pub fn flush_if_due(&mut self) -> Result<()> {
-        if self.is_due() { self.flush() } else { Ok(()) }
+        if self.is_full() || self.is_late() { self.flush() } else { Ok(()) }
     }
 
-    /// When the frames that are kept want to be written, if there are any: now or earlier means at once.
+    /// When the frames that are kept want to be written, if there are any and [`Gather::delay`] was given: now or earlier
+    /// means at once.
     #[must_use]
     pub fn due(&self) -> Option<Instant> {
         self.first.and_then(|first| first.checked_add(self.gather.delay))
@@ -170,11 +169,18 @@ impl<W: Write> FrameWriter<W> {
     }
 
     /// Whether what is kept must be written before more is.
-    fn is_due(&self) -> bool {
-        self.count > 0
-            && (self.count >= self.gather.count
-                || self.pending() >= self.gather.bytes
-                || self.due().is_some_and(|at| at <= Instant::now()))
+    fn is_full(&self) -> bool {
+        self.count > 0 && (self.count >= self.gather.count || self.pending() >= self.gather.bytes)
+    }
+
+    /// Whether the first frame that is kept is too old.
+    fn is_late(&mut self) -> bool {
+        if self.count == 0 || self.gather.delay == Duration::MAX {
+            return false;
+        }
+        let now = Instant::now();
+        let first = *self.first.get_or_insert(now);
+        now.duration_since(first) >= self.gather.delay
     }
 
     /// Writes header and payload from where they lie; keeps what the stream does not take at once.
