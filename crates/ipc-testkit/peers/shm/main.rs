@@ -5,10 +5,12 @@ mod bytes;
 mod memory;
 mod one_to_many;
 mod spsc;
+mod steps;
 
 use ipc_testkit::role::{self, Role};
 
 fn main() -> role::Result {
-    let roles: Vec<Role> = [memory::ROLES, spsc::ROLES, one_to_many::ROLES, bytes::ROLES].concat();
+    let roles: Vec<Role> =
+        [memory::ROLES, spsc::ROLES, one_to_many::ROLES, bytes::ROLES, steps::ROLES].concat();
     role::play(&roles)
 }

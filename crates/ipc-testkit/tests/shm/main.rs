@@ -15,5 +15,6 @@ mod memory;
 mod mpsc;
 mod one_to_many;
 mod spsc;
+mod steps;
 #[path = "../../peers/shm_sync/types.rs"]
 mod types;
