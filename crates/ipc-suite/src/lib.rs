@@ -20,7 +20,7 @@
 //! - Descriptors go in as `impl AsFd` and come out as `OwnedFd`, each with CLOEXEC from birth.
 //! - `x` waits, `try_x` never does, `x_timeout` gives up; a signal handler that runs meanwhile does not show.
 //! - `create` is exclusive, `open` wants it there, `open_or_create` says which happened; the mode is 0600 unless you say.
-//! - Each type says what a SIGKILL leaves behind, how to find it and how to remove it.
+//! - A type that stands for an object of the kernel says what a SIGKILL leaves behind, how to find it and how to remove it.
 //! - What the other process wrote is input: checked, capped, and an error when it is nonsense.
 //! - A call costs the system calls of the C loop.
 //! - C, Python and Perl programs can be on the other side; where a layout is ours alone, the type says so.
