@@ -26,7 +26,8 @@ pub enum Action {
     #[doc(alias = "SIG_DFL")]
     Default,
     /// Calls it on a thread of its own, once for each delivery, with all that came: printing, locking and allocating are
-    /// fine there. See [`Action::thread`].
+    /// fine there. 1024 deliveries may wait for it; what it misses beyond that is counted by
+    /// [`Registration::overflowed`](crate::Registration::overflowed). See [`Action::thread`].
     Thread(Box<dyn FnMut(SignalInfo) + Send>),
 }
 

@@ -213,6 +213,13 @@ impl Registration {
     pub const fn signal(&self) -> Signal {
         self.signal
     }
+
+    /// How many deliveries the thread of [`Action::Thread`] has missed, because its closure was busy while more than 1024
+    /// arrived; 0 for every other action. A [`Ring`] counts its own.
+    #[must_use]
+    pub fn overflowed(&self) -> u64 {
+        self.reader.as_ref().map_or(0, |reader| reader.ring.overflowed())
+    }
 }
 
 impl Drop for Registration {

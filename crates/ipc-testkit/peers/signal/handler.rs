@@ -338,6 +338,15 @@ pub(crate) fn closure(_: &[String]) -> role::Result {
         on(Signal::from_number(40)?, Action::thread(|info| say(format_args!("{info:?}")).unwrap()))?;
     say("ready")?;
     hear()?;
+    assert_eq!(registration.overflowed(), 0);
+    drop(registration);
+    // A closure that is busy misses what its 1024 places do not hold, and says so.
+    let (release, busy) = std::sync::mpsc::channel::<()>();
+    let busy = Action::thread(move |_| assert!(busy.recv().is_err()));
+    let registration = on(Signal::USR1, busy)?;
+    (0..2000).try_for_each(|_| raise(Signal::USR1))?;
+    assert!((975..=976).contains(&registration.overflowed()), "{}", registration.overflowed());
+    drop(release);
     drop(registration);
     assert!(exists(Pid::own())?);
     say("over")

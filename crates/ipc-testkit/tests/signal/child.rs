@@ -9,6 +9,7 @@ use crate::numbers;
 fn e5_a_hundred_ends_under_one_signal_all_reaped() {
     let rounds = repetitions(20, 200);
     let mut reaper = peer!("peer-signal", "reap", rounds, 100);
+    reaper.patience(60);
     let found = numbers(&reaper.hear());
     let [wrong, zombies, deliveries] = found[..] else { panic!("{found:?}") };
     reaper.finish();

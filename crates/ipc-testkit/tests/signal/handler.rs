@@ -33,7 +33,7 @@ fn e1_a_storm_stops_nobody_and_every_delivery_is_kept_or_counted() {
 fn e1_errno_is_what_it_was() {
     let rounds = repetitions(100_000, 1_000_000);
     let mut peer = peer!("peer-signal", "errno", rounds);
-    peer.patience(30);
+    peer.patience(120);
     let found = numbers(&peer.hear());
     let [ours, naive] = found[..] else { panic!("{found:?}") };
     peer.finish();
