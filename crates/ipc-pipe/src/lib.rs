@@ -51,6 +51,7 @@
 //! - What is longer than [`PIPE_BUF`] can be mixed with what other writers write, and be cut when a writer is killed.
 //! - The bytes are in the kernel's memory: gone when the last descriptor is closed, a FIFO's too.
 //! - Seeking is ESPIPE; the ends do not implement `Seek`.
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![cfg_attr(not(feature = "tokio"), forbid(unsafe_code))]
 
 #[cfg(feature = "tokio")]
@@ -59,6 +60,7 @@ mod children;
 mod end;
 mod error;
 mod fifo;
+mod fifo_options;
 mod options;
 mod packets;
 mod pages;
@@ -70,16 +72,20 @@ mod splice;
 mod std_pipe;
 mod writer;
 
+#[doc(inline)]
 pub use ipc_frame as frame;
 
 #[cfg(feature = "tokio")]
 pub use crate::asynchronous::{AsyncPipeReader, AsyncPipeWriter};
-pub use crate::children::CommandExt;
-pub use crate::error::{Error, Result};
-pub use crate::fifo::{Fifo, FifoOptions, Owner, UnlinkGuard};
-pub use crate::options::{PipeOptions, pipe};
-pub use crate::packets::{PacketReader, PacketWriter};
-pub use crate::pages::{FrozenPages, Pages};
-pub use crate::reader::PipeReader;
-pub use crate::splice::copy;
-pub use crate::writer::{PIPE_BUF, PipeWriter};
+pub use crate::{
+    children::CommandExt,
+    error::{Error, Result},
+    fifo::{Fifo, UnlinkGuard},
+    fifo_options::{FifoOptions, Owner},
+    options::{PipeOptions, pipe},
+    packets::{PacketReader, PacketWriter},
+    pages::{FrozenPages, Pages},
+    reader::PipeReader,
+    splice::copy,
+    writer::{PIPE_BUF, PipeWriter},
+};

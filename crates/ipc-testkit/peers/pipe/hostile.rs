@@ -30,11 +30,18 @@ pub(crate) fn plants(arguments: &[String]) -> Result {
 
 /// PATH: what a stranger may do with a FIFO of root's, mode 0600, in a sticky directory: nothing.
 pub(crate) fn stranger(arguments: &[String]) -> Result {
+    let fifo = Fifo::open(&arguments[0])?;
+    let held = (fifo.keep_alive_reader()?, fifo.writer()?);
     refuse::become_user(65534)?;
     let errno = |error| match error {
         Error::Call { source, .. } => source.raw_os_error(),
         other => panic!("{other:?}"),
     };
+    // What was opened before stays open, but a call that does not wait would have to open it once more.
+    held.1.write_atomic(b"x")?;
+    assert_eq!(errno(held.0.try_read(&mut [0]).unwrap_err()), Some(libc::EACCES));
+    assert_eq!(errno(held.1.try_write(b"x").unwrap_err()), Some(libc::EACCES));
+    drop(held);
     // To look at it is no crime, nor that it is root's; to open it is.
     let fifo = Fifo::open(&arguments[0])?;
     for refused in [fifo.reader().map(drop), fifo.try_reader().map(drop), fifo.keep_alive_reader().map(drop)]
