@@ -6,7 +6,7 @@ use ipc_testkit::{Peer, command, proof};
 /// The system calls that the role makes between its marks.
 fn system_calls(role: &str) -> Vec<i64> {
     let mut command = command!("peer-sysv", role);
-    let peer = Peer::start(command.traced());
+    let mut peer = Peer::start(command.traced());
     let mut tracee = Tracee::adopt(Pid::try_from(peer.id()).unwrap()).unwrap();
     let (mut marks, mut calls, mut deliver) = (0, Vec::new(), None);
     while marks < 2 {
@@ -19,6 +19,9 @@ fn system_calls(role: &str) -> Vec<i64> {
             _ => {}
         }
     }
+    // It removes what it made.
+    tracee.detach(None).unwrap();
+    assert!(peer.wait().success());
     // Those of the second mark itself.
     let mark = [libc::SYS_getpid, libc::SYS_gettid, libc::SYS_tgkill];
     calls.retain(|call| !mark.contains(call));
