@@ -21,6 +21,9 @@ const STOPS: u64 = 0;
 /// Stops and continuations are what the kernel holds when it is asked: of two that follow each other at once the later one
 /// is left, as waitid(2) has it.
 ///
+/// A forked child has no children of its parent: its copy is good for nothing but to be dropped, which the parent does not
+/// notice.
+///
 /// # After a crash
 /// The children live on; whoever they fall to (init, or a subreaper) reaps them.
 ///
