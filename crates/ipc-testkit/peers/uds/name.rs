@@ -1,4 +1,5 @@
 //! Processes that want a path, have one, or watch one.
+#![expect(unsafe_code, reason = "a child is forked raw")]
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -19,6 +20,7 @@ pub(crate) const ROLES: &[Role] = &[
     ("stranger", stranger),
     ("intruder", intruder),
     ("watched", watched),
+    ("forker", forker),
 ];
 
 fn listen(path: &str, stale: Stale) -> ipc_uds::Result<Listener> {
@@ -104,6 +106,28 @@ fn stranger(arguments: &[String]) -> Result {
             say(true)
         }
     }
+}
+
+/// `forker PATH`: a forked child drops its copy of the listener; says whether the names are still there, and whether one
+/// can connect.
+fn forker(arguments: &[String]) -> Result {
+    let path = &arguments[0];
+    let listener = listen(path, Stale::Replace)?;
+    #[expect(clippy::disallowed_methods, reason = "this peer has one thread")]
+    // SAFETY: this process has one thread, so that no lock is held for ever in the child.
+    match unsafe { nix::unistd::fork() }? {
+        nix::unistd::ForkResult::Child => {
+            drop(listener);
+            std::process::exit(0);
+        }
+        nix::unistd::ForkResult::Parent { child } => {
+            nix::sys::wait::waitpid(child, None)?;
+        }
+    }
+    say(fs::exists(path)? && fs::exists(format!("{path}.lock"))?)?;
+    say(Stream::connect(&**path).is_ok())?;
+    drop(listener);
+    say(!fs::exists(path)? && !fs::exists(format!("{path}.lock"))?)
 }
 
 /// `intruder PATH`: nobody tries to connect.

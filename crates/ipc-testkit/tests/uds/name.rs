@@ -210,6 +210,16 @@ fn g6_a_name_goes_with_its_socket_only_while_it_is_its_own() {
 }
 
 #[test]
+fn g6_a_forked_child_removes_no_name() {
+    let place = Place::new();
+    let mut forker = peer!("peer-uds", "forker", place.path("s").display());
+    for _ in 0..3 {
+        forker.expect("true");
+    }
+    forker.finish();
+}
+
+#[test]
 fn g6_a_full_file_system_is_an_error() {
     if !is_root() {
         skip!("not root: no file system of one's own");
