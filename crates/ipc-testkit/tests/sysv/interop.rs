@@ -5,20 +5,20 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use ipc_sysv::{
-    Key, KeyFile, MessageBuffer, MessageQueue, MessageType, RemoveOnDrop, Segment, Select, SemaphoreSet,
+    KeyFile, MessageBuffer, MessageQueue, MessageType, RemoveOnDrop, Segment, Select, SemaphoreSet,
 };
 use ipc_testkit::{Peer, name, proof, skip};
 
-/// Uses our queue, set and segment; then makes its own with the next key.
+/// Uses our queue, set and segment; then makes its own with a second key.
 const PERL: &str = r#"
 use strict; use warnings; use IPC::SysV qw(ftok IPC_CREAT IPC_EXCL); use IPC::Msg; use IPC::Semaphore; use IPC::SharedMem;
-$| = 1; my ($key, $path) = @ARGV;
+$| = 1; my ($key, $own, $path) = @ARGV;
 printf "%d\n", ftok($path, ord 'a');
 my $queue = IPC::Msg->new($key, 0600); my $body;
 $queue->rcv($body, 100, 2, 0); $queue->snd(3, uc $body);
 my $set = IPC::Semaphore->new($key, 2, 0600); $set->op(1, 2, 0); printf "%s\n", join ' ', $set->getall;
 my $memory = IPC::SharedMem->new($key, 0, 0600); $memory->attach; $memory->write(uc $memory->read(0, 5), 8, 5); $memory->detach;
-my $own = $key + 1; my $new = 0600 | IPC_CREAT | IPC_EXCL;
+my $new = 0600 | IPC_CREAT | IPC_EXCL;
 IPC::Msg->new($own, $new)->snd(7, 'from perl');
 my $theirs = IPC::Semaphore->new($own, 1, $new); $theirs->setval(0, 5);
 my $shared = IPC::SharedMem->new($own, 100, $new); $shared->attach; $shared->write('from perl', 0, 9);
@@ -27,7 +27,7 @@ print "made\n"; my $end = <STDIN>;
 
 const PYTHON: &str = r#"
 import sys, sysv_ipc as ipc
-key, path = int(sys.argv[1]), sys.argv[2]
+key, own, path = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
 def say(what): print(what, flush=True)
 say(ipc.ftok(path, ord('a'), True))
 queue = ipc.MessageQueue(key)
@@ -39,9 +39,9 @@ say(f"{semaphore.value} 0")
 memory = ipc.SharedMemory(key)
 memory.write(memory.read(5).upper(), offset=8)
 memory.detach()
-ipc.MessageQueue(key + 1, ipc.IPC_CREX).send(b'from python', type=7)
-ipc.Semaphore(key + 1, ipc.IPC_CREX, initial_value=5)
-ipc.SharedMemory(key + 1, ipc.IPC_CREX, size=100).write(b'from python')
+ipc.MessageQueue(own, ipc.IPC_CREX).send(b'from python', type=7)
+ipc.Semaphore(own, ipc.IPC_CREX, initial_value=5)
+ipc.SharedMemory(own, ipc.IPC_CREX, size=100).write(b'from python')
 say("made")
 sys.stdin.read()
 "#;
@@ -51,7 +51,7 @@ fn converse(mut command: Command, values: &str, greeting: &str) {
     let directory = name::directory();
     let path = directory.path().join("key");
     std::fs::write(&path, "").unwrap();
-    let key = crate::key();
+    let (key, own) = (crate::key(), crate::key());
     let queue = RemoveOnDrop::new(MessageQueue::create(key).unwrap());
     let set = RemoveOnDrop::new(SemaphoreSet::create(key, &[0, 0]).unwrap());
     let segment = RemoveOnDrop::new(Segment::create(key, 4096).unwrap());
@@ -59,7 +59,8 @@ fn converse(mut command: Command, values: &str, greeting: &str) {
     memory.write_at(0, b"hello").unwrap();
     queue.send(MessageType::new(2).unwrap(), b"ours").unwrap();
 
-    let mut other = Peer::start(command.arg(key.number().to_string()).arg(&path));
+    let keys = [key, own].map(|key| key.number().to_string());
+    let mut other = Peer::start(command.args(keys).arg(&path));
     other.expect(&KeyFile::open(&path, b'a').unwrap().key().number().to_string());
     let mut buffer = MessageBuffer::new();
     let answer = queue.receive(Select::Type(MessageType::new(3).unwrap()), &mut buffer).unwrap();
@@ -71,7 +72,6 @@ fn converse(mut command: Command, values: &str, greeting: &str) {
     memory.read_at(8, &mut text).unwrap();
     assert_eq!(&text, b"HELLO");
 
-    let own = Key::new(key.number() + 1);
     let queue = RemoveOnDrop::new(MessageQueue::open(own).unwrap());
     let message = queue.receive(Select::Any, &mut buffer).unwrap();
     assert_eq!((message.kind().get(), message.body()), (7, greeting.as_bytes()));
