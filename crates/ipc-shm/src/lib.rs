@@ -48,7 +48,6 @@
 
 mod channel;
 mod error;
-#[cfg(not(ipc_loom))]
 mod in_place;
 #[cfg(not(ipc_loom))]
 mod memory;
@@ -56,12 +55,17 @@ mod memory;
 mod models;
 #[cfg(not(ipc_loom))]
 mod shared;
-#[cfg(not(ipc_loom))]
 mod sync;
 mod words;
 
-#[cfg(ipc_loom)]
-pub use error::{Error, Refusal, Result};
+pub use crate::{
+    error::{Error, Refusal, Result},
+    in_place::{AnyBits, InPlace, kind},
+    sync::{
+        Attempt, Condvar, Event, Guard, LockError, LockResult, Mutex, MutexGuard, Once, ReadGuard, Recovery,
+        RwLock, Semaphore, Wake, WriteGuard,
+    },
+};
 
 #[cfg(not(ipc_loom))]
 pub use crate::{
@@ -69,15 +73,10 @@ pub use crate::{
         Acceptance, ChannelOptions, End, Invitation, Offer, Payload, Unattached, Wait, broadcast, bytes,
         latest, mpsc, spsc,
     },
-    error::{Error, Refusal, Result},
-    in_place::{AnyBits, InPlace, kind},
     memory::{
         Common, Listed, MemoryOptions, Mode, Origin, PlainMemory, Sealed, SharedMemory, Trusted, Vouched,
         list, remove_stale,
     },
     shared::Shared,
-    sync::{
-        Attempt, Barrier, Condvar, Event, Guard, LockError, LockResult, Mutex, MutexGuard, Once, Party,
-        ReadGuard, Recovery, RwLock, Semaphore, Wake, WriteGuard,
-    },
+    sync::{Barrier, Party},
 };

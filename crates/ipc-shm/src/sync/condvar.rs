@@ -179,7 +179,7 @@ const WAITER: u64 = 1 << 32;
 
 /// Announces a waiter, under the mutex, and gives the half of the word that it will wait on. Whoever changes the condition
 /// later locks the mutex after this, and so sees the announcement when it notifies.
-fn register(word: &impl Word) -> u32 {
+pub(super) fn register(word: &impl Word) -> u32 {
     let mut now = word.load(Ordering::Relaxed);
     loop {
         let registered = (now | u64::from(SLEEPERS)).wrapping_add(WAITER);
@@ -191,7 +191,7 @@ fn register(word: &impl Word) -> u32 {
 }
 
 /// Waits for a notification after `ticket` was drawn.
-fn wait(word: &impl Word, ticket: u32, deadline: Deadline) -> Result<Wake> {
+pub(super) fn wait(word: &impl Word, ticket: u32, deadline: Deadline) -> Result<Wake> {
     loop {
         let in_time = word.sleep(ticket, deadline)?;
         if low(word.load(Ordering::Relaxed)) / NOTIFICATION != ticket / NOTIFICATION {
@@ -204,7 +204,7 @@ fn wait(word: &impl Word, ticket: u32, deadline: Deadline) -> Result<Wake> {
 }
 
 #[inline]
-fn notify(word: &impl Word, count: i32) -> Result<()> {
+pub(super) fn notify(word: &impl Word, count: i32) -> Result<()> {
     let now = word.load(Ordering::Relaxed);
     if low(now) & SLEEPERS == 0 { Ok(()) } else { wake(word, now, count) }
 }

@@ -119,7 +119,7 @@ const SLEEPERS: u32 = 2;
 const TIMES: u32 = 4;
 
 #[inline]
-fn set(word: &impl Word) -> Result<()> {
+pub(super) fn set(word: &impl Word) -> Result<()> {
     let mut now = word.load(Ordering::Relaxed);
     loop {
         let half = low(now);
@@ -134,7 +134,7 @@ fn set(word: &impl Word) -> Result<()> {
 }
 
 #[inline]
-fn reset(word: &impl Word) -> bool {
+pub(super) fn reset(word: &impl Word) -> bool {
     let mut now = word.load(Ordering::Relaxed);
     while low(now) & SET != 0 {
         match word.replace(now, now & !u64::from(SET), Ordering::AcqRel) {
@@ -146,7 +146,7 @@ fn reset(word: &impl Word) -> bool {
 }
 
 #[cold]
-fn wait(word: &impl Word, deadline: Deadline) -> Result<()> {
+pub(super) fn wait(word: &impl Word, deadline: Deadline) -> Result<()> {
     let mut now = word.load(Ordering::Acquire);
     let before = low(now) / TIMES;
     loop {

@@ -1,8 +1,11 @@
 //! What processes wait on: words of our own, and the C library's robust mutex with what is built from it.
 
+#[cfg(not(ipc_loom))]
 mod barrier;
 mod condvar;
 mod event;
+#[cfg(all(test, ipc_loom))]
+mod models;
 mod mutex;
 mod once;
 mod recovery;
@@ -11,6 +14,7 @@ mod rwlock;
 mod semaphore;
 mod word;
 
+#[cfg(not(ipc_loom))]
 pub use barrier::{Barrier, Party};
 pub use condvar::{Condvar, Wake};
 pub use event::Event;

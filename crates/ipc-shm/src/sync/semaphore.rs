@@ -164,7 +164,7 @@ fn take(word: &impl Word) -> bool {
 }
 
 #[inline]
-fn acquire(word: &impl Word, deadline: Deadline) -> Result<()> {
+pub(super) fn acquire(word: &impl Word, deadline: Deadline) -> Result<()> {
     if take(word) { Ok(()) } else { wait(word, deadline) }
 }
 
@@ -188,7 +188,7 @@ fn wait(word: &impl Word, deadline: Deadline) -> Result<()> {
 }
 
 #[inline]
-fn release(word: &impl Word, count: u32) -> Result<()> {
+pub(super) fn release(word: &impl Word, count: u32) -> Result<()> {
     let mut now = word.load(Ordering::Relaxed);
     loop {
         let sum = (low(now) / PERMIT).checked_add(count).filter(|sum| *sum <= Semaphore::MAX);
