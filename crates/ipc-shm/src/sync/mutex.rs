@@ -18,7 +18,7 @@ use crate::{Refusal, Result};
 
 /// `pthread_mutex_t` with PTHREAD_PROCESS_SHARED and PTHREAD_MUTEX_ROBUST, and the data that it guards, begun as zeros.
 ///
-/// C programs share it as `struct { pthread_mutex_t mutex; T data; }`, initialised with these two attributes, where both
+/// C programs share it as `struct { pthread_mutex_t mutex; T data; }`, 4,096 bytes into the segment's file, where both
 /// sides use the same C library (glibc and musl lay the mutex out differently; [`Shared`](crate::Shared) refuses the
 /// other's). `T` is [`FromBytes`], because a killed owner leaves any bytes, and has no pointers.
 ///

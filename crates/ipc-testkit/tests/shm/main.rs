@@ -8,6 +8,7 @@
 
 mod bytes;
 mod lock_barrier;
+mod lock_interop;
 mod lock_mutex;
 mod lock_rwlock;
 mod lock_words;
