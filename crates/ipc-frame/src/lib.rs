@@ -35,6 +35,7 @@
 //! # Limits
 //! - The peer may send garbage within the cap: a frame says where a message ends, not that it makes sense.
 //! - No checksum: pipes and sockets of one machine do not corrupt bytes.
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
 
 mod decoder;

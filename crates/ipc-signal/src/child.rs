@@ -6,7 +6,7 @@ use std::time::Duration;
 use ipc_sys::errno::{is, retry};
 use ipc_sys::process::{self, Whom};
 
-use crate::{Error, Pid, Signal};
+use crate::{Error, Pid, Result, Signal};
 
 /// What happened to a child: the wait states of waitid(2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -170,7 +170,7 @@ impl Waiting {
 #[doc(alias = "waitid")]
 #[doc(alias = "waitpid")]
 #[doc(alias = "wait4")]
-pub fn wait_child(children: impl Into<Children>, what: Waiting) -> Result<(Pid, ChildState), Error> {
+pub fn wait_child(children: impl Into<Children>, what: Waiting) -> Result<(Pid, ChildState)> {
     let children = children.into();
     look(children, what.0)?.ok_or(Error::WouldBlock)
 }
@@ -184,7 +184,7 @@ pub fn wait_child(children: impl Into<Children>, what: Waiting) -> Result<(Pid, 
 /// | ECHILD | [`Error::NoChild`] |
 /// | (nothing has changed) | [`Error::WouldBlock`] |
 #[doc(alias = "WNOHANG")]
-pub fn try_wait_child(children: impl Into<Children>, what: Waiting) -> Result<(Pid, ChildState), Error> {
+pub fn try_wait_child(children: impl Into<Children>, what: Waiting) -> Result<(Pid, ChildState)> {
     look(children.into(), what.0 | libc::WNOHANG)?.ok_or(Error::WouldBlock)
 }
 
@@ -197,7 +197,7 @@ pub fn try_wait_child(children: impl Into<Children>, what: Waiting) -> Result<(P
 /// | --- | --- |
 /// | ECHILD, ESRCH | [`Error::NoChild`] |
 /// | (the time is over) | [`Error::TimedOut`] |
-pub fn wait_child_timeout(child: impl Into<Pid>, timeout: Duration) -> Result<ChildState, Error> {
+pub fn wait_child_timeout(child: impl Into<Pid>, timeout: Duration) -> Result<ChildState> {
     let pid = child.into();
     let process = crate::ProcessFd::open(pid).map_err(|error| match error {
         Error::NoSuchProcess { target } => Error::NoChild { target },
@@ -207,7 +207,7 @@ pub fn wait_child_timeout(child: impl Into<Pid>, timeout: Duration) -> Result<Ch
     wait_child(pid, Waiting::ENDS).map(|(_, state)| state)
 }
 
-fn look(children: Children, options: i32) -> Result<Option<(Pid, ChildState)>, Error> {
+fn look(children: Children, options: i32) -> Result<Option<(Pid, ChildState)>> {
     let whom = match children {
         Children::One(pid) => Whom::Process(pid.raw()),
         Children::Group(group) => Whom::Group(group.raw()),
@@ -221,7 +221,7 @@ pub(crate) fn look_at(
     whom: Whom,
     options: i32,
     name: impl FnOnce() -> String,
-) -> Result<Option<(Pid, ChildState)>, Error> {
+) -> Result<Option<(Pid, ChildState)>> {
     match retry(|| process::wait(whom, options)) {
         Ok(info) => Ok(info.and_then(|info| {
             Some((Pid::from_raw(info.pid())?, ChildState::from_code(info.code(), info.status())?))

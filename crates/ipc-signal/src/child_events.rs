@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use ipc_sys::{Deadline, event};
 
-use crate::{Action, ChildState, Error, Pid, ProcessFd, Registration, Signal, Waiting, on, try_wait_child};
+use crate::{
+    Action, ChildState, Error, Pid, ProcessFd, Registration, Result, Signal, Waiting, on, try_wait_child,
+};
 
 /// The epoll tag of SIGCHLD, which is no process id.
 const STOPS: u64 = 0;
@@ -56,7 +58,7 @@ pub struct ChildEvents {
     epoll: OwnedFd,
     stops: OwnedFd,
     watched: BTreeMap<Pid, ProcessFd>,
-    found: VecDeque<Result<(Pid, ChildState), Error>>,
+    found: VecDeque<Result<(Pid, ChildState)>>,
     _registration: Registration,
 }
 
@@ -65,7 +67,7 @@ impl ChildEvents {
     ///
     /// # Errors
     /// [`Error::System`]: EMFILE, ENFILE, ENOMEM.
-    pub fn new() -> Result<Self, Error> {
+    pub fn new() -> Result<Self> {
         let stops = event::eventfd().map_err(Error::system("eventfd"))?;
         let epoll = event::epoll().map_err(Error::system("epoll_create1"))?;
         event::epoll_add(&epoll, &stops, STOPS).map_err(Error::system("epoll_ctl"))?;
@@ -88,7 +90,7 @@ impl ChildEvents {
     /// | --- | --- |
     /// | ESRCH | [`Error::NoSuchProcess`] |
     /// | EMFILE, ENFILE, ENOMEM, ENOSPC (fs.epoll.max_user_watches) | [`Error::System`] |
-    pub fn watch(&mut self, child: impl Into<Pid>) -> Result<(), Error> {
+    pub fn watch(&mut self, child: impl Into<Pid>) -> Result<()> {
         let pid = child.into();
         let process = ProcessFd::open(pid)?;
         event::epoll_add(&self.epoll, &process, u64::from(pid.number()))
@@ -116,7 +118,7 @@ impl ChildEvents {
     /// | --- | --- |
     /// | ECHILD (somebody else has reaped it, before Linux 6.15) | [`Error::NoChild`] |
     /// | ENOMEM | [`Error::System`] |
-    pub fn recv(&mut self) -> Result<Option<(Pid, ChildState)>, Error> {
+    pub fn recv(&mut self) -> Result<Option<(Pid, ChildState)>> {
         self.until(Deadline::NEVER)
     }
 
@@ -124,7 +126,7 @@ impl ChildEvents {
     ///
     /// # Errors
     /// As [`ChildEvents::recv`], and [`Error::WouldBlock`].
-    pub fn try_recv(&mut self) -> Result<Option<(Pid, ChildState)>, Error> {
+    pub fn try_recv(&mut self) -> Result<Option<(Pid, ChildState)>> {
         self.until(Deadline::after(Duration::ZERO)).map_err(|error| match error {
             Error::TimedOut => Error::WouldBlock,
             other => other,
@@ -135,11 +137,11 @@ impl ChildEvents {
     ///
     /// # Errors
     /// As [`ChildEvents::recv`], and [`Error::TimedOut`].
-    pub fn recv_timeout(&mut self, timeout: Duration) -> Result<Option<(Pid, ChildState)>, Error> {
+    pub fn recv_timeout(&mut self, timeout: Duration) -> Result<Option<(Pid, ChildState)>> {
         self.until(Deadline::after(timeout))
     }
 
-    fn until(&mut self, deadline: Deadline) -> Result<Option<(Pid, ChildState)>, Error> {
+    fn until(&mut self, deadline: Deadline) -> Result<Option<(Pid, ChildState)>> {
         loop {
             if let Some(found) = self.found.pop_front() {
                 return found.map(Some);
@@ -188,7 +190,7 @@ impl ChildEvents {
 }
 
 impl Iterator for ChildEvents {
-    type Item = Result<(Pid, ChildState), Error>;
+    type Item = Result<(Pid, ChildState)>;
 
     fn next(&mut self) -> Option<Self::Item> {
         self.recv().transpose()

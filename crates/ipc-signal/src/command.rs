@@ -10,7 +10,7 @@ use ipc_sys::disposition::{Disposition, set_disposition};
 use ipc_sys::process;
 use ipc_sys::signal::{How, change_mask};
 
-use crate::{Error, Signal, SignalSet};
+use crate::{Error, Result, Signal, SignalSet};
 
 /// What signals do to a child, on [`std::process::Command`].
 ///
@@ -39,13 +39,13 @@ pub trait CommandExt {
     ///
     /// # Errors
     /// [`Error::Refused`] for KILL and STOP.
-    fn default_signals(&mut self, signals: impl Into<SignalSet>) -> Result<&mut Self, Error>;
+    fn default_signals(&mut self, signals: impl Into<SignalSet>) -> Result<&mut Self>;
 
     /// The child starts with SIG_IGN for these, as nohup does for HUP.
     ///
     /// # Errors
     /// [`Error::Refused`] for KILL and STOP.
-    fn ignore_signals(&mut self, signals: impl Into<SignalSet>) -> Result<&mut Self, Error>;
+    fn ignore_signals(&mut self, signals: impl Into<SignalSet>) -> Result<&mut Self>;
 
     /// prctl(PR_SET_PDEATHSIG): the kernel sends the child this signal when the *thread* that started it ends. A parent that
     /// has died before is noticed: the child then ends before exec.
@@ -68,11 +68,11 @@ impl CommandExt for Command {
         before_exec(self, move || change_mask(How::Set, blocked).map(drop))
     }
 
-    fn default_signals(&mut self, signals: impl Into<SignalSet>) -> Result<&mut Self, Error> {
+    fn default_signals(&mut self, signals: impl Into<SignalSet>) -> Result<&mut Self> {
         dispositions(self, signals.into(), Disposition::default_action())
     }
 
-    fn ignore_signals(&mut self, signals: impl Into<SignalSet>) -> Result<&mut Self, Error> {
+    fn ignore_signals(&mut self, signals: impl Into<SignalSet>) -> Result<&mut Self> {
         dispositions(self, signals.into(), Disposition::ignore())
     }
 
@@ -98,7 +98,7 @@ impl CommandExt for Command {
     }
 }
 
-fn dispositions(command: &mut Command, signals: SignalSet, new: Disposition) -> Result<&mut Command, Error> {
+fn dispositions(command: &mut Command, signals: SignalSet, new: Disposition) -> Result<&mut Command> {
     for fixed in [Signal::KILL, Signal::STOP] {
         if signals.contains(fixed) {
             return Err(Error::Refused { signal: fixed, reason: "its disposition cannot be changed" });

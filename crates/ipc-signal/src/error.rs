@@ -36,7 +36,7 @@ pub enum Error {
     },
     /// The target belongs to somebody else (EPERM).
     #[error("{target} belongs to another user or is protected: {operation} is not permitted")]
-    NotPermitted {
+    PermissionDenied {
         /// What was asked.
         operation: &'static str,
         /// Whom the call was for.
@@ -90,6 +90,9 @@ pub enum Error {
     },
 }
 
+/// The result of a call of this crate.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
 impl Error {
     /// The errno of the kernel, or the one that stands for this refusal in C.
     #[must_use]
@@ -100,7 +103,7 @@ impl Error {
             | Self::Refused { .. }
             | Self::NotBlocked { .. } => libc::EINVAL,
             Self::NoSuchProcess { .. } | Self::NotStopped { .. } => libc::ESRCH,
-            Self::NotPermitted { .. } => libc::EPERM,
+            Self::PermissionDenied { .. } => libc::EPERM,
             Self::QueueFull { .. } | Self::WouldBlock => libc::EAGAIN,
             Self::TimedOut => libc::ETIMEDOUT,
             Self::Interrupted => libc::EINTR,

@@ -36,6 +36,8 @@
 //! - Who sent a signal is a claim. Anybody who may signal a process may claim to be somebody else.
 //! - Dispositions belong to the process: a library should not take signals that its program did not give it.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 mod action;
 mod child;
 mod child_events;
@@ -64,7 +66,7 @@ pub use crate::action::Action;
 pub use crate::child::{ChildState, Children, Waiting, try_wait_child, wait_child, wait_child_timeout};
 pub use crate::child_events::ChildEvents;
 pub use crate::command::CommandExt;
-pub use crate::error::Error;
+pub use crate::error::{Error, Result};
 pub use crate::info::{Cause, ClaimedSender, SignalInfo};
 pub use crate::mask::{MaskGuard, mask, pending, suspend};
 pub use crate::on::{Disposition, HandlerOptions, Registration, disposition, on, on_raw};

@@ -5,7 +5,7 @@ use std::marker::PhantomData;
 
 use ipc_sys::signal::{self as sys, How};
 
-use crate::{Error, SignalSet};
+use crate::{Error, Result, SignalSet};
 
 /// pthread_sigmask(3) for as long as it lives: on drop, unwinding included, the mask is what it was before.
 ///
@@ -47,7 +47,7 @@ impl MaskGuard {
     ///
     /// # Errors
     /// [`Error::System`]: none that the kernel documents.
-    pub fn block(signals: impl Into<SignalSet>) -> Result<Self, Error> {
+    pub fn block(signals: impl Into<SignalSet>) -> Result<Self> {
         Self::change(How::Block, signals.into())
     }
 
@@ -55,7 +55,7 @@ impl MaskGuard {
     ///
     /// # Errors
     /// [`Error::System`]: none that the kernel documents.
-    pub fn unblock(signals: impl Into<SignalSet>) -> Result<Self, Error> {
+    pub fn unblock(signals: impl Into<SignalSet>) -> Result<Self> {
         Self::change(How::Unblock, signals.into())
     }
 
@@ -63,7 +63,7 @@ impl MaskGuard {
     ///
     /// # Errors
     /// [`Error::System`]: none that the kernel documents.
-    pub fn set(signals: impl Into<SignalSet>) -> Result<Self, Error> {
+    pub fn set(signals: impl Into<SignalSet>) -> Result<Self> {
         Self::change(How::Set, signals.into())
     }
 
@@ -83,11 +83,11 @@ impl MaskGuard {
     /// [`Error::System`]: none that the kernel documents.
     #[doc(alias = "sigsuspend")]
     #[doc(alias = "pause")]
-    pub fn suspend(&self) -> Result<(), Error> {
+    pub fn suspend(&self) -> Result<()> {
         suspend(self.former)
     }
 
-    fn change(how: How, signals: SignalSet) -> Result<Self, Error> {
+    fn change(how: How, signals: SignalSet) -> Result<Self> {
         let former = sys::change_mask(how, signals.bits()).map_err(Error::system("pthread_sigmask"))?;
         Ok(Self { former: SignalSet::from_bits(former), not_send: PhantomData })
     }
@@ -108,7 +108,7 @@ impl Drop for MaskGuard {
 /// # Errors
 /// [`Error::System`]: none that the kernel documents.
 #[doc(alias = "sigsuspend")]
-pub fn suspend(mask: impl Into<SignalSet>) -> Result<(), Error> {
+pub fn suspend(mask: impl Into<SignalSet>) -> Result<()> {
     match sys::suspend(mask.into().bits()) {
         Err(error) if !ipc_sys::errno::is(&error, libc::EINTR) => {
             Err(Error::System { operation: "sigsuspend", source: error })
@@ -121,7 +121,7 @@ pub fn suspend(mask: impl Into<SignalSet>) -> Result<(), Error> {
 ///
 /// # Errors
 /// [`Error::System`]: none that the kernel documents.
-pub fn mask() -> Result<SignalSet, Error> {
+pub fn mask() -> Result<SignalSet> {
     sys::mask().map(SignalSet::from_bits).map_err(Error::system("pthread_sigmask"))
 }
 
@@ -130,6 +130,6 @@ pub fn mask() -> Result<SignalSet, Error> {
 /// # Errors
 /// [`Error::System`]: none that the kernel documents.
 #[doc(alias = "sigpending")]
-pub fn pending() -> Result<SignalSet, Error> {
+pub fn pending() -> Result<SignalSet> {
     sys::pending().map(SignalSet::from_bits).map_err(Error::system("sigpending"))
 }

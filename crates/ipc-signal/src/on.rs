@@ -14,7 +14,7 @@ use ipc_sys::disposition::{Disposition as Sys, disposition as look, set_disposit
 
 use crate::handler::{Effect, Entry, Page, Table, Waker, WakerKind, handle};
 use crate::registry::{replace_table, table};
-use crate::{Action, Error, MaskGuard, Ring, Signal, SignalInfo, SignalSet};
+use crate::{Action, Error, MaskGuard, Result, Ring, Signal, SignalInfo, SignalSet};
 
 /// sigaction(2): from now on `action` happens when `signal` is delivered, until the registration is dropped.
 ///
@@ -50,7 +50,7 @@ use crate::{Action, Error, MaskGuard, Ring, Signal, SignalInfo, SignalSet};
 /// ```
 #[doc(alias = "sigaction")]
 #[doc(alias = "signal")]
-pub fn on(signal: Signal, action: impl Into<Action>) -> Result<Registration, Error> {
+pub fn on(signal: Signal, action: impl Into<Action>) -> Result<Registration> {
     HandlerOptions::new().on(signal, action)
 }
 
@@ -72,7 +72,7 @@ pub fn on(signal: Signal, action: impl Into<Action>) -> Result<Registration, Err
 pub unsafe fn on_raw(
     signal: Signal,
     function: impl Fn(&SignalInfo) + Send + Sync + 'static,
-) -> Result<Registration, Error> {
+) -> Result<Registration> {
     HandlerOptions::new().register(signal, Effect::Raw(Arc::new(function)), None)
 }
 
@@ -123,7 +123,7 @@ impl HandlerOptions {
     ///
     /// # Errors
     /// As [`on`].
-    pub fn on(self, signal: Signal, action: impl Into<Action>) -> Result<Registration, Error> {
+    pub fn on(self, signal: Signal, action: impl Into<Action>) -> Result<Registration> {
         if signal.is_fault() {
             let reason = "returning from its handler runs the failed instruction again; only on_raw, which is unsafe, takes it";
             return Err(Error::Refused { signal, reason });
@@ -144,7 +144,7 @@ impl HandlerOptions {
         self,
         signal: Signal,
         mut closure: Box<dyn FnMut(SignalInfo) + Send>,
-    ) -> Result<Registration, Error> {
+    ) -> Result<Registration> {
         /// As many as may be on their way while the closure is busy.
         const CAPACITY: usize = 1024;
         let ring = Ring::with_capacity(CAPACITY)?;
@@ -169,7 +169,7 @@ impl HandlerOptions {
         signal: Signal,
         effect: Effect,
         reader: Option<Reader>,
-    ) -> Result<Registration, Error> {
+    ) -> Result<Registration> {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         if matches!(signal, Signal::KILL | Signal::STOP) {
             return Err(Error::Refused { signal, reason: "it cannot be caught, blocked or ignored" });
@@ -281,7 +281,7 @@ pub enum Disposition {
 /// # Errors
 /// [`Error::Refused`] for the two that the C library keeps to itself.
 #[doc(alias = "sigaction")]
-pub fn disposition(signal: Signal) -> Result<Disposition, Error> {
+pub fn disposition(signal: Signal) -> Result<Disposition> {
     Ok(match in_force(signal)? {
         now if now.is_default() => Disposition::Default,
         now if now.is_ignore() => Disposition::Ignored,
@@ -290,7 +290,7 @@ pub fn disposition(signal: Signal) -> Result<Disposition, Error> {
     })
 }
 
-fn in_force(signal: Signal) -> Result<Sys, Error> {
+fn in_force(signal: Signal) -> Result<Sys> {
     look(signal.number()).map_err(|_| Error::Refused { signal, reason: "the C library keeps it to itself" })
 }
 
@@ -301,7 +301,7 @@ fn is_installed(signal: Signal, table: &Table) -> bool {
 }
 
 /// Puts a table and what follows from it in force. With the lock held.
-fn apply(page: Page, signal: Signal, mut next: Table) -> Result<(), Error> {
+fn apply(page: Page, signal: Signal, mut next: Table) -> Result<()> {
     let now = in_force(signal)?;
     // Only what we put there last is replaced; what somebody else has put over it since is his, and leads to ours.
     let ours = match table(signal).filter(|table| is_installed(signal, table)) {
@@ -348,13 +348,13 @@ fn wanted(table: &Table) -> Sys {
     Sys::handler(handle, flags, mask)
 }
 
-fn put(signal: Signal, wanted: &Sys) -> Result<(), Error> {
+fn put(signal: Signal, wanted: &Sys) -> Result<()> {
     // SAFETY: SIG_DFL, SIG_IGN, our handler, which is async-signal-safe, or one that was in force before us.
     unsafe { set_disposition(signal.number(), wanted) }.map(drop).map_err(Error::system("sigaction"))
 }
 
 /// How to write to this descriptor; a regular file or a terminal wakes nobody.
-fn waker(signal: Signal, fd: OwnedFd) -> Result<Waker, Error> {
+fn waker(signal: Signal, fd: OwnedFd) -> Result<Waker> {
     let refused = |reason| Error::Refused { signal, reason };
     let file = File::from(fd);
     let kind = file.metadata().map_err(Error::system("fstat"))?.file_type();

@@ -8,7 +8,7 @@ use std::str::FromStr;
 
 use ipc_sys::process;
 
-use crate::Error;
+use crate::{Error, Result};
 
 /// `pid_t` as it names one process or thread: never 0, never negative, so that nothing that was meant for one process
 /// reaches a group or everybody.
@@ -84,7 +84,7 @@ impl Pid {
 impl TryFrom<u32> for Pid {
     type Error = Error;
 
-    fn try_from(number: u32) -> Result<Self, Error> {
+    fn try_from(number: u32) -> Result<Self> {
         i32::try_from(number)
             .ok()
             .and_then(Self::from_raw)
@@ -95,7 +95,7 @@ impl TryFrom<u32> for Pid {
 impl TryFrom<NonZeroU32> for Pid {
     type Error = Error;
 
-    fn try_from(number: NonZeroU32) -> Result<Self, Error> {
+    fn try_from(number: NonZeroU32) -> Result<Self> {
         Self::try_from(number.get())
     }
 }
@@ -115,7 +115,7 @@ impl From<&Child> for Pid {
 impl FromStr for Pid {
     type Err = Error;
 
-    fn from_str(text: &str) -> Result<Self, Error> {
+    fn from_str(text: &str) -> Result<Self> {
         text.parse()
             .ok()
             .and_then(|number: u32| Self::try_from(number).ok())

@@ -10,7 +10,7 @@ use ipc_sys::process::{self as sys, Whom};
 use ipc_sys::{Deadline, poll};
 
 use crate::child::look_at;
-use crate::{ChildState, Error, Pid, Signal, Target, Value};
+use crate::{ChildState, Error, Pid, Result, Signal, Target, Value};
 
 /// pidfd_open(2): one process, immune to the reuse of its number. Readable for poll when it has ended.
 ///
@@ -47,7 +47,7 @@ impl ProcessFd {
     /// | --- | --- |
     /// | ESRCH | [`Error::NoSuchProcess`] |
     /// | EINVAL (a thread that leads no process), EMFILE, ENFILE, ENOMEM | [`Error::System`] |
-    pub fn open(pid: Pid) -> Result<Self, Error> {
+    pub fn open(pid: Pid) -> Result<Self> {
         sys::pidfd_open(pid.raw()).map(Self).map_err(|source| match source.raw_os_error() {
             Some(libc::ESRCH) => Error::NoSuchProcess { target: format!("process {pid}") },
             _ => Error::System { operation: "pidfd_open", source },
@@ -59,7 +59,7 @@ impl ProcessFd {
     ///
     /// # Errors
     /// As [`ProcessFd::open`].
-    pub fn of_child(child: &Child) -> Result<Self, Error> {
+    pub fn of_child(child: &Child) -> Result<Self> {
         Self::open(Pid::of_child(child))
     }
 
@@ -70,10 +70,10 @@ impl ProcessFd {
     /// | errno | variant |
     /// | --- | --- |
     /// | ESRCH (it has been reaped) | [`Error::NoSuchProcess`] |
-    /// | EPERM | [`Error::NotPermitted`] |
+    /// | EPERM | [`Error::PermissionDenied`] |
     /// | EBADF, EINVAL (the descriptor is no pidfd) | [`Error::System`] |
     #[doc(alias = "pidfd_send_signal")]
-    pub fn send(&self, signal: Signal) -> Result<(), Error> {
+    pub fn send(&self, signal: Signal) -> Result<()> {
         crate::send(Target::process_fd(self), signal)
     }
 
@@ -82,7 +82,7 @@ impl ProcessFd {
     /// # Errors
     /// As [`ProcessFd::send`], and [`Error::QueueFull`] for EAGAIN.
     #[doc(alias = "pidfd_send_signal")]
-    pub fn queue(&self, signal: Signal, value: impl Into<Value>) -> Result<(), Error> {
+    pub fn queue(&self, signal: Signal, value: impl Into<Value>) -> Result<()> {
         crate::queue(Target::process_fd(self), signal, value)
     }
 
@@ -93,7 +93,7 @@ impl ProcessFd {
     ///
     /// # Errors
     /// [`Error::System`]: ENOMEM.
-    pub fn wait_end(&self) -> Result<(), Error> {
+    pub fn wait_end(&self) -> Result<()> {
         self.until(Deadline::NEVER)
     }
 
@@ -101,7 +101,7 @@ impl ProcessFd {
     ///
     /// # Errors
     /// [`Error::TimedOut`]; [`Error::System`]: ENOMEM.
-    pub fn wait_end_timeout(&self, timeout: Duration) -> Result<(), Error> {
+    pub fn wait_end_timeout(&self, timeout: Duration) -> Result<()> {
         self.until(Deadline::after(timeout))
     }
 
@@ -115,7 +115,7 @@ impl ProcessFd {
     /// | ECHILD (no child, or reaped, and the kernel does not remember) | [`Error::NoChild`] |
     /// | EBADF, EINVAL (no pidfd) | [`Error::System`] |
     #[doc(alias = "P_PIDFD")]
-    pub fn end(&self) -> Result<Option<ChildState>, Error> {
+    pub fn end(&self) -> Result<Option<ChildState>> {
         match self.look(libc::WEXITED | libc::WNOHANG | libc::WNOWAIT) {
             Err(Error::NoChild { target }) => self.remembered().ok_or(Error::NoChild { target }),
             other => other,
@@ -129,7 +129,7 @@ impl ProcessFd {
     /// | errno | variant |
     /// | --- | --- |
     /// | ECHILD | [`Error::NoChild`] |
-    pub fn reap(&self) -> Result<ChildState, Error> {
+    pub fn reap(&self) -> Result<ChildState> {
         self.wait_end()?;
         self.look(libc::WEXITED)?.ok_or(Error::WouldBlock)
     }
@@ -143,7 +143,7 @@ impl ProcessFd {
     /// | ESRCH (reaped) | [`Error::NoSuchProcess`] |
     /// | ENOTTY, EINVAL (no pidfd, or an older kernel) | [`Error::System`] |
     #[doc(alias = "PIDFD_GET_INFO")]
-    pub fn pid(&self) -> Result<Pid, Error> {
+    pub fn pid(&self) -> Result<Pid> {
         let gone = || Error::NoSuchProcess { target: "the process of this pidfd".to_owned() };
         match sys::pidfd_info(&self.0) {
             Ok(info) => Pid::from_raw(info.pid).ok_or_else(gone),
@@ -152,14 +152,14 @@ impl ProcessFd {
         }
     }
 
-    fn until(&self, deadline: Deadline) -> Result<(), Error> {
+    fn until(&self, deadline: Deadline) -> Result<()> {
         match poll::wait(&self.0, libc::POLLIN, deadline).map_err(Error::system("ppoll"))? {
             Some(_) => Ok(()),
             None => Err(Error::TimedOut),
         }
     }
 
-    fn look(&self, options: i32) -> Result<Option<ChildState>, Error> {
+    fn look(&self, options: i32) -> Result<Option<ChildState>> {
         look_at(Whom::Pidfd(self.0.as_raw_fd()), options, || "the process of this pidfd".to_owned())
             .map(|seen| seen.map(|(_, state)| state))
     }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use ipc_sys::{Deadline, event, poll};
 
 use crate::handler::Buffer;
-use crate::{Error, SignalInfo};
+use crate::{Error, Result, SignalInfo};
 
 /// Signals with their senders and values, kept from inside the handler until somebody reads them.
 ///
@@ -42,7 +42,7 @@ impl Ring {
     ///
     /// # Errors
     /// [`Error::System`]: EMFILE, ENFILE, ENOMEM of eventfd(2).
-    pub fn with_capacity(capacity: usize) -> Result<Self, Error> {
+    pub fn with_capacity(capacity: usize) -> Result<Self> {
         let event = event::eventfd().map_err(Error::system("eventfd"))?;
         Ok(Self(Arc::new(Buffer::new(capacity, event))))
     }
@@ -66,7 +66,7 @@ impl Ring {
     ///
     /// # Errors
     /// [`Error::System`]: ENOMEM of ppoll(2).
-    pub fn recv(&self) -> Result<SignalInfo, Error> {
+    pub fn recv(&self) -> Result<SignalInfo> {
         self.until(Deadline::NEVER)
     }
 
@@ -74,7 +74,7 @@ impl Ring {
     ///
     /// # Errors
     /// [`Error::WouldBlock`] when there is none.
-    pub fn try_recv(&self) -> Result<SignalInfo, Error> {
+    pub fn try_recv(&self) -> Result<SignalInfo> {
         if let Some(info) = self.0.pop() {
             return Ok(info);
         }
@@ -90,7 +90,7 @@ impl Ring {
     ///
     /// # Errors
     /// [`Error::TimedOut`]; [`Error::System`]: ENOMEM of ppoll(2).
-    pub fn recv_timeout(&self, timeout: Duration) -> Result<SignalInfo, Error> {
+    pub fn recv_timeout(&self, timeout: Duration) -> Result<SignalInfo> {
         self.until(Deadline::after(timeout))
     }
 
@@ -99,7 +99,7 @@ impl Ring {
         std::iter::from_fn(|| self.try_recv().ok())
     }
 
-    fn until(&self, deadline: Deadline) -> Result<SignalInfo, Error> {
+    fn until(&self, deadline: Deadline) -> Result<SignalInfo> {
         loop {
             match self.try_recv() {
                 Err(Error::WouldBlock) => {}

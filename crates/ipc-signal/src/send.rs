@@ -9,7 +9,7 @@ use std::process::Child;
 use ipc_sys::errno::is;
 use ipc_sys::signal as sys;
 
-use crate::{Error, Pid, Signal};
+use crate::{Error, Pid, Result, Signal};
 
 /// Whom a signal is for. C's magic numbers 0 and -1 have names here, and nothing becomes one of them by accident.
 ///
@@ -94,7 +94,7 @@ impl fmt::Display for Target<'_> {
 /// | errno | variant |
 /// | --- | --- |
 /// | ESRCH | [`Error::NoSuchProcess`] |
-/// | EPERM | [`Error::NotPermitted`] |
+/// | EPERM | [`Error::PermissionDenied`] |
 /// | EAGAIN (a real-time signal to a thread) | [`Error::QueueFull`] |
 /// | (group 1) | [`Error::Refused`] |
 /// | EBADF, EINVAL (no pidfd) | [`Error::System`] |
@@ -110,7 +110,7 @@ impl fmt::Display for Target<'_> {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[doc(alias = "kill")]
-pub fn send<'a>(target: impl Into<Target<'a>>, signal: Signal) -> Result<(), Error> {
+pub fn send<'a>(target: impl Into<Target<'a>>, signal: Signal) -> Result<()> {
     let target = target.into();
     refuse_group_one(target, signal)?;
     deliver(target, signal.number()).map_err(|error| failed("kill", error, target, signal))
@@ -136,7 +136,7 @@ pub fn send<'a>(target: impl Into<Target<'a>>, signal: Signal) -> Result<(), Err
 /// assert!(exists(Pid::own())?);
 /// # Ok::<(), ipc_signal::Error>(())
 /// ```
-pub fn exists<'a>(target: impl Into<Target<'a>>) -> Result<bool, Error> {
+pub fn exists<'a>(target: impl Into<Target<'a>>) -> Result<bool> {
     let target = target.into();
     if matches!(target, Target::Group(group) if group.number() == 1) {
         // The group of init exists wherever init does.
@@ -155,7 +155,7 @@ pub fn exists<'a>(target: impl Into<Target<'a>>) -> Result<bool, Error> {
 ///
 /// # Errors
 /// None for a signal that exists; EINVAL would be [`Error::System`].
-pub fn raise(signal: Signal) -> Result<(), Error> {
+pub fn raise(signal: Signal) -> Result<()> {
     sys::raise(signal.number()).map_err(Error::system("raise"))
 }
 
@@ -221,7 +221,7 @@ impl From<usize> for Value {
 /// | --- | --- |
 /// | EAGAIN (RLIMIT_SIGPENDING) | [`Error::QueueFull`] |
 /// | ESRCH | [`Error::NoSuchProcess`] |
-/// | EPERM | [`Error::NotPermitted`] |
+/// | EPERM | [`Error::PermissionDenied`] |
 /// | (a group or everyone: values go to one receiver) | [`Error::Refused`] |
 /// | EBADF, EINVAL (no pidfd) | [`Error::System`] |
 ///
@@ -237,11 +237,7 @@ impl From<usize> for Value {
 /// # Ok::<(), ipc_signal::Error>(())
 /// ```
 #[doc(alias = "sigqueue")]
-pub fn queue<'a>(
-    target: impl Into<Target<'a>>,
-    signal: Signal,
-    value: impl Into<Value>,
-) -> Result<(), Error> {
+pub fn queue<'a>(target: impl Into<Target<'a>>, signal: Signal, value: impl Into<Value>) -> Result<()> {
     let target = target.into();
     let Value(value) = value.into();
     match target {
@@ -268,7 +264,7 @@ fn deliver(target: Target<'_>, number: i32) -> io::Result<()> {
     }
 }
 
-fn refuse_group_one(target: Target<'_>, signal: Signal) -> Result<(), Error> {
+fn refuse_group_one(target: Target<'_>, signal: Signal) -> Result<()> {
     match target {
         Target::Group(group) if group.number() == 1 => Err(Error::Refused {
             signal,
@@ -281,7 +277,7 @@ fn refuse_group_one(target: Target<'_>, signal: Signal) -> Result<(), Error> {
 fn failed(operation: &'static str, source: io::Error, target: Target<'_>, signal: Signal) -> Error {
     match source.raw_os_error() {
         Some(libc::ESRCH) => Error::NoSuchProcess { target: target.to_string() },
-        Some(libc::EPERM) => Error::NotPermitted { operation, target: target.to_string() },
+        Some(libc::EPERM) => Error::PermissionDenied { operation, target: target.to_string() },
         Some(libc::EAGAIN) => Error::QueueFull { signal, target: target.to_string() },
         _ => Error::System { operation, source },
     }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use ipc_sys::{Deadline, event, poll};
 
 use crate::handler::{Asked, Effect};
-use crate::{Error, HandlerOptions, Registration, Signal, SignalSet};
+use crate::{Error, HandlerOptions, Registration, Result, Signal, SignalSet};
 
 /// Asked by the program itself, no signal.
 const ITSELF: i32 = -1;
@@ -51,7 +51,7 @@ impl Shutdown {
     ///
     /// # Errors
     /// As [`on`](crate::on).
-    pub fn on(signals: impl Into<SignalSet>) -> Result<Self, Error> {
+    pub fn on(signals: impl Into<SignalSet>) -> Result<Self> {
         let event = event::eventfd().map_err(Error::system("eventfd"))?;
         let asked = Arc::new(Asked { by: AtomicI32::new(0), event });
         let options = HandlerOptions::new().restart(false);
@@ -91,7 +91,7 @@ impl Shutdown {
     ///
     /// # Errors
     /// [`Error::System`]: ENOMEM of ppoll(2).
-    pub fn wait(&self) -> Result<(), Error> {
+    pub fn wait(&self) -> Result<()> {
         self.until(Deadline::NEVER)
     }
 
@@ -99,7 +99,7 @@ impl Shutdown {
     ///
     /// # Errors
     /// [`Error::TimedOut`]; [`Error::System`]: ENOMEM of ppoll(2).
-    pub fn wait_timeout(&self, timeout: Duration) -> Result<(), Error> {
+    pub fn wait_timeout(&self, timeout: Duration) -> Result<()> {
         self.until(Deadline::after(timeout))
     }
 
@@ -110,7 +110,7 @@ impl Shutdown {
         self.wait_timeout(pause).is_ok() || self.asked()
     }
 
-    fn until(&self, deadline: Deadline) -> Result<(), Error> {
+    fn until(&self, deadline: Deadline) -> Result<()> {
         while !self.asked() {
             if poll::wait(self, libc::POLLIN, deadline).map_err(Error::system("ppoll"))?.is_none() {
                 return Err(Error::TimedOut);

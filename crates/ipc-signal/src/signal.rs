@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::Error;
+use crate::{Error, Result};
 
 /// A signal of this kernel: 1 to 31 with names of their own, 32 to 64 real-time ones, which queue and carry values.
 ///
@@ -107,7 +107,7 @@ impl Signal {
     /// # Errors
     /// [`Error::UnknownSignal`] for 0, which kill(2) uses to ask whether a process exists ([`exists`](crate::exists)),
     /// and beyond 64.
-    pub fn from_number(number: i32) -> Result<Self, Error> {
+    pub fn from_number(number: i32) -> Result<Self> {
         match u8::try_from(number) {
             Ok(small @ 1..=Self::LAST) => Ok(Self(small)),
             _ => Err(Error::UnknownSignal { what: number.to_string() }),
@@ -120,7 +120,7 @@ impl Signal {
     /// # Errors
     /// [`Error::UnknownSignal`] beyond SIGRTMAX.
     #[doc(alias = "SIGRTMIN")]
-    pub fn realtime(offset: u8) -> Result<Self, Error> {
+    pub fn realtime(offset: u8) -> Result<Self> {
         i32::from(offset)
             .checked_add(libc::SIGRTMIN())
             .filter(|number| *number <= libc::SIGRTMAX())
@@ -228,7 +228,7 @@ impl fmt::Debug for Signal {
 impl FromStr for Signal {
     type Err = Error;
 
-    fn from_str(text: &str) -> Result<Self, Error> {
+    fn from_str(text: &str) -> Result<Self> {
         let unknown = || Error::UnknownSignal { what: text.to_owned() };
         if let Ok(number) = text.parse() {
             return Self::from_number(number);
@@ -263,7 +263,7 @@ fn offset(rest: &str, sign: char) -> Option<i32> {
 impl TryFrom<i32> for Signal {
     type Error = Error;
 
-    fn try_from(number: i32) -> Result<Self, Error> {
+    fn try_from(number: i32) -> Result<Self> {
         Self::from_number(number)
     }
 }

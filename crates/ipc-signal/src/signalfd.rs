@@ -7,7 +7,7 @@ use std::time::Duration;
 use ipc_sys::signal as sys;
 use ipc_sys::{Deadline, errno, poll};
 
-use crate::{Error, Signal, SignalInfo, SignalSet};
+use crate::{Error, Result, Signal, SignalInfo, SignalSet};
 
 /// How many records one read takes at most.
 const BATCH: usize = 64;
@@ -46,7 +46,7 @@ impl SignalFd {
     /// | --- | --- |
     /// | (one of them is not blocked, and would be delivered instead) | [`Error::NotBlocked`] |
     /// | EMFILE, ENFILE, ENODEV, ENOMEM | [`Error::System`] |
-    pub fn new(signals: impl Into<SignalSet>) -> Result<Self, Error> {
+    pub fn new(signals: impl Into<SignalSet>) -> Result<Self> {
         let signals = signals.into();
         blocked(signals)?;
         sys::signalfd(signals.bits(), true).map(Self).map_err(Error::system("signalfd"))
@@ -60,7 +60,7 @@ impl SignalFd {
     /// | --- | --- |
     /// | (one of them is not blocked) | [`Error::NotBlocked`] |
     /// | EINVAL (the descriptor came from elsewhere and is no signalfd) | [`Error::System`] |
-    pub fn set(&self, signals: impl Into<SignalSet>) -> Result<(), Error> {
+    pub fn set(&self, signals: impl Into<SignalSet>) -> Result<()> {
         let signals = signals.into();
         blocked(signals)?;
         sys::signalfd_set(&self.0, signals.bits()).map_err(Error::system("signalfd"))
@@ -73,7 +73,7 @@ impl SignalFd {
     ///
     /// # Errors
     /// [`Error::System`]: ENOMEM.
-    pub fn recv(&self) -> Result<SignalInfo, Error> {
+    pub fn recv(&self) -> Result<SignalInfo> {
         self.until(Deadline::NEVER)
     }
 
@@ -84,7 +84,7 @@ impl SignalFd {
     /// | errno | variant |
     /// | --- | --- |
     /// | EAGAIN | [`Error::WouldBlock`] |
-    pub fn try_recv(&self) -> Result<SignalInfo, Error> {
+    pub fn try_recv(&self) -> Result<SignalInfo> {
         let mut one = None;
         self.read::<1>(|info| one = Some(info))?;
         one.ok_or(Error::WouldBlock)
@@ -94,7 +94,7 @@ impl SignalFd {
     ///
     /// # Errors
     /// [`Error::TimedOut`]; [`Error::System`]: ENOMEM.
-    pub fn recv_timeout(&self, timeout: Duration) -> Result<SignalInfo, Error> {
+    pub fn recv_timeout(&self, timeout: Duration) -> Result<SignalInfo> {
         self.until(Deadline::after(timeout))
     }
 
@@ -103,7 +103,7 @@ impl SignalFd {
     ///
     /// # Errors
     /// [`Error::System`]: ENOMEM.
-    pub fn recv_batch(&self, batch: &mut Vec<SignalInfo>) -> Result<usize, Error> {
+    pub fn recv_batch(&self, batch: &mut Vec<SignalInfo>) -> Result<usize> {
         loop {
             match self.try_recv_batch(batch) {
                 Err(Error::WouldBlock) => self.ready(Deadline::NEVER)?,
@@ -119,16 +119,16 @@ impl SignalFd {
     /// | errno | variant |
     /// | --- | --- |
     /// | EAGAIN | [`Error::WouldBlock`] |
-    pub fn try_recv_batch(&self, batch: &mut Vec<SignalInfo>) -> Result<usize, Error> {
+    pub fn try_recv_batch(&self, batch: &mut Vec<SignalInfo>) -> Result<usize> {
         self.read::<BATCH>(|info| batch.push(info))
     }
 
     /// An iterator that waits for each signal, and never ends but by an error.
-    pub fn incoming(&self) -> impl Iterator<Item = Result<SignalInfo, Error>> + '_ {
+    pub fn incoming(&self) -> impl Iterator<Item = Result<SignalInfo>> + '_ {
         std::iter::repeat_with(|| self.recv())
     }
 
-    fn until(&self, deadline: Deadline) -> Result<SignalInfo, Error> {
+    fn until(&self, deadline: Deadline) -> Result<SignalInfo> {
         loop {
             match self.try_recv() {
                 Err(Error::WouldBlock) => self.ready(deadline)?,
@@ -137,14 +137,14 @@ impl SignalFd {
         }
     }
 
-    fn ready(&self, deadline: Deadline) -> Result<(), Error> {
+    fn ready(&self, deadline: Deadline) -> Result<()> {
         match poll::wait(&self.0, libc::POLLIN, deadline).map_err(Error::system("ppoll"))? {
             Some(_) => Ok(()),
             None => Err(Error::TimedOut),
         }
     }
 
-    fn read<const N: usize>(&self, mut take: impl FnMut(SignalInfo)) -> Result<usize, Error> {
+    fn read<const N: usize>(&self, mut take: impl FnMut(SignalInfo)) -> Result<usize> {
         errno::retry(|| sys::signalfd_read::<N>(&self.0, |info| take(SignalInfo::new(info)))).map_err(
             |source| match source.raw_os_error() {
                 Some(libc::EAGAIN) => Error::WouldBlock,
@@ -155,7 +155,7 @@ impl SignalFd {
 }
 
 /// Whether the calling thread blocks all of them, as far as they can be blocked.
-fn blocked(signals: SignalSet) -> Result<(), Error> {
+fn blocked(signals: SignalSet) -> Result<()> {
     let mut open = signals & !crate::mask()?;
     for fixed in [Signal::KILL, Signal::STOP] {
         open.remove(fixed);

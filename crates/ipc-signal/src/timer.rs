@@ -6,7 +6,7 @@ use std::time::Duration;
 use ipc_sys::{deadline, timer as sys};
 
 use crate::handler::Page;
-use crate::{Error, Pid, Signal, Value};
+use crate::{Error, Pid, Result, Signal, Value};
 
 /// alarm(2): SIGALRM to this process after so many seconds; 0 cancels. Gives the seconds that were left of the former
 /// alarm, 0 where there was none. It is the same timer as [`IntervalTimer::Real`]. Async-signal-safe.
@@ -89,7 +89,7 @@ impl IntervalTimer {
     ///
     /// # Errors
     /// [`Error::System`]: EINVAL for more seconds than the kernel holds.
-    pub fn set(self, schedule: Schedule) -> Result<Schedule, Error> {
+    pub fn set(self, schedule: Schedule) -> Result<Schedule> {
         let new = libc::itimerval { it_value: timeval(schedule.first), it_interval: timeval(schedule.every) };
         sys::setitimer(self.number(), &new).map(|old| of_timeval(&old)).map_err(Error::system("setitimer"))
     }
@@ -99,7 +99,7 @@ impl IntervalTimer {
     /// # Errors
     /// [`Error::System`]: none that the kernel documents.
     #[doc(alias = "getitimer")]
-    pub fn remaining(self) -> Result<Schedule, Error> {
+    pub fn remaining(self) -> Result<Schedule> {
         sys::getitimer(self.number()).map(|now| of_timeval(&now)).map_err(Error::system("getitimer"))
     }
 
@@ -179,7 +179,7 @@ impl PosixTimer {
     /// | --- | --- |
     /// | EAGAIN (as many timers and queued signals as RLIMIT_SIGPENDING allows) | [`Error::QueueFull`] |
     /// | EINVAL, ENOMEM | [`Error::System`] |
-    pub fn new(clock: Clock, signal: Signal, value: impl Into<Value>) -> Result<Self, Error> {
+    pub fn new(clock: Clock, signal: Signal, value: impl Into<Value>) -> Result<Self> {
         Self::create(clock, signal, value.into(), None)
     }
 
@@ -188,12 +188,7 @@ impl PosixTimer {
     /// # Errors
     /// As [`PosixTimer::new`]; EINVAL also where the thread is not of this process.
     #[doc(alias = "SIGEV_THREAD_ID")]
-    pub fn for_thread(
-        clock: Clock,
-        thread: Pid,
-        signal: Signal,
-        value: impl Into<Value>,
-    ) -> Result<Self, Error> {
+    pub fn for_thread(clock: Clock, thread: Pid, signal: Signal, value: impl Into<Value>) -> Result<Self> {
         Self::create(clock, signal, value.into(), Some(thread.raw()))
     }
 
@@ -202,7 +197,7 @@ impl PosixTimer {
     /// # Errors
     /// [`Error::System`]: EINVAL in a forked child.
     #[doc(alias = "timer_settime")]
-    pub fn set(&self, schedule: Schedule) -> Result<Schedule, Error> {
+    pub fn set(&self, schedule: Schedule) -> Result<Schedule> {
         let new = libc::itimerspec {
             it_value: deadline::timespec(schedule.first),
             it_interval: deadline::timespec(schedule.every),
@@ -216,7 +211,7 @@ impl PosixTimer {
     /// # Errors
     /// [`Error::System`]: EINVAL in a forked child.
     #[doc(alias = "timer_gettime")]
-    pub fn remaining(&self) -> Result<Schedule, Error> {
+    pub fn remaining(&self) -> Result<Schedule> {
         self.of_this_process()?;
         sys::timer_gettime(self.id).map(|now| of_timespec(&now)).map_err(Error::system("timer_gettime"))
     }
@@ -227,12 +222,12 @@ impl PosixTimer {
     /// # Errors
     /// [`Error::System`]: EINVAL in a forked child.
     #[doc(alias = "timer_getoverrun")]
-    pub fn overruns(&self) -> Result<u32, Error> {
+    pub fn overruns(&self) -> Result<u32> {
         self.of_this_process()?;
         sys::timer_overrun(self.id).map(i32::unsigned_abs).map_err(Error::system("timer_getoverrun"))
     }
 
-    fn create(clock: Clock, signal: Signal, Value(value): Value, thread: Option<i32>) -> Result<Self, Error> {
+    fn create(clock: Clock, signal: Signal, Value(value): Value, thread: Option<i32>) -> Result<Self> {
         let clock = match clock {
             Clock::Monotonic => libc::CLOCK_MONOTONIC,
             Clock::Realtime => libc::CLOCK_REALTIME,
@@ -252,7 +247,7 @@ impl PosixTimer {
     }
 
     /// The number means another timer, or none, in a forked child.
-    fn of_this_process(&self) -> Result<(), Error> {
+    fn of_this_process(&self) -> Result<()> {
         if Page::known().is_some_and(|page| page.generation() == self.generation) {
             return Ok(());
         }

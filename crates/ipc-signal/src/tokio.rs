@@ -10,7 +10,7 @@ use futures_core::Stream;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
-use crate::{Error, Shutdown, SignalFd, SignalInfo};
+use crate::{Error, Result, Shutdown, SignalFd, SignalInfo};
 
 /// A [`SignalFd`] as a stream. It ends only by dropping it.
 ///
@@ -41,7 +41,7 @@ impl SignalStream {
     ///
     /// # Panics
     /// Outside of a tokio runtime, or in one without I/O enabled.
-    pub fn new(signals: SignalFd) -> Result<Self, Error> {
+    pub fn new(signals: SignalFd) -> Result<Self> {
         // SAFETY: a SignalFd owns its descriptor, never changes it, and is not handed out again.
         let registered = unsafe { AsyncFd::register_with_interest(signals, Interest::READABLE) };
         registered.map(Self).map_err(|error| Error::system("epoll_ctl")(error.into()))
@@ -51,11 +51,11 @@ impl SignalStream {
     ///
     /// # Errors
     /// [`Error::System`]: the runtime is shutting down.
-    pub async fn recv(&self) -> Result<SignalInfo, Error> {
+    pub async fn recv(&self) -> Result<SignalInfo> {
         std::future::poll_fn(|context| self.poll_recv(context)).await
     }
 
-    fn poll_recv(&self, context: &mut Context<'_>) -> Poll<Result<SignalInfo, Error>> {
+    fn poll_recv(&self, context: &mut Context<'_>) -> Poll<Result<SignalInfo>> {
         loop {
             let mut ready = ready!(self.0.poll_read_ready(context)).map_err(Error::system("epoll_wait"))?;
             match self.0.get_ref().try_recv() {
@@ -67,7 +67,7 @@ impl SignalStream {
 }
 
 impl Stream for SignalStream {
-    type Item = Result<SignalInfo, Error>;
+    type Item = Result<SignalInfo>;
 
     fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         self.poll_recv(context).map(Some)
@@ -82,7 +82,7 @@ impl Shutdown {
     ///
     /// # Panics
     /// Outside of a tokio runtime, or in one without I/O enabled.
-    pub async fn asked_async(&self) -> Result<(), Error> {
+    pub async fn asked_async(&self) -> Result<()> {
         // A descriptor of its own for each wait: epoll takes the same one only once.
         let event = self.as_fd().try_clone_to_owned().map_err(Error::system("fcntl"))?;
         // SAFETY: an OwnedFd owns its descriptor, never changes it, and is not handed out again.

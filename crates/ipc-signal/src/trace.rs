@@ -10,7 +10,7 @@ use ipc_sys::errno::{is, retry};
 use ipc_sys::process::{self as sys, Request, SyscallStop, Whom};
 use ipc_sys::siginfo::Info;
 
-use crate::{ChildState, CommandExt, Error, Pid, Signal, SignalInfo};
+use crate::{ChildState, CommandExt, Error, Pid, Result, Signal, SignalInfo};
 
 /// A process under our trace: it stops at every signal before that is delivered, and goes on when it is told to.
 ///
@@ -89,7 +89,7 @@ impl Tracee {
     ///
     /// # Errors
     /// [`Error::System`] with what std says of the start.
-    pub fn spawn(command: &mut Command) -> Result<(Self, Child), Error> {
+    pub fn spawn(command: &mut Command) -> Result<(Self, Child)> {
         let child = command.traced().spawn().map_err(Error::system("spawn"))?;
         Ok((Self::adopt(&child)?, child))
     }
@@ -103,7 +103,7 @@ impl Tracee {
     /// | --- | --- |
     /// | ECHILD (not a child) | [`Error::NoChild`] |
     /// | ESRCH (not traced by this thread, or gone) | [`Error::NotStopped`] |
-    pub fn adopt(child: impl Into<Pid>) -> Result<Self, Error> {
+    pub fn adopt(child: impl Into<Pid>) -> Result<Self> {
         let mut tracee = Self::of(child.into(), false);
         // TRACEME gives the old kind of trace, in which a stopped process cannot be left stopped. So it is let go into a
         // stop, before its first instruction, and seized there.
@@ -131,16 +131,16 @@ impl Tracee {
     ///
     /// | errno | variant |
     /// | --- | --- |
-    /// | EPERM (not ours, traced already, or ourselves) | [`Error::NotPermitted`] |
+    /// | EPERM (not ours, traced already, or ourselves) | [`Error::PermissionDenied`] |
     /// | ESRCH | [`Error::NoSuchProcess`] |
     #[doc(alias = "PTRACE_ATTACH")]
     #[doc(alias = "PTRACE_SEIZE")]
-    pub fn attach(process: impl Into<Pid>) -> Result<Self, Error> {
+    pub fn attach(process: impl Into<Pid>) -> Result<Self> {
         let pid = process.into();
         let options = usize::try_from(OPTIONS).unwrap_or(0);
         sys::trace(Request::Seize, pid.raw(), options).map_err(|source| match source.raw_os_error() {
             Some(libc::EPERM) => {
-                Error::NotPermitted { operation: "tracing it", target: format!("process {pid}") }
+                Error::PermissionDenied { operation: "tracing it", target: format!("process {pid}") }
             }
             Some(libc::ESRCH) => Error::NoSuchProcess { target: format!("process {pid}") },
             _ => Error::System { operation: "ptrace(SEIZE)", source },
@@ -167,7 +167,7 @@ impl Tracee {
     /// | --- | --- |
     /// | ESRCH | [`Error::NotStopped`] |
     #[doc(alias = "PTRACE_CONT")]
-    pub fn resume(&mut self, signal: Option<Signal>) -> Result<(), Error> {
+    pub fn resume(&mut self, signal: Option<Signal>) -> Result<()> {
         self.go(Request::Continue, signal)
     }
 
@@ -176,7 +176,7 @@ impl Tracee {
     /// # Errors
     /// As [`Tracee::resume`].
     #[doc(alias = "PTRACE_SYSCALL")]
-    pub fn resume_to_syscall(&mut self, signal: Option<Signal>) -> Result<(), Error> {
+    pub fn resume_to_syscall(&mut self, signal: Option<Signal>) -> Result<()> {
         self.go(Request::ToSyscall, signal)
     }
 
@@ -185,7 +185,7 @@ impl Tracee {
     /// # Errors
     /// As [`Tracee::resume`].
     #[doc(alias = "PTRACE_SINGLESTEP")]
-    pub fn step(&mut self, signal: Option<Signal>) -> Result<(), Error> {
+    pub fn step(&mut self, signal: Option<Signal>) -> Result<()> {
         self.go(Request::Step, signal)
     }
 
@@ -198,7 +198,7 @@ impl Tracee {
     /// | ESRCH | [`Error::NotStopped`] |
     /// | EIO (at a signal or a system call) | [`Error::System`] |
     #[doc(alias = "PTRACE_LISTEN")]
-    pub fn listen(&mut self) -> Result<(), Error> {
+    pub fn listen(&mut self) -> Result<()> {
         self.go(Request::Listen, None)
     }
 
@@ -213,7 +213,7 @@ impl Tracee {
     /// | --- | --- |
     /// | ECHILD (somebody else reaped it) | [`Error::NoChild`] |
     /// | ESRCH (killed between stop and look) | [`Error::NotStopped`] |
-    pub fn next_stop(&mut self) -> Result<Stop, Error> {
+    pub fn next_stop(&mut self) -> Result<Stop> {
         let seen = if self.reaps {
             self.look(libc::WSTOPPED | libc::WEXITED)?
         } else {
@@ -239,7 +239,7 @@ impl Tracee {
     /// | EIO, EFAULT (nothing there) | [`Error::System`] |
     /// | ESRCH | [`Error::NotStopped`] |
     #[doc(alias = "PTRACE_PEEKDATA")]
-    pub fn read_word(&self, address: usize) -> Result<u64, Error> {
+    pub fn read_word(&self, address: usize) -> Result<u64> {
         sys::read_word(self.pid.raw(), address).map_err(|error| self.failed("ptrace(PEEKDATA)", error))
     }
 
@@ -248,7 +248,7 @@ impl Tracee {
     /// # Errors
     /// As [`Tracee::read_word`].
     #[doc(alias = "PTRACE_POKEDATA")]
-    pub fn write_word(&mut self, address: usize, word: u64) -> Result<(), Error> {
+    pub fn write_word(&mut self, address: usize, word: u64) -> Result<()> {
         sys::write_word(self.pid.raw(), address, word).map_err(|error| self.failed("ptrace(POKEDATA)", error))
     }
 
@@ -257,7 +257,7 @@ impl Tracee {
     /// # Errors
     /// As [`Tracee::resume`].
     #[doc(alias = "PTRACE_DETACH")]
-    pub fn detach(mut self, signal: Option<Signal>) -> Result<(), Error> {
+    pub fn detach(mut self, signal: Option<Signal>) -> Result<()> {
         self.go(Request::Detach, signal)
     }
 
@@ -265,7 +265,7 @@ impl Tracee {
         Self { pid, stopped: false, ended: false, reaps, of_this_thread: PhantomData }
     }
 
-    fn look(&self, options: i32) -> Result<Info, Error> {
+    fn look(&self, options: i32) -> Result<Info> {
         match retry(|| sys::wait(Whom::Process(self.pid.raw()), options)) {
             Ok(Some(info)) => Ok(info),
             Ok(None) => Err(self.not_stopped()),
@@ -276,19 +276,19 @@ impl Tracee {
         }
     }
 
-    fn go(&mut self, request: Request, signal: Option<Signal>) -> Result<(), Error> {
+    fn go(&mut self, request: Request, signal: Option<Signal>) -> Result<()> {
         self.request(request, signal.map_or(0, Signal::number))?;
         self.stopped = false;
         Ok(())
     }
 
-    fn request(&self, request: Request, data: i32) -> Result<(), Error> {
+    fn request(&self, request: Request, data: i32) -> Result<()> {
         let data = usize::try_from(data).unwrap_or(0);
         sys::trace(request, self.pid.raw(), data).map_err(|error| self.failed("ptrace", error))
     }
 
     /// What waitid's status of a stop means: the signal, and above it an event.
-    fn explain(&self, status: i32) -> Result<Stop, Error> {
+    fn explain(&self, status: i32) -> Result<Stop> {
         const SYSCALL: i32 = libc::SIGTRAP | 0x80;
         let pid = self.pid.raw();
         match (status & 0xff, status >> 8) {

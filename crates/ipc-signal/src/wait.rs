@@ -6,7 +6,7 @@ use std::time::Duration;
 use ipc_sys::signal as sys;
 use ipc_sys::{Deadline, errno};
 
-use crate::{Error, SignalInfo, SignalSet};
+use crate::{Error, Result, SignalInfo, SignalSet};
 
 /// sigwaitinfo(2): takes the first pending signal of `signals`, lowest number first, or waits for one.
 ///
@@ -23,7 +23,7 @@ use crate::{Error, SignalInfo, SignalSet};
 /// See [`queue`](crate::queue).
 #[doc(alias = "sigwaitinfo")]
 #[doc(alias = "sigwait")]
-pub fn wait(signals: impl Into<SignalSet>) -> Result<SignalInfo, Error> {
+pub fn wait(signals: impl Into<SignalSet>) -> Result<SignalInfo> {
     until(signals.into(), Deadline::NEVER)
 }
 
@@ -35,7 +35,7 @@ pub fn wait(signals: impl Into<SignalSet>) -> Result<SignalInfo, Error> {
 /// | --- | --- |
 /// | EAGAIN | [`Error::WouldBlock`] |
 #[doc(alias = "sigtimedwait")]
-pub fn try_wait(signals: impl Into<SignalSet>) -> Result<SignalInfo, Error> {
+pub fn try_wait(signals: impl Into<SignalSet>) -> Result<SignalInfo> {
     until(signals.into(), Deadline::after(Duration::ZERO)).map_err(|error| match error {
         Error::TimedOut => Error::WouldBlock,
         other => other,
@@ -53,12 +53,12 @@ pub fn try_wait(signals: impl Into<SignalSet>) -> Result<SignalInfo, Error> {
 /// | --- | --- |
 /// | EAGAIN | [`Error::TimedOut`] |
 #[doc(alias = "sigtimedwait")]
-pub fn wait_timeout(signals: impl Into<SignalSet>, timeout: Duration) -> Result<SignalInfo, Error> {
+pub fn wait_timeout(signals: impl Into<SignalSet>, timeout: Duration) -> Result<SignalInfo> {
     until(signals.into(), Deadline::after(timeout))
 }
 
 #[inline]
-fn until(signals: SignalSet, deadline: Deadline) -> Result<SignalInfo, Error> {
+fn until(signals: SignalSet, deadline: Deadline) -> Result<SignalInfo> {
     let taken = errno::retry(|| sys::wait(signals.bits(), deadline.remaining_timespec().as_ref()));
     taken.map(SignalInfo::new).map_err(|source| match source.raw_os_error() {
         Some(libc::EAGAIN) => Error::TimedOut,

@@ -230,7 +230,7 @@ fn pidfd_open02_a_thread_leads_no_process() {
 
 #[test]
 fn tracing_oneself_or_what_runs_is_refused() {
-    assert!(matches!(Tracee::attach(Pid::own()), Err(Error::NotPermitted { .. })));
+    assert!(matches!(Tracee::attach(Pid::own()), Err(Error::PermissionDenied { .. })));
     let mut child = sleeper();
     let mut tracee = Tracee::attach(&child).unwrap();
     assert_eq!(errno(tracee.read_word(8)), Some(libc::EIO));

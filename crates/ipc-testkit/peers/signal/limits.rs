@@ -48,7 +48,7 @@ pub(crate) fn full_queue(arguments: &[String]) -> role::Result {
 pub(crate) fn no_rights(arguments: &[String]) -> role::Result {
     become_somebody(argument(arguments, 0)?)?;
     let other: Pid = argument(arguments, 1)?;
-    let refused = |result: Result<(), Error>| matches!(result, Err(Error::NotPermitted { .. }));
+    let refused = |result: Result<(), Error>| matches!(result, Err(Error::PermissionDenied { .. }));
     let process = ProcessFd::open(other)?;
     assert!(refused(send(other, Signal::TERM)));
     assert!(refused(send(Target::Thread { process: other, thread: other }, Signal::TERM)));
