@@ -238,6 +238,7 @@ impl<T: InPlace, M: Common> Drop for Shared<T, M> {
         // SAFETY: the payload is mapped (in a forked child, which has it not, `check_fork` comes first), aligned and long
         // enough.
         if self.segment.check_fork().is_ok() && unsafe { T::is_held(place.as_ptr()) } {
+            self.segment.remove_name();
             return;
         }
         // SAFETY: dropped here and nowhere else, and not used again.

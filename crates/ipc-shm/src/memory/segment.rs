@@ -265,6 +265,17 @@ impl Segment {
             .map_err(|errno| Error::os("open through /proc/self/fd", DESCRIPTOR)(errno.into()))
     }
 
+    /// Takes the name away that this handle made, as dropping it does.
+    pub(crate) fn remove_name(&mut self) {
+        // A forked child takes nothing away.
+        let removes = self.mapping.is_ours() && !self.keep.load(Ordering::Relaxed);
+        if let (Some(name), true) = (self.name.take(), removes) {
+            if let Ok(true) = name.leads_to(&self.file) {
+                let _ = name.unlink();
+            }
+        }
+    }
+
     /// Leaves the name in place when this handle is dropped.
     pub(crate) fn persist(&self) {
         self.keep.store(true, Ordering::Relaxed);
@@ -293,13 +304,7 @@ impl Words for Mapping {
 
 impl Drop for Segment {
     fn drop(&mut self) {
-        // A forked child takes nothing away.
-        let removes = self.mapping.is_ours() && !self.keep.load(Ordering::Relaxed);
-        if let (Some(name), true) = (&self.name, removes) {
-            if let Ok(true) = name.leads_to(&self.file) {
-                let _ = name.unlink();
-            }
-        }
+        self.remove_name();
     }
 }
 
