@@ -113,7 +113,7 @@ pub enum Error {
     },
     /// The name is taken (EEXIST).
     #[error("{name} exists")]
-    AlreadyExists {
+    Exists {
         /// The name.
         name: String,
     },
@@ -139,7 +139,7 @@ pub enum Error {
     },
     /// A system call failed in a way that this crate has no better word for.
     #[error("{operation} of {object} failed")]
-    Os {
+    System {
         /// Which call.
         operation: &'static str,
         /// On what.
@@ -232,10 +232,10 @@ impl Error {
                 let len = bytes.strip_prefix(b"/").unwrap_or(bytes).len();
                 if len > NAME_MAX { libc::ENAMETOOLONG } else { libc::EINVAL }
             }
-            Self::AlreadyExists { .. } => libc::EEXIST,
+            Self::Exists { .. } => libc::EEXIST,
             Self::NotFound { .. } => libc::ENOENT,
             Self::NoSpace { .. } => libc::ENOSPC,
-            Self::Os { source, .. } => return source.raw_os_error(),
+            Self::System { source, .. } => return source.raw_os_error(),
             Self::PeerCorrupt { .. }
             | Self::Lagged(_)
             | Self::Contended
@@ -244,8 +244,19 @@ impl Error {
         })
     }
 
-    pub(crate) fn os(operation: &'static str, object: impl ToString) -> impl FnOnce(io::Error) -> Self {
-        move |source| Self::Os { operation, object: object.to_string(), source }
+    /// What an io::Error says of it that has no errno to say it with.
+    fn kind(&self) -> io::ErrorKind {
+        match self {
+            Self::Contended => io::ErrorKind::WouldBlock,
+            Self::PeerCorrupt { .. } | Self::Lagged(_) | Self::Refused { .. } => io::ErrorKind::InvalidData,
+            Self::Forked => io::ErrorKind::Unsupported,
+            Self::System { source, .. } => source.kind(),
+            _ => io::ErrorKind::Other,
+        }
+    }
+
+    pub(crate) fn system(operation: &'static str, object: impl ToString) -> impl FnOnce(io::Error) -> Self {
+        move |source| Self::System { operation, object: object.to_string(), source }
     }
 
     pub(crate) fn refused(object: &(impl ToString + ?Sized), reason: Refusal) -> Self {
@@ -254,29 +265,11 @@ impl Error {
 }
 
 impl From<Error> for io::Error {
+    /// The errno, where there is one: callers match on it, and nothing is allocated. Else the error itself, of a kind that fits.
     fn from(error: Error) -> Self {
-        let kind = match &error {
-            Error::Full | Error::Empty | Error::WouldBlock | Error::Contended => io::ErrorKind::WouldBlock,
-            Error::TimedOut => io::ErrorKind::TimedOut,
-            Error::Os { source, .. } => source.kind(),
-            Error::PeerCorrupt { .. } | Error::Lagged(_) | Error::Refused { .. } => {
-                io::ErrorKind::InvalidData
-            }
-            Error::Forked => io::ErrorKind::Unsupported,
-            other => match other.errno() {
-                Some(errno) => Self::from_raw_os_error(errno).kind(),
-                None => io::ErrorKind::Other,
-            },
-        };
-        match error {
-            // These two come back on every turn of a loop: no allocation.
-            Error::Full | Error::Empty | Error::WouldBlock | Error::TimedOut => Self::from(kind),
-            Error::Os { source, operation, object } => {
-                // An io::Error that wraps ours would lose raw_os_error, which callers match on.
-                drop((operation, object));
-                source
-            }
-            other => Self::new(kind, other),
+        match error.errno() {
+            Some(errno) => Self::from_raw_os_error(errno),
+            None => Self::new(error.kind(), error),
         }
     }
 }
@@ -285,17 +278,62 @@ impl From<Error> for io::Error {
 mod tests {
     use super::*;
 
+    fn invalid_name(name: &str) -> Error {
+        Error::InvalidName { name: name.into(), reason: "it is no name" }
+    }
+
     #[test]
-    fn an_io_error_keeps_kind_and_errno() {
-        let error = Error::os("shm_open", "/x")(io::Error::from_raw_os_error(libc::EACCES));
-        assert_eq!(error.errno(), Some(libc::EACCES));
-        let error = io::Error::from(error);
-        assert_eq!(
-            (error.kind(), error.raw_os_error()),
-            (io::ErrorKind::PermissionDenied, Some(libc::EACCES))
-        );
+    fn an_io_error_keeps_the_errno() {
+        let name = || "/x".to_owned();
+        let denied = io::Error::from_raw_os_error(libc::EACCES);
+        for (error, errno) in [
+            (Error::Full, libc::EAGAIN),
+            (Error::Empty, libc::EAGAIN),
+            (Error::WouldBlock, libc::EAGAIN),
+            (Error::TimedOut, libc::ETIMEDOUT),
+            (Error::OwnerDied, libc::EOWNERDEAD),
+            (Error::NotRecoverable, libc::ENOTRECOVERABLE),
+            (Error::Deadlock, libc::EDEADLK),
+            (Error::TooManyLocks { max: 1 }, libc::ENOLCK),
+            (Error::Overflow, libc::EOVERFLOW),
+            (Error::Broken, libc::EPIPE),
+            (Error::Disconnected, libc::EPIPE),
+            (Error::WriterDied, libc::EPIPE),
+            (Error::EndInUse { object: name(), end: "sender" }, libc::EBUSY),
+            (Error::ReadOnly, libc::EROFS),
+            (Error::OutOfBounds { offset: 1, len: 1, size: 1 }, libc::EINVAL),
+            (Error::TooLong { len: 2, max: 1 }, libc::EMSGSIZE),
+            (invalid_name("a/b"), libc::EINVAL),
+            (invalid_name(&"x".repeat(NAME_MAX + 1)), libc::ENAMETOOLONG),
+            (Error::InvalidParameter { what: "capacity", value: 0, reason: "it is zero" }, libc::EINVAL),
+            (Error::Exists { name: name() }, libc::EEXIST),
+            (Error::NotFound { name: name() }, libc::ENOENT),
+            (Error::NoSpace { len: 1 }, libc::ENOSPC),
+            (Error::system("shm_open", "/x")(denied), libc::EACCES),
+        ] {
+            let shown = format!("{error:?}");
+            assert_eq!(error.errno(), Some(errno), "{shown}");
+            assert_eq!(io::Error::from(error).raw_os_error(), Some(errno), "{shown}");
+        }
         assert_eq!(io::Error::from(Error::Empty).kind(), io::ErrorKind::WouldBlock);
         assert_eq!(io::Error::from(Error::Disconnected).kind(), io::ErrorKind::BrokenPipe);
+    }
+
+    #[test]
+    fn without_an_errno_an_io_error_keeps_kind_and_text() {
+        for (error, kind) in [
+            (Error::PeerCorrupt { what: "head" }, io::ErrorKind::InvalidData),
+            (Error::Lagged(3), io::ErrorKind::InvalidData),
+            (Error::refused("/x", Refusal::Foreign), io::ErrorKind::InvalidData),
+            (Error::Contended, io::ErrorKind::WouldBlock),
+            (Error::Forked, io::ErrorKind::Unsupported),
+            (Error::system("mmap", "/x")(io::ErrorKind::OutOfMemory.into()), io::ErrorKind::OutOfMemory),
+        ] {
+            let text = error.to_string();
+            assert_eq!(error.errno(), None, "{text}");
+            let error = io::Error::from(error);
+            assert_eq!((error.raw_os_error(), error.kind(), error.to_string()), (None, kind, text));
+        }
     }
 
     #[test]

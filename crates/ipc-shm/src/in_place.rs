@@ -27,7 +27,7 @@ pub unsafe trait InPlace: Send + Sync + Sized {
     /// Makes the value. Nobody else uses the place yet.
     ///
     /// # Errors
-    /// [`crate::Error::Os`], where the system lacks what the value needs.
+    /// [`crate::Error::System`], where the system lacks what the value needs.
     ///
     /// # Safety
     /// `place` is aligned, valid for reads and writes of `Self`, zeroed, and stays where it is as long as anybody uses it.

@@ -72,7 +72,7 @@ impl<T: InPlace> Shared<T> {
     /// | errno | error |
     /// | --- | --- |
     /// | ENOSPC | [`Error::NoSpace`]; nothing was made |
-    /// | EMFILE, ENFILE, ENOMEM, ENOSYS | [`Error::Os`] |
+    /// | EMFILE, ENFILE, ENOMEM, ENOSYS | [`Error::System`] |
     /// | | what `prepare` returns; nothing was made |
     pub fn anonymous(prepare: impl FnOnce(&T) -> Result<()>) -> Result<Self> {
         Ok(Self::new(Segment::common(Self::LAYOUT, |mapping| init(mapping, prepare))?))
@@ -84,10 +84,10 @@ impl<T: InPlace> Shared<T> {
     /// # Errors
     /// | errno | error |
     /// | --- | --- |
-    /// | EEXIST | [`Error::AlreadyExists`] |
+    /// | EEXIST | [`Error::Exists`] |
     /// | EINVAL, ENAMETOOLONG | [`Error::InvalidName`] |
     /// | ENOSPC | [`Error::NoSpace`]; nothing was made |
-    /// | EACCES, EMFILE, ENOENT (/proc is not mounted) | [`Error::Os`] |
+    /// | EACCES, EMFILE, ENOENT (/proc is not mounted) | [`Error::System`] |
     /// | | what `prepare` returns; nothing was made |
     #[doc(alias = "shm_open")]
     pub fn create(name: impl AsRef<OsStr>, prepare: impl FnOnce(&T) -> Result<()>) -> Result<Self> {
@@ -114,7 +114,7 @@ impl<T: InPlace> Shared<T> {
     /// | --- | --- |
     /// | ENOENT | [`Error::NotFound`] |
     /// | EINVAL, ENAMETOOLONG | [`Error::InvalidName`] |
-    /// | EACCES, EMFILE, ELOOP (a symbolic link) | [`Error::Os`] |
+    /// | EACCES, EMFILE, ELOOP (a symbolic link) | [`Error::System`] |
     /// | | [`Error::Refused`]: [`crate::Refusal::Type`] for another type, or one made by a program with another C library |
     pub fn open(name: impl AsRef<OsStr>) -> Result<Self> {
         let segment = Segment::open(name.as_ref(), &Self::LAYOUT, usize::MAX)?;
@@ -143,7 +143,7 @@ impl<T: InPlace> Shared<T> {
     /// | errno | error |
     /// | --- | --- |
     /// | | [`Error::Refused`], with the [`crate::Refusal`] that says why |
-    /// | EACCES, EMFILE, ENOMEM | [`Error::Os`] |
+    /// | EACCES, EMFILE, ENOMEM | [`Error::System`] |
     pub fn from_fd(descriptor: impl Into<OwnedFd>) -> Result<Self> {
         let len = HEADER + size_of::<T>();
         Self::checked(Segment::common_from(descriptor.into(), &Self::LAYOUT, len)?, "the descriptor")
@@ -182,7 +182,7 @@ impl<T: InPlace, M: Common> Shared<T, M> {
     /// # Errors
     /// | errno | error |
     /// | --- | --- |
-    /// | ENOENT (/proc is not mounted), EMFILE, ENFILE | [`Error::Os`] |
+    /// | ENOENT (/proc is not mounted), EMFILE, ENFILE | [`Error::System`] |
     /// | | [`Error::Forked`] |
     pub fn share(&self) -> Result<OwnedFd> {
         self.segment.share(OFlag::O_RDWR)

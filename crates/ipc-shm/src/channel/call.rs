@@ -87,7 +87,7 @@ pub(crate) fn wait<W: Words>(
         }
         memory
             .wait(producer::TICKET, ticket, soonest(deadline))
-            .map_err(Error::os("futex(FUTEX_WAIT)", "the channel"))?;
+            .map_err(Error::system("futex(FUTEX_WAIT)", "the channel"))?;
     }
 }
 

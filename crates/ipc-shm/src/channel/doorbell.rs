@@ -217,7 +217,7 @@ impl Waiter {
         };
         self.retract(own);
         done?;
-        slept.map_err(Error::os("futex(FUTEX_WAIT)", "the channel"))
+        slept.map_err(Error::system("futex(FUTEX_WAIT)", "the channel"))
     }
 
     /// Announces that we sleep. A full fence and another look must follow before sleeping on the ticket as it is given.

@@ -82,7 +82,7 @@ pub(crate) fn with_fences(plan: Plan) -> Plan {
 pub(crate) fn check_fences(link: &Link) -> Result<()> {
     let flags = link.own.segment().layout().flags;
     if flags & NO_BARRIER == 0 && !register(flags) {
-        return Err(Error::Os {
+        return Err(Error::System {
             operation: "membarrier",
             object: "the channel".to_owned(),
             source: std::io::Error::from_raw_os_error(libc::ENOSYS),

@@ -75,7 +75,7 @@ impl<E: End> Offer<E> {
     /// Attaches the memory that the other process made, and gives the end.
     ///
     /// # Errors
-    /// [`Error::Refused`] where it is not the other half of this offer; [`Error::Forked`]; [`Error::Os`] (EMFILE, ENOMEM).
+    /// [`Error::Refused`] where it is not the other half of this offer; [`Error::Forked`]; [`Error::System`] (EMFILE, ENOMEM).
     pub fn complete(self, acceptance: Acceptance) -> Result<E> {
         self.own.check_fork()?;
         let peer = Link::other_part(acceptance.descriptor, E::SIDE, &self.plan)?;
@@ -95,7 +95,7 @@ impl<E: End> Invitation<E> {
     /// its own.
     ///
     /// # Errors
-    /// [`Error::Refused`] where the memory is not the other half of such a pair; [`Error::Os`] (EMFILE, ENOMEM, ENOENT
+    /// [`Error::Refused`] where the memory is not the other half of such a pair; [`Error::System`] (EMFILE, ENOMEM, ENOENT
     /// without /proc); [`Error::NoSpace`].
     pub fn accept(self) -> Result<(E, Acceptance)> {
         let wanted = Plan { max: self.max, ..E::plan() };
@@ -115,7 +115,7 @@ impl<E: End> Unattached<E> {
     /// Attaches the end in this process.
     ///
     /// # Errors
-    /// [`Error::Refused`] where the descriptor is of something else; [`Error::EndInUse`]; [`Error::Os`].
+    /// [`Error::Refused`] where the descriptor is of something else; [`Error::EndInUse`]; [`Error::System`].
     pub fn attach(self) -> Result<E> {
         E::from_link(Link::attach(self.descriptor, E::SIDE, &E::plan())?)
     }

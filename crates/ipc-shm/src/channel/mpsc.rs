@@ -115,7 +115,7 @@ impl<T: Payload, M: Mode> Receiver<T, M> {
     /// | errno | error |
     /// | --- | --- |
     /// | EPIPE | [`Error::Disconnected`]: there is no lane, or none any more |
-    /// | ENOSYS | [`Error::Os`]: no futex_waitv |
+    /// | ENOSYS | [`Error::System`]: no futex_waitv |
     /// | | [`Error::Forked`] |
     #[inline]
     pub fn recv(&mut self) -> Result<T> {
@@ -220,7 +220,7 @@ impl<T: Payload, M: Mode> Receiver<T, M> {
         for lane in &mut self.lanes {
             lane.receiver.end.ring.retract();
         }
-        slept.map(drop).map_err(Error::os("futex_waitv", "the lanes"))
+        slept.map(drop).map_err(Error::system("futex_waitv", "the lanes"))
     }
 
     fn sleep(&self, tickets: &[u32; LANES_MAX], deadline: Deadline) -> std::io::Result<futex::Wait> {

@@ -47,11 +47,11 @@ impl Seals {
 /// Checks a descriptor and gives the length of the file, between `min` and `max` bytes.
 pub(crate) fn check(file: impl AsFd, object: &str, seals: Seals, min: usize, max: usize) -> Result<usize> {
     let refused = |reason| Err(Error::refused(object, reason));
-    let stat = fstat(file.as_fd()).map_err(|errno| Error::os("fstat", object)(errno.into()))?;
+    let stat = fstat(file.as_fd()).map_err(|errno| Error::system("fstat", object)(errno.into()))?;
     if stat.st_mode & SFlag::S_IFMT.bits() != SFlag::S_IFREG.bits() {
         return refused(Refusal::NotRegular);
     }
-    let system = fstatfs(file.as_fd()).map_err(|errno| Error::os("fstatfs", object)(errno.into()))?;
+    let system = fstatfs(file.as_fd()).map_err(|errno| Error::system("fstatfs", object)(errno.into()))?;
     if system.filesystem_type() != TMPFS_MAGIC {
         return refused(Refusal::NotTmpfs);
     }

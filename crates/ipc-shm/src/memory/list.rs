@@ -37,7 +37,7 @@ pub struct Listed {
 /// # Errors
 /// | errno | error |
 /// | --- | --- |
-/// | ENOENT (no /dev/shm), EMFILE | [`Error::Os`] |
+/// | ENOENT (no /dev/shm), EMFILE | [`Error::System`] |
 pub fn list() -> Result<Vec<Listed>> {
     let mut found: Vec<Listed> = entries()?.iter().filter_map(look).collect();
     found.sort_by(|a, b| a.name.cmp(&b.name));
@@ -68,8 +68,8 @@ pub fn remove_stale(prefix: impl AsRef<OsStr>) -> Result<Vec<OsString>> {
 }
 
 fn entries() -> Result<Vec<DirEntry>> {
-    let entries = fs::read_dir(DIRECTORY).map_err(Error::os("opendir", DIRECTORY))?;
-    entries.collect::<Result<_, _>>().map_err(Error::os("readdir", DIRECTORY))
+    let entries = fs::read_dir(DIRECTORY).map_err(Error::system("opendir", DIRECTORY))?;
+    entries.collect::<Result<_, _>>().map_err(Error::system("readdir", DIRECTORY))
 }
 
 fn look(entry: &DirEntry) -> Option<Listed> {

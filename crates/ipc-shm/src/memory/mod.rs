@@ -113,7 +113,7 @@ impl SharedMemory<Sealed> {
     /// | errno | error |
     /// | --- | --- |
     /// | ENOSPC | [`Error::NoSpace`]; nothing was made |
-    /// | EMFILE, ENFILE, ENOMEM, ENOSYS | [`Error::Os`] |
+    /// | EMFILE, ENFILE, ENOMEM, ENOSYS | [`Error::System`] |
     #[doc(alias = "memfd_create")]
     #[doc(alias = "mmap")]
     pub fn anonymous(len: usize) -> Result<Self> {
@@ -130,7 +130,7 @@ impl SharedMemory<Sealed> {
     /// | errno | error |
     /// | --- | --- |
     /// | | [`Error::Refused`], with the [`crate::Refusal`] that says why |
-    /// | EACCES, EMFILE, ENOMEM | [`Error::Os`] |
+    /// | EACCES, EMFILE, ENOMEM | [`Error::System`] |
     pub fn from_fd(descriptor: impl Into<OwnedFd>, max: usize) -> Result<Self> {
         let wanted = Layout { len: 0, capacity: 0, ..Layout::bytes(Sealed::WORD, 0, 0) };
         Ok(Self::new(Segment::sealed_from(descriptor.into(), &wanted, max.saturating_add(HEADER))?))
@@ -150,7 +150,7 @@ impl SharedMemory<Sealed> {
     /// # Errors
     /// | errno | error |
     /// | --- | --- |
-    /// | ENOENT (/proc is not mounted), EMFILE, ENFILE | [`Error::Os`] |
+    /// | ENOENT (/proc is not mounted), EMFILE, ENFILE | [`Error::System`] |
     /// | | [`Error::Forked`] |
     pub fn share(&self) -> Result<OwnedFd> {
         self.segment.share(OFlag::O_RDONLY)
@@ -176,10 +176,10 @@ impl SharedMemory<Trusted> {
     /// # Errors
     /// | errno | error |
     /// | --- | --- |
-    /// | EEXIST | [`Error::AlreadyExists`] |
+    /// | EEXIST | [`Error::Exists`] |
     /// | EINVAL, ENAMETOOLONG | [`Error::InvalidName`], [`Error::InvalidParameter`] (a length of 0) |
     /// | ENOSPC | [`Error::NoSpace`]; nothing was made |
-    /// | EACCES, EMFILE, ENOENT (/proc is not mounted) | [`Error::Os`] |
+    /// | EACCES, EMFILE, ENOENT (/proc is not mounted) | [`Error::System`] |
     #[doc(alias = "shm_open")]
     #[doc(alias = "ftruncate")]
     pub fn create(name: impl AsRef<OsStr>, len: usize) -> Result<Self> {
@@ -202,7 +202,7 @@ impl SharedMemory<Trusted> {
     /// | --- | --- |
     /// | ENOENT | [`Error::NotFound`] |
     /// | EINVAL, ENAMETOOLONG | [`Error::InvalidName`] |
-    /// | EACCES, EMFILE, ELOOP (a symbolic link) | [`Error::Os`] |
+    /// | EACCES, EMFILE, ELOOP (a symbolic link) | [`Error::System`] |
     /// | | [`Error::Refused`], with the [`crate::Refusal`] that says why |
     #[doc(alias = "shm_open")]
     pub fn open(name: impl AsRef<OsStr>) -> Result<Self> {
@@ -238,7 +238,7 @@ impl SharedMemory<Trusted> {
     /// | --- | --- |
     /// | ENOENT | [`Error::NotFound`] |
     /// | EINVAL, ENAMETOOLONG | [`Error::InvalidName`] |
-    /// | EACCES, EPERM (another user's), EISDIR | [`Error::Os`] |
+    /// | EACCES, EPERM (another user's), EISDIR | [`Error::System`] |
     #[doc(alias = "shm_unlink")]
     pub fn unlink(name: impl AsRef<OsStr>) -> Result<()> {
         name::Name::new(name.as_ref())?.unlink()

@@ -42,7 +42,7 @@ impl Name {
     pub(crate) fn unchecked(name: CString) -> Result<Self> {
         let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
         let directory = open(DIRECTORY, flags, Mode::empty())
-            .map_err(|errno| Error::os("open", DIRECTORY)(errno.into()))?;
+            .map_err(|errno| Error::system("open", DIRECTORY)(errno.into()))?;
         Ok(Self { name, directory })
     }
 
@@ -51,7 +51,7 @@ impl Name {
         let flags = OFlag::O_TMPFILE | OFlag::O_RDWR | OFlag::O_CLOEXEC;
         let mode = Mode::S_IRUSR | Mode::S_IWUSR;
         retry(|| Ok(openat(&self.directory, c".", flags, mode)?))
-            .map_err(Error::os("open(O_TMPFILE)", DIRECTORY))
+            .map_err(Error::system("open(O_TMPFILE)", DIRECTORY))
     }
 
     /// shm_open of what stands there: never through a symbolic link, and never waiting for a FIFO's other side.
@@ -60,7 +60,7 @@ impl Name {
         retry(|| Ok(openat(&self.directory, self.name.as_c_str(), flags, Mode::empty())?)).map_err(|source| {
             match source.raw_os_error() {
                 Some(libc::ENOENT) => Error::NotFound { name: self.to_string() },
-                _ => Error::os("shm_open", self)(source),
+                _ => Error::system("shm_open", self)(source),
             }
         })
     }
@@ -68,8 +68,8 @@ impl Name {
     /// Gives the unnamed file this name, unless the name is taken.
     pub(crate) fn link(&self, file: &OwnedFd) -> Result<()> {
         self.link_as(file, &self.name).map_err(|errno| match errno {
-            Errno::EEXIST => Error::AlreadyExists { name: self.to_string() },
-            errno => Error::os("linkat from /proc/self/fd", self)(errno.into()),
+            Errno::EEXIST => Error::Exists { name: self.to_string() },
+            errno => Error::system("linkat from /proc/self/fd", self)(errno.into()),
         })
     }
 
@@ -84,13 +84,13 @@ impl Name {
                 // What another process of this number left behind, in another pid namespace or before us.
                 Err(Errno::EEXIST) => continue,
                 linked => {
-                    linked.map_err(|errno| Error::os("linkat from /proc/self/fd", self)(errno.into()))?;
+                    linked.map_err(|errno| Error::system("linkat from /proc/self/fd", self)(errno.into()))?;
                 }
             }
             return renameat(&self.directory, temporary.as_c_str(), &self.directory, self.name.as_c_str())
                 .map_err(|errno| {
                     let _ = unlinkat(&self.directory, temporary.as_c_str(), UnlinkatFlags::NoRemoveDir);
-                    Error::os("renameat", self)(errno.into())
+                    Error::system("renameat", self)(errno.into())
                 });
         }
     }
@@ -99,9 +99,9 @@ impl Name {
     pub(crate) fn leads_to(&self, file: &OwnedFd) -> Result<bool> {
         let there = match fstatat(&self.directory, self.name.as_c_str(), AtFlags::AT_SYMLINK_NOFOLLOW) {
             Err(Errno::ENOENT) => return Ok(false),
-            stat => stat.map_err(|errno| Error::os("fstatat", self)(errno.into()))?,
+            stat => stat.map_err(|errno| Error::system("fstatat", self)(errno.into()))?,
         };
-        let ours = fstat(file).map_err(|errno| Error::os("fstat", self)(errno.into()))?;
+        let ours = fstat(file).map_err(|errno| Error::system("fstat", self)(errno.into()))?;
         Ok((there.st_dev, there.st_ino) == (ours.st_dev, ours.st_ino))
     }
 
@@ -110,7 +110,7 @@ impl Name {
         unlinkat(&self.directory, self.name.as_c_str(), UnlinkatFlags::NoRemoveDir).map_err(|errno| {
             match errno {
                 Errno::ENOENT => Error::NotFound { name: self.to_string() },
-                errno => Error::os("shm_unlink", self)(errno.into()),
+                errno => Error::system("shm_unlink", self)(errno.into()),
             }
         })
     }

@@ -67,7 +67,7 @@ impl PlainMemory {
         let file = name.unnamed()?;
         let object = name.to_string();
         allocate(&file, len as u64, options.permissions, &object)?;
-        let mapping = Mapping::inherited(&file, len, true).map_err(Error::os("mmap", &object))?;
+        let mapping = Mapping::inherited(&file, len, true).map_err(Error::system("mmap", &object))?;
         name.link(&file)?;
         Ok(Self { mapping, len, file, name: Some(name) })
     }
@@ -80,7 +80,7 @@ impl PlainMemory {
     /// | --- | --- |
     /// | ENOENT | [`Error::NotFound`] |
     /// | EINVAL, ENAMETOOLONG | [`Error::InvalidName`] |
-    /// | EACCES, EMFILE, ELOOP (a symbolic link) | [`Error::Os`] |
+    /// | EACCES, EMFILE, ELOOP (a symbolic link) | [`Error::System`] |
     /// | ENOSPC | [`Error::NoSpace`] |
     /// | | [`Error::Refused`]: not a file in memory, or of no bytes yet |
     pub fn open(name: impl AsRef<OsStr>) -> Result<Self> {
@@ -91,7 +91,7 @@ impl PlainMemory {
             Err(Error::Refused { reason: Refusal::Sparse, .. }) => fill_holes(&file, &object)?,
             checked => checked?,
         };
-        let mapping = Mapping::inherited(&file, len, true).map_err(Error::os("mmap", &object))?;
+        let mapping = Mapping::inherited(&file, len, true).map_err(Error::system("mmap", &object))?;
         Ok(Self { mapping, len, file, name: None })
     }
 
@@ -153,13 +153,13 @@ impl Drop for PlainMemory {
 }
 
 fn fill_holes(file: &OwnedFd, object: &str) -> Result<usize> {
-    let stat = nix::sys::stat::fstat(file).map_err(|errno| Error::os("fstat", object)(errno.into()))?;
+    let stat = nix::sys::stat::fstat(file).map_err(|errno| Error::system("fstat", object)(errno.into()))?;
     match posix_fallocate(file, 0, stat.st_size) {
         Ok(()) => {}
         Err(nix::errno::Errno::ENOSPC) => {
             return Err(Error::NoSpace { len: usize::try_from(stat.st_size).unwrap_or(usize::MAX) });
         }
-        Err(errno) => return Err(Error::os("posix_fallocate", object)(errno.into())),
+        Err(errno) => return Err(Error::system("posix_fallocate", object)(errno.into())),
     }
     attach::check(file, object, Seals::None, 1, usize::MAX)
 }

@@ -69,9 +69,11 @@ impl Segment {
 
     fn anonymous(layout: Layout, seals: Seals, init: impl FnOnce(&Mapping) -> Result<()>) -> Result<Self> {
         const NAME: &CStr = c"ipc-shm";
-        let file = memory_file(NAME).map_err(Error::os("memfd_create", ANONYMOUS))?;
+        let file = memory_file(NAME).map_err(Error::system("memfd_create", ANONYMOUS))?;
         let segment = Self::fill(file, layout, Permissions(0o600), ANONYMOUS, init)?;
-        seals.put(&segment.file).map_err(|errno| Error::os("fcntl(F_ADD_SEALS)", ANONYMOUS)(errno.into()))?;
+        seals
+            .put(&segment.file)
+            .map_err(|errno| Error::system("fcntl(F_ADD_SEALS)", ANONYMOUS)(errno.into()))?;
         Ok(segment)
     }
 
@@ -120,7 +122,7 @@ impl Segment {
                 Err(Error::NotFound { .. }) => {
                     let mut segment = Self::nameless(&name, permissions, layout, &mut init)?;
                     match name.link(&segment.file) {
-                        Err(Error::AlreadyExists { .. }) => continue,
+                        Err(Error::Exists { .. }) => continue,
                         linked => linked?,
                     }
                     segment.name = Some(name);
@@ -129,7 +131,7 @@ impl Segment {
                 Err(error) => return Err(error),
             };
             let found = Self::map(
-                file.try_clone().map_err(Error::os("dup", &name))?,
+                file.try_clone().map_err(Error::system("dup", &name))?,
                 &name.to_string(),
                 Seals::None,
                 true,
@@ -145,7 +147,7 @@ impl Segment {
                 Err(_) => return found.map(|segment| (segment, Origin::Opened)),
             }
             let alone = lock::take(&file, lock::ATTACHED, Kind::Write)
-                .map_err(Error::os("fcntl(F_OFD_SETLK)", &name))?;
+                .map_err(Error::system("fcntl(F_OFD_SETLK)", &name))?;
             if !name.leads_to(&file)? {
                 continue;
             }
@@ -201,7 +203,7 @@ impl Segment {
         init: impl FnOnce(&Mapping) -> Result<()>,
     ) -> Result<Self> {
         let len = allocate(&file, layout.len, permissions, object)?;
-        let mapping = Mapping::new(&file, len, true).map_err(Error::os("mmap", object))?;
+        let mapping = Mapping::new(&file, len, true).map_err(Error::system("mmap", object))?;
         layout.write(&mapping);
         init(&mapping)?;
         Layout::finish(&mapping);
@@ -211,7 +213,7 @@ impl Segment {
     /// Checks and maps what somebody else made.
     fn map(file: OwnedFd, object: &str, seals: Seals, writable: bool, max: usize) -> Result<Self> {
         let len = attach::check(&file, object, seals, HEADER, max)?;
-        let mapping = Mapping::new(&file, len, writable).map_err(Error::os("mmap", object))?;
+        let mapping = Mapping::new(&file, len, writable).map_err(Error::system("mmap", object))?;
         let layout = Layout::read(&mapping, len as u64).map_err(|reason| Error::refused(object, reason))?;
         Ok(Self { mapping, layout, file, name: None, keep: AtomicBool::new(false) })
     }
@@ -241,7 +243,7 @@ impl Segment {
 
     /// Takes a byte, or says false where another handle excludes it.
     pub(crate) fn try_take(&self, byte: libc::off_t, kind: Kind) -> Result<bool> {
-        lock::take(&self.file, byte, kind).map_err(Error::os("fcntl(F_OFD_SETLK)", DESCRIPTOR))
+        lock::take(&self.file, byte, kind).map_err(Error::system("fcntl(F_OFD_SETLK)", DESCRIPTOR))
     }
 
     fn take(&self, byte: libc::off_t, kind: Kind) -> Result<()> {
@@ -254,7 +256,8 @@ impl Segment {
 
     /// Whether another handle, in this or another process, holds this byte for writing.
     pub(crate) fn is_held(&self, byte: libc::off_t) -> Result<bool> {
-        lock::is_excluded(&self.file, byte, Kind::Read).map_err(Error::os("fcntl(F_OFD_GETLK)", DESCRIPTOR))
+        lock::is_excluded(&self.file, byte, Kind::Read)
+            .map_err(Error::system("fcntl(F_OFD_GETLK)", DESCRIPTOR))
     }
 
     /// An opening of its own for another process: for reading only where the memory is sealed.
@@ -262,7 +265,7 @@ impl Segment {
         self.check_fork()?;
         let path = format!("/proc/self/fd/{}", self.file.as_raw_fd());
         open(path.as_str(), access | OFlag::O_CLOEXEC, Mode::empty())
-            .map_err(|errno| Error::os("open through /proc/self/fd", DESCRIPTOR)(errno.into()))
+            .map_err(|errno| Error::system("open through /proc/self/fd", DESCRIPTOR)(errno.into()))
     }
 
     /// Takes the name away that this handle made, as dropping it does.
@@ -319,11 +322,11 @@ pub(crate) fn allocate(file: &OwnedFd, len: u64, permissions: Permissions, objec
     let (size, offset) =
         (usize::try_from(len).map_err(|_| too_long())?, i64::try_from(len).map_err(|_| too_long())?);
     fchmod(file, Mode::from_bits_truncate(permissions.0))
-        .map_err(|errno| Error::os("fchmod", object)(errno.into()))?;
+        .map_err(|errno| Error::system("fchmod", object)(errno.into()))?;
     match retry(|| Ok(posix_fallocate(file, 0, offset)?)) {
         Ok(()) => Ok(size),
         Err(error) if errno::is(&error, Errno::ENOSPC as i32) => Err(Error::NoSpace { len: size }),
         Err(error) if errno::is(&error, Errno::EFBIG as i32) => Err(Error::NoSpace { len: size }),
-        Err(error) => Err(Error::os("posix_fallocate", object)(error)),
+        Err(error) => Err(Error::system("posix_fallocate", object)(error)),
     }
 }

@@ -78,7 +78,7 @@ impl<const PARTIES: usize> Barrier<PARTIES> {
     /// | EBUSY | [`Error::EndInUse`]: all places are taken |
     /// | EPIPE | [`Error::Broken`] |
     /// | EINVAL | [`Error::InvalidParameter`]: it lies elsewhere |
-    /// | EMFILE, ENFILE, ENOENT (/proc is not mounted) | [`Error::Os`] |
+    /// | EMFILE, ENFILE, ENOENT (/proc is not mounted) | [`Error::System`] |
     #[doc(alias = "pthread_barrier_init")]
     pub fn join<T: InPlace, M: Common>(&self, shared: &Shared<T, M>) -> Result<Party<'_, PARTIES>> {
         const { assert!(PARTIES >= 2 && PARTIES <= 32, "each party is a bit of half a word") };
@@ -93,7 +93,7 @@ impl<const PARTIES: usize> Barrier<PARTIES> {
         let bytes = BYTES + 2 * libc::off_t::try_from(offset).unwrap_or(0);
         for place in 0..PARTIES {
             if lock::take(&file, byte(bytes, place), Kind::Write)
-                .map_err(Error::os("fcntl(F_OFD_SETLK)", OBJECT))?
+                .map_err(Error::system("fcntl(F_OFD_SETLK)", OBJECT))?
             {
                 self.joined.fetch_or(1 << place, Ordering::Relaxed);
                 return Ok(Party { barrier: self, file, bytes, place });
@@ -119,7 +119,7 @@ impl<const PARTIES: usize> Party<'_, PARTIES> {
     /// | errno | error |
     /// | --- | --- |
     /// | EPIPE | [`Error::Broken`] |
-    /// | ENOSYS, EPERM (a seccomp filter) | [`Error::Os`] |
+    /// | ENOSYS, EPERM (a seccomp filter) | [`Error::System`] |
     #[doc(alias = "pthread_barrier_wait")]
     pub fn wait(&mut self) -> Result<bool> {
         self.wait_until(Deadline::NEVER)
@@ -171,7 +171,7 @@ impl<const PARTIES: usize> Party<'_, PARTIES> {
         let missing = self.barrier.joined.load(Ordering::Relaxed) & !(now >> 32) & !self.bit();
         for place in (0..PARTIES).filter(|place| missing >> place & 1 != 0) {
             let held = lock::is_excluded(&self.file, byte(self.bytes, place), Kind::Read);
-            if !held.map_err(Error::os("fcntl(F_OFD_GETLK)", OBJECT))? {
+            if !held.map_err(Error::system("fcntl(F_OFD_GETLK)", OBJECT))? {
                 return Ok(true);
             }
         }

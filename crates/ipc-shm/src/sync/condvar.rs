@@ -121,7 +121,7 @@ impl Condvar {
     /// # Errors
     /// | errno | error |
     /// | --- | --- |
-    /// | ENOSYS, EPERM (a seccomp filter) | [`Error::Os`](crate::Error) |
+    /// | ENOSYS, EPERM (a seccomp filter) | [`Error::System`](crate::Error) |
     #[doc(alias = "pthread_cond_signal")]
     #[inline]
     pub fn notify_one(&self) -> Result<()> {

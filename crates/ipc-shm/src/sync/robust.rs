@@ -43,7 +43,7 @@ impl Robust {
     pub(super) unsafe fn init(place: *mut Self) -> Result<()> {
         // SAFETY: the caller's; the mutex is all there is of `Self`.
         unsafe { pthread::init(place.cast()) }
-            .map_err(|errno| Error::os("pthread_mutex_init", OBJECT)(io::Error::from_raw_os_error(errno)))
+            .map_err(|errno| Error::system("pthread_mutex_init", OBJECT)(io::Error::from_raw_os_error(errno)))
     }
 
     /// Whether it is one that [`Robust::init`] or the same in C made.
@@ -148,7 +148,7 @@ impl Robust {
                 unsafe { pthread::settle_not_recoverable(self.0.get()) };
                 Error::NotRecoverable
             }
-            _ => Error::os("pthread_mutex_lock", OBJECT)(io::Error::from_raw_os_error(errno)),
+            _ => Error::system("pthread_mutex_lock", OBJECT)(io::Error::from_raw_os_error(errno)),
         }
     }
 }

@@ -61,7 +61,7 @@ impl Semaphore {
     /// # Errors
     /// | errno | error |
     /// | --- | --- |
-    /// | ENOSYS, EPERM (a seccomp filter) | [`Error::Os`] |
+    /// | ENOSYS, EPERM (a seccomp filter) | [`Error::System`] |
     #[doc(alias = "sem_wait")]
     #[inline]
     pub fn acquire(&self) -> Result<()> {
@@ -89,7 +89,7 @@ impl Semaphore {
     /// | errno | error |
     /// | --- | --- |
     /// | ETIMEDOUT | [`Error::TimedOut`] |
-    /// | ENOSYS, EPERM (a seccomp filter) | [`Error::Os`] |
+    /// | ENOSYS, EPERM (a seccomp filter) | [`Error::System`] |
     #[doc(alias = "sem_timedwait")]
     #[doc(alias = "sem_clockwait")]
     pub fn acquire_timeout(&self, timeout: Duration) -> Result<()> {

@@ -48,12 +48,12 @@ impl Word for AtomicU64 {
             return Ok(false);
         }
         let turn = Deadline::after(left.min(LOOK_AGAIN));
-        futex::wait_low(self, expected, turn).map_err(Error::os("futex(FUTEX_WAIT)", "a word"))?;
+        futex::wait_low(self, expected, turn).map_err(Error::system("futex(FUTEX_WAIT)", "a word"))?;
         Ok(true)
     }
 
     fn wake(&self, count: i32) -> Result<usize> {
-        futex::wake_low(self, count).map_err(Error::os("futex(FUTEX_WAKE)", "a word"))
+        futex::wake_low(self, count).map_err(Error::system("futex(FUTEX_WAKE)", "a word"))
     }
 }
 

@@ -29,7 +29,7 @@ fn racer(arguments: &[String]) -> Result {
             memory.persist();
             Ok(true)
         }
-        Err(Error::AlreadyExists { .. }) => Ok(false),
+        Err(Error::Exists { .. }) => Ok(false),
         Err(error) => Err(error.into()),
     })
 }

@@ -273,7 +273,7 @@ fn f13_what_is_not_ours_is_neither_opened_nor_replaced_nor_swept() {
     nix::unistd::mkfifo(path.as_str(), nix::sys::stat::Mode::S_IRWXU).unwrap();
     assert_eq!(refusal(SharedMemory::open(&named.0)), Refusal::NotRegular);
     assert_eq!(refusal(PlainMemory::open(&named.0)), Refusal::NotRegular);
-    assert!(matches!(SharedMemory::create(&named.0, 64), Err(Error::AlreadyExists { .. })));
+    assert!(matches!(SharedMemory::create(&named.0, 64), Err(Error::Exists { .. })));
 }
 
 #[test]

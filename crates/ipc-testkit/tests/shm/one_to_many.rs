@@ -214,7 +214,7 @@ fn f5_another_protocol_type_or_mode_is_refused() {
     let named = Name::new("wrong");
     let writer = latest::Writer::<u64>::create(&named.0).unwrap();
     assert!(matches!(latest::Writer::<u64>::open(&named.0), Err(Error::EndInUse { .. })));
-    assert!(matches!(latest::Writer::<u64>::create(&named.0), Err(Error::AlreadyExists { .. })));
+    assert!(matches!(latest::Writer::<u64>::create(&named.0), Err(Error::Exists { .. })));
     assert!(matches!(reason(broadcast::Reader::<u64>::open(&named.0).unwrap_err()), Refusal::Kind { .. }));
     drop(writer);
     assert!(matches!(latest::Reader::<u64>::open(&named.0), Err(Error::NotFound { .. })));

@@ -282,7 +282,7 @@ fn f5_the_wrong_half_type_capacity_or_kind_is_refused() {
     assert_eq!(reason(spsc::Receiver::<u32>::open(&named.0).unwrap_err()), Refusal::Type);
     assert!(matches!(reason(ipc_shm::SharedMemory::open(&named.0).unwrap_err()), Refusal::Kind { .. }));
     assert!(matches!(spsc::Sender::<u64>::open(&named.0), Err(Error::EndInUse { .. })));
-    assert!(matches!(spsc::Sender::<u64>::create(&named.0, 64), Err(Error::AlreadyExists { .. })));
+    assert!(matches!(spsc::Sender::<u64>::create(&named.0, 64), Err(Error::Exists { .. })));
     for capacity in [0, 1, 8, 15, 17, 1000, usize::MAX, 1 << 63] {
         assert!(matches!(spsc::channel::<u64>(capacity), Err(Error::InvalidParameter { .. })), "{capacity}");
     }

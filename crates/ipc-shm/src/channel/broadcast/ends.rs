@@ -43,10 +43,10 @@ impl<T: Payload> Writer<T, Trusted> {
     /// # Errors
     /// | errno | error |
     /// | --- | --- |
-    /// | EEXIST | [`Error::AlreadyExists`] |
+    /// | EEXIST | [`Error::Exists`] |
     /// | EINVAL, ENAMETOOLONG | [`Error::InvalidName`], [`Error::InvalidParameter`] (the capacity) |
     /// | ENOSPC | [`Error::NoSpace`]; nothing was made |
-    /// | EACCES, EMFILE, ENOENT (/proc is not mounted) | [`Error::Os`] |
+    /// | EACCES, EMFILE, ENOENT (/proc is not mounted) | [`Error::System`] |
     pub fn create(name: impl AsRef<OsStr>, options: impl Into<ChannelOptions>) -> Result<Self> {
         let plan = with_fences(plan::<T>(&options.into())?);
         Self::new(Link::create(name.as_ref(), Side::Producer, &plan)?)
@@ -79,7 +79,7 @@ impl<T: Payload> Writer<T, Sealed> {
     /// Makes a channel that only this process can write.
     ///
     /// # Errors
-    /// [`Error::InvalidParameter`] for the capacity; [`Error::NoSpace`]; [`Error::Os`] (EMFILE, ENOMEM, ENOENT without
+    /// [`Error::InvalidParameter`] for the capacity; [`Error::NoSpace`]; [`Error::System`] (EMFILE, ENOMEM, ENOENT without
     /// /proc).
     pub fn anonymous(options: impl Into<ChannelOptions>) -> Result<Self> {
         let (segment, _) = Link::part(Side::Producer, &plan::<T>(&options.into())?)?;
@@ -89,7 +89,7 @@ impl<T: Payload> Writer<T, Sealed> {
     /// A descriptor of the channel for another process, which can read by it and nothing else.
     ///
     /// # Errors
-    /// [`Error::Os`] (EMFILE, ENFILE, ENOENT without /proc), [`Error::Forked`].
+    /// [`Error::System`] (EMFILE, ENFILE, ENOENT without /proc), [`Error::Forked`].
     pub fn share(&self) -> Result<OwnedFd> {
         self.end.link.own.segment().share(OFlag::O_RDONLY)
     }
@@ -140,7 +140,7 @@ impl<T: Payload> Reader<T, Trusted> {
     /// | --- | --- |
     /// | ENOENT | [`Error::NotFound`] |
     /// | EINVAL, ENAMETOOLONG | [`Error::InvalidName`] |
-    /// | EACCES, EMFILE, ELOOP (a symbolic link) | [`Error::Os`] |
+    /// | EACCES, EMFILE, ELOOP (a symbolic link) | [`Error::System`] |
     /// | | [`Error::Refused`], with the [`Refusal`] that says why |
     pub fn open(name: impl AsRef<OsStr>) -> Result<Self> {
         Self::new(Inlet::open(name.as_ref(), &any_plan::<T>())?)
@@ -151,7 +151,7 @@ impl<T: Payload> Reader<T, Sealed> {
     /// Attaches another process's sealed channel; the first message is the next one written.
     ///
     /// # Errors
-    /// [`Error::Refused`]; [`Error::Os`] (EMFILE, ENOMEM).
+    /// [`Error::Refused`]; [`Error::System`] (EMFILE, ENOMEM).
     pub fn from_fd(descriptor: impl Into<OwnedFd>) -> Result<Self> {
         Self::new(Inlet::from_fd(descriptor.into(), &any_plan::<T>())?)
     }

@@ -40,10 +40,10 @@ impl<T: Payload> Writer<T, Trusted> {
     /// # Errors
     /// | errno | error |
     /// | --- | --- |
-    /// | EEXIST | [`Error::AlreadyExists`] |
+    /// | EEXIST | [`Error::Exists`] |
     /// | EINVAL, ENAMETOOLONG | [`Error::InvalidName`] |
     /// | ENOSPC | [`Error::NoSpace`]; nothing was made |
-    /// | EACCES, EMFILE, ENOENT (/proc is not mounted) | [`Error::Os`] |
+    /// | EACCES, EMFILE, ENOENT (/proc is not mounted) | [`Error::System`] |
     pub fn create(name: impl AsRef<OsStr>) -> Result<Self> {
         Self::create_with(name, &MemoryOptions::new())
     }
@@ -81,7 +81,7 @@ impl<T: Payload> Writer<T, Sealed> {
     /// Makes a cell that only this process can write.
     ///
     /// # Errors
-    /// [`Error::NoSpace`]; [`Error::Os`] (EMFILE, ENOMEM, ENOENT without /proc).
+    /// [`Error::NoSpace`]; [`Error::System`] (EMFILE, ENOMEM, ENOENT without /proc).
     pub fn anonymous() -> Result<Self> {
         let (segment, _) = Link::part(Side::Producer, &plan::<T>()?)?;
         Self::new(Link::alone(segment, Side::Producer))
@@ -90,7 +90,7 @@ impl<T: Payload> Writer<T, Sealed> {
     /// A descriptor of the cell for another process, which can read by it and nothing else.
     ///
     /// # Errors
-    /// [`Error::Os`] (EMFILE, ENFILE, ENOENT without /proc), [`Error::Forked`].
+    /// [`Error::System`] (EMFILE, ENFILE, ENOENT without /proc), [`Error::Forked`].
     pub fn share(&self) -> Result<OwnedFd> {
         self.end.link.own.segment().share(OFlag::O_RDONLY)
     }
@@ -141,7 +141,7 @@ impl<T: Payload> Reader<T, Trusted> {
     /// | --- | --- |
     /// | ENOENT | [`Error::NotFound`] |
     /// | EINVAL, ENAMETOOLONG | [`Error::InvalidName`] |
-    /// | EACCES, EMFILE, ELOOP (a symbolic link) | [`Error::Os`] |
+    /// | EACCES, EMFILE, ELOOP (a symbolic link) | [`Error::System`] |
     /// | | [`Error::Refused`], with the [`Refusal`] that says why |
     pub fn open(name: impl AsRef<OsStr>) -> Result<Self> {
         Self::new(Inlet::open(name.as_ref(), &any_plan::<T>()?)?)
@@ -152,7 +152,7 @@ impl<T: Payload> Reader<T, Sealed> {
     /// Attaches another process's sealed cell.
     ///
     /// # Errors
-    /// [`Error::Refused`]; [`Error::Os`] (EMFILE, ENOMEM).
+    /// [`Error::Refused`]; [`Error::System`] (EMFILE, ENOMEM).
     pub fn from_fd(descriptor: impl Into<OwnedFd>) -> Result<Self> {
         Self::new(Inlet::from_fd(descriptor.into(), &any_plan::<T>()?)?)
     }
@@ -189,7 +189,7 @@ impl<T: Payload, M: Mode> Reader<T, M> {
     /// Whether the writer's process holds the cell now: asks the kernel.
     ///
     /// # Errors
-    /// [`Error::Forked`], [`Error::Os`].
+    /// [`Error::Forked`], [`Error::System`].
     pub fn writer_is_alive(&self) -> Result<bool> {
         self.inlet.writer_is_alive()
     }

@@ -45,7 +45,7 @@ pub struct Receiver<T: Payload, M: Mode = Trusted> {
 /// or exec.
 ///
 /// # Errors
-/// [`Error::InvalidParameter`] for the capacity; [`Error::NoSpace`]; [`Error::Os`] (EMFILE, ENOMEM, ENOENT without /proc).
+/// [`Error::InvalidParameter`] for the capacity; [`Error::NoSpace`]; [`Error::System`] (EMFILE, ENOMEM, ENOENT without /proc).
 #[expect(clippy::type_complexity, reason = "two ends")]
 pub fn channel<T: Payload>(
     options: impl Into<ChannelOptions>,
@@ -61,10 +61,10 @@ impl<T: Payload> Sender<T, Trusted> {
     /// # Errors
     /// | errno | error |
     /// | --- | --- |
-    /// | EEXIST | [`Error::AlreadyExists`] |
+    /// | EEXIST | [`Error::Exists`] |
     /// | EINVAL, ENAMETOOLONG | [`Error::InvalidName`], [`Error::InvalidParameter`] (the capacity) |
     /// | ENOSPC | [`Error::NoSpace`]; nothing was made |
-    /// | EACCES, EMFILE, ENOENT (/proc is not mounted) | [`Error::Os`] |
+    /// | EACCES, EMFILE, ENOENT (/proc is not mounted) | [`Error::System`] |
     pub fn create(name: impl AsRef<OsStr>, options: impl Into<ChannelOptions>) -> Result<Self> {
         private::End::from_link(Link::create(name.as_ref(), Side::Producer, &plan::<T>(&options.into())?)?)
     }
@@ -77,7 +77,7 @@ impl<T: Payload> Sender<T, Trusted> {
     /// | ENOENT | [`Error::NotFound`] |
     /// | EBUSY | [`Error::EndInUse`]: another sender is alive |
     /// | EINVAL, ENAMETOOLONG | [`Error::InvalidName`] |
-    /// | EACCES, EMFILE, ELOOP (a symbolic link) | [`Error::Os`] |
+    /// | EACCES, EMFILE, ELOOP (a symbolic link) | [`Error::System`] |
     /// | | [`Error::Refused`], with the [`Refusal`](crate::Refusal) that says why |
     pub fn open(name: impl AsRef<OsStr>) -> Result<Self> {
         private::End::from_link(Link::open(name.as_ref(), Side::Producer, &any_plan::<T>())?)
@@ -133,7 +133,7 @@ impl<T: Payload> Sender<T, Sealed> {
     /// Makes this process's half of a sealed pair, to send from, and the invitation for the process that receives.
     ///
     /// # Errors
-    /// [`Error::InvalidParameter`] for the capacity; [`Error::NoSpace`]; [`Error::Os`] (EMFILE, ENOMEM, ENOENT without
+    /// [`Error::InvalidParameter`] for the capacity; [`Error::NoSpace`]; [`Error::System`] (EMFILE, ENOMEM, ENOENT without
     /// /proc).
     #[expect(clippy::type_complexity, reason = "an end and the invitation to the other")]
     pub fn offer(
