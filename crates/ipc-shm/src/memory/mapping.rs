@@ -9,9 +9,10 @@ use std::mem::ManuallyDrop;
 use std::os::fd::{AsFd, AsRawFd};
 use std::ptr::NonNull;
 use std::slice;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::AtomicU64;
 
 use ipc_sys::memory::ForkMark;
+use ipc_sys::words;
 use memmap2::{Advice, MmapOptions, MmapRaw};
 
 /// A mapped file, shared, whole.
@@ -81,56 +82,14 @@ impl Mapping {
 
     /// Copies bytes out, a word at a time. The caller has checked the range.
     pub(crate) fn copy_out(&self, offset: usize, buffer: &mut [u8]) {
-        let (skip, words) = self.words_from(offset);
-        let (head, rest) = buffer.split_at_mut(buffer.len().min((8 - skip) % 8));
-        let mut words = words.iter();
-        let mut next = || words.next().map_or([0; 8], |word| word.load(Ordering::Relaxed).to_ne_bytes());
-        if !head.is_empty() {
-            for (byte, found) in head.iter_mut().zip(next().into_iter().skip(skip)) {
-                *byte = found;
-            }
-        }
-        for chunk in rest.chunks_mut(8) {
-            let word = next();
-            for (byte, found) in chunk.iter_mut().zip(word) {
-                *byte = found;
-            }
-        }
+        words::copy_out(self.all(), offset, buffer);
     }
 
     /// Copies bytes in, a word at a time; the neighbours of an edge keep what they hold. The caller has checked the
     /// range and that it may write.
     pub(crate) fn copy_in(&self, offset: usize, bytes: &[u8]) {
-        let (skip, words) = self.words_from(offset);
-        let (head, rest) = bytes.split_at(bytes.len().min((8 - skip) % 8));
-        let mut words = words.iter();
-        if !head.is_empty() {
-            words.by_ref().take(1).for_each(|word| merge(word, skip, head));
-        }
-        for (chunk, word) in rest.chunks(8).zip(words) {
-            match chunk.try_into() {
-                Ok(whole) => word.store(u64::from_ne_bytes(whole), Ordering::Relaxed),
-                Err(_) => merge(word, 0, chunk),
-            }
-        }
+        words::copy_in(self.all(), offset, bytes);
     }
-
-    /// The words from the one that holds `offset`, and the bytes to skip in it.
-    fn words_from(&self, offset: usize) -> (usize, &[AtomicU64]) {
-        (offset % 8, self.all().get(offset / 8..).unwrap_or_default())
-    }
-}
-
-/// Replaces some bytes of a word and leaves the others to whoever changes them meanwhile.
-fn merge(word: &AtomicU64, skip: usize, bytes: &[u8]) {
-    let replaced = |now: u64| {
-        let mut now = now.to_ne_bytes();
-        for (byte, new) in now.iter_mut().skip(skip).zip(bytes) {
-            *byte = *new;
-        }
-        Some(u64::from_ne_bytes(now))
-    };
-    let _ = word.fetch_update(Ordering::Relaxed, Ordering::Relaxed, replaced);
 }
 
 impl Drop for Mapping {
