@@ -8,6 +8,7 @@
 //! - [`deadline`]: a point on CLOCK_MONOTONIC, computed once, never early, never overflowing
 //! - [`poll`]: ppoll of one descriptor until a deadline
 //! - [`path`]: names in directories that others may write: who owns what stands there, and removing only one's own
+//! - [`fork`]: how a forked child knows that it is one
 //! - [`words`]: bytes in and out of memory that other processes write
 //! - one module per mechanism, with the raw calls that only it needs
 

@@ -9,8 +9,9 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use ipc_sys::fork::ForkMark;
 use ipc_sys::futex;
-use ipc_sys::memory::{ForkMark, coarse_millis};
+use ipc_sys::memory::coarse_millis;
 use nix::fcntl::OFlag;
 
 use crate::channel::LastWords;

@@ -11,7 +11,7 @@ use std::ptr::NonNull;
 use std::slice;
 use std::sync::atomic::AtomicU64;
 
-use ipc_sys::memory::ForkMark;
+use ipc_sys::fork::ForkMark;
 use ipc_sys::words;
 use memmap2::{Advice, MmapOptions, MmapRaw};
 

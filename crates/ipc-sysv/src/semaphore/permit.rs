@@ -3,7 +3,7 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use ipc_sys::memory::ForkMark;
+use ipc_sys::fork::ForkMark;
 
 use super::create::SemaphoreSetOptions;
 use super::op::Op;

@@ -6,7 +6,7 @@ use std::marker::PhantomData;
 use std::time::Duration;
 
 use ipc_sys::Deadline;
-use ipc_sys::memory::ForkMark;
+use ipc_sys::fork::ForkMark;
 
 use crate::channel::link::{Attached, Link, Plan, Side};
 use crate::channel::meet::private;
