@@ -117,7 +117,7 @@ impl Datagram {
     /// While the send buffer or the receiver is full. EINTR is retried.
     ///
     /// # Errors
-    /// EMSGSIZE → [`Error::TooLong`]; ENOENT → [`Error::NotFound`]; ECONNREFUSED → [`Error::Refused`]; EPROTOTYPE →
+    /// EMSGSIZE → [`Error::TooLong`]; ENOENT → [`Error::NotFound`]; ECONNREFUSED → [`Error::ConnectionRefused`]; EPROTOTYPE →
     /// [`Error::WrongType`]; EACCES, EPERM (it is connected to another) →
     /// [`Error::PermissionDenied`].
     pub fn send_to(&self, bytes: &[u8], address: impl Into<Address>) -> Result<()> {

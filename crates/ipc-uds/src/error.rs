@@ -36,7 +36,7 @@ pub enum Error {
     /// Nobody listens there (ECONNREFUSED): the server died and left its name behind, or is about to listen, or the name
     /// is no socket.
     #[error("nobody listens at {address}")]
-    Refused {
+    ConnectionRefused {
         /// The name.
         address: Address,
         /// errno.
@@ -211,7 +211,7 @@ impl Error {
         let address = address.clone();
         match source.raw_os_error() {
             Some(libc::ENOENT | libc::ENOTDIR) => Self::NotFound { operation, address, source },
-            Some(libc::ECONNREFUSED) => Self::Refused { address, source },
+            Some(libc::ECONNREFUSED) => Self::ConnectionRefused { address, source },
             Some(libc::EADDRINUSE) => Self::AddressInUse { address },
             Some(libc::EPROTOTYPE) => Self::WrongType { address, source },
             _ => match Self::of(operation, source) {
@@ -245,8 +245,15 @@ impl Error {
             Self::AddressInUse { .. } | Self::Stale { .. } => Some(libc::EADDRINUSE),
             Self::NotASocket { .. } => Some(libc::ENOTSOCK),
             Self::TooLong { .. } => Some(libc::EMSGSIZE),
+            _ => self.system()?.raw_os_error(),
+        }
+    }
+
+    /// The error of the call that failed, where it is kept.
+    fn system(&self) -> Option<&io::Error> {
+        match self {
             Self::NotFound { source, .. }
-            | Self::Refused { source, .. }
+            | Self::ConnectionRefused { source, .. }
             | Self::WrongType { source, .. }
             | Self::PeerGone { source, .. }
             | Self::TooManyInFlight { source }
@@ -254,51 +261,35 @@ impl Error {
             | Self::Unsupported { source, .. }
             | Self::PeerExited { source }
             | Self::NotConnected { source, .. }
-            | Self::System { source, .. } => source.raw_os_error(),
+            | Self::System { source, .. } => Some(source),
             _ => None,
         }
     }
 
+    /// The kind of an error, for where there is no errno that says it.
     fn kind(&self) -> io::ErrorKind {
         match self {
-            Self::InvalidAddress { .. }
-            | Self::TooLong { .. }
-            | Self::EmptyMessage
-            | Self::TooManyDescriptors { .. } => io::ErrorKind::InvalidInput,
+            Self::InvalidAddress { .. } | Self::EmptyMessage | Self::TooManyDescriptors { .. } => {
+                io::ErrorKind::InvalidInput
+            }
             Self::Truncated { .. }
             | Self::DescriptorsLost { .. }
             | Self::Malformed { .. }
             | Self::Activation { .. } => io::ErrorKind::InvalidData,
             #[cfg(feature = "serde")]
             Self::Encoding { .. } => io::ErrorKind::InvalidData,
-            Self::AddressInUse { .. } | Self::Stale { .. } => io::ErrorKind::AddrInUse,
-            Self::NotASocket { .. } => io::ErrorKind::AlreadyExists,
             Self::ForeignOwner { .. } | Self::Denied(_) => io::ErrorKind::PermissionDenied,
-            Self::Unsupported { .. } => io::ErrorKind::Unsupported,
-            _ => {
-                self.errno().map_or(io::ErrorKind::Other, |errno| io::Error::from_raw_os_error(errno).kind())
-            }
+            _ => self.system().map_or(io::ErrorKind::Other, io::Error::kind),
         }
     }
 }
 
 impl From<Error> for io::Error {
-    /// errno where the kernel gave one; the same kind and text otherwise. Waiting errors do not allocate.
+    /// Keeps the errno and the kind that goes with it; where there is no errno, the kind and the whole error.
     fn from(error: Error) -> Self {
-        match error {
-            Error::WouldBlock => Self::from_raw_os_error(libc::EAGAIN),
-            Error::TimedOut => Self::from_raw_os_error(libc::ETIMEDOUT),
-            Error::NotFound { source, .. }
-            | Error::Refused { source, .. }
-            | Error::WrongType { source, .. }
-            | Error::PeerGone { source, .. }
-            | Error::TooManyInFlight { source }
-            | Error::PermissionDenied { source, .. }
-            | Error::Unsupported { source, .. }
-            | Error::PeerExited { source }
-            | Error::NotConnected { source, .. }
-            | Error::System { source, .. } => source,
-            other => Self::new(other.kind(), other),
+        match error.errno() {
+            Some(errno) => Self::from_raw_os_error(errno),
+            None => Self::new(error.kind(), error),
         }
     }
 }

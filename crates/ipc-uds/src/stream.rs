@@ -54,7 +54,7 @@ impl Stream {
     /// | errno | variant |
     /// | --- | --- |
     /// | ENOENT, ENOTDIR | [`Error::NotFound`] |
-    /// | ECONNREFUSED: nobody listens, or it is no socket | [`Error::Refused`] |
+    /// | ECONNREFUSED: nobody listens, or it is no socket | [`Error::ConnectionRefused`] |
     /// | EPROTOTYPE | [`Error::WrongType`] |
     /// | nothing, or a NUL byte, in the path; above 107 bytes in an abstract name | [`Error::InvalidAddress`] |
     /// | EACCES: no write permission on the socket, no search permission on a directory | [`Error::PermissionDenied`] |

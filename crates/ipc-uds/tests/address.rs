@@ -115,7 +115,7 @@ fn g8_abstract_names_count_every_byte() {
         Err(Error::AddressInUse { .. })
     ));
     drop(first);
-    assert!(matches!(Stream::connect(Address::abstract_name(&name)), Err(Error::Refused { .. })));
+    assert!(matches!(Stream::connect(Address::abstract_name(&name)), Err(Error::ConnectionRefused { .. })));
     let longest = format!("{name:x<107}");
     converse(Address::abstract_name(&longest));
     let longer = Listener::<Stream>::bind(Address::abstract_name(longest + "x"));

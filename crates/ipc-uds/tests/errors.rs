@@ -21,8 +21,8 @@ fn abstract_name(what: &str) -> Address {
 fn connecting_where_nobody_is() {
     assert!(matches!(Stream::connect("/nonexistent/s"), Err(Error::NotFound { .. })));
     assert!(matches!(Stream::connect("/etc/passwd/s"), Err(Error::NotFound { .. })));
-    assert!(matches!(Stream::connect("/etc/passwd"), Err(Error::Refused { .. })));
-    assert!(matches!(SeqPacket::connect(abstract_name("nobody")), Err(Error::Refused { .. })));
+    assert!(matches!(Stream::connect("/etc/passwd"), Err(Error::ConnectionRefused { .. })));
+    assert!(matches!(SeqPacket::connect(abstract_name("nobody")), Err(Error::ConnectionRefused { .. })));
     let path = std::env::temp_dir().join(format!("ipc-uds-{}-stream", std::process::id()));
     let _listener: Listener = Listener::bind(&path).unwrap();
     let address = Address::path(&path);
@@ -30,7 +30,7 @@ fn connecting_where_nobody_is() {
     let datagram = Datagram::unbound().unwrap();
     assert!(matches!(datagram.send_to(b"x", &address), Err(Error::WrongType { .. })));
     assert!(matches!(datagram.send_to(b"x", "/nonexistent"), Err(Error::NotFound { .. })));
-    assert!(matches!(datagram.send_to(b"x", abstract_name("nobody")), Err(Error::Refused { .. })));
+    assert!(matches!(datagram.send_to(b"x", abstract_name("nobody")), Err(Error::ConnectionRefused { .. })));
     assert!(matches!(datagram.send(b"x"), Err(Error::NotConnected { .. })));
     assert!(matches!(datagram.peer_address(), Err(Error::NotConnected { .. })));
     assert!(matches!(datagram.peer_credentials(), Err(Error::NotConnected { .. })));
@@ -275,8 +275,15 @@ fn errors_become_those_of_std() {
     assert_eq!(missing.errno(), Some(libc::ENOENT));
     assert_eq!(io::Error::from(missing).raw_os_error(), Some(libc::ENOENT));
     let long = io::Error::from(Error::TooLong { len: 9, max: Some(8) });
-    assert_eq!(long.kind(), io::ErrorKind::InvalidInput);
-    assert!(long.to_string().contains('9'));
+    assert_eq!(long.raw_os_error(), Some(libc::EMSGSIZE));
+    let taken = io::Error::from(Error::AddressInUse { address: Address::from("/run/x") });
+    assert_eq!((taken.kind(), taken.raw_os_error()), (io::ErrorKind::AddrInUse, Some(libc::EADDRINUSE)));
+    let foreign = io::Error::from(Error::ForeignOwner { path: "/run/x".into(), uid: 7 });
+    assert_eq!((foreign.kind(), foreign.raw_os_error()), (io::ErrorKind::PermissionDenied, None));
+    assert!(foreign.to_string().contains("user 7"), "{foreign}");
+    let reactor = io::Error::new(io::ErrorKind::Interrupted, "no errno");
+    let other = io::Error::from(Error::System { operation: "epoll_wait", object: None, source: reactor });
+    assert_eq!((other.kind(), other.to_string()), (io::ErrorKind::Interrupted, "epoll_wait".to_owned()));
 }
 
 #[test]

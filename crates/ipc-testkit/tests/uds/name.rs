@@ -168,7 +168,7 @@ fn g6_a_killed_server_leaves_a_path_that_can_be_taken() {
         if path.exists() {
             naive += usize::from(UnixListener::bind(&path).is_err());
             assert!(matches!(Listener::<Stream>::bind(&path), Err(Error::Stale { .. })));
-            assert!(matches!(Stream::connect(&path), Err(Error::Refused { .. })));
+            assert!(matches!(Stream::connect(&path), Err(Error::ConnectionRefused { .. })));
         }
         let listener: Listener = replace().listen(&path).unwrap();
         drop(Stream::connect(&path).unwrap());
