@@ -16,7 +16,8 @@ fn main() -> ExitCode {
     ipc_example::main(HELP, |arguments| {
         let path = arguments.path("PATH")?;
         arguments.finish()?;
-        let mut reader = FifoOptions::new().mode(0o666).open_or_create(path)?.reader()?;
+        let (fifo, _) = FifoOptions::new().mode(0o666).open_or_create(path)?;
+        let mut reader = fifo.reader()?;
         let mut buffer = [0; 128];
         loop {
             // Nothing ends with a NUL here: the length says how much of the buffer is the text.

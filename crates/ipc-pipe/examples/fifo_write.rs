@@ -20,7 +20,7 @@ fn main() -> ExitCode {
         let pace = arguments.pace()?;
         let path = arguments.path("PATH")?;
         arguments.finish()?;
-        let fifo = FifoOptions::new().mode(0o666).open_or_create(path)?;
+        let (fifo, _) = FifoOptions::new().mode(0o666).open_or_create(path)?;
         let mut writer = fifo.writer()?;
         for () in pace {
             match writer.write_all(b"hello") {

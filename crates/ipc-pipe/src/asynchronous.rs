@@ -46,7 +46,7 @@ impl AsyncPipeReader {
     /// # Errors
     /// | errno | variant |
     /// | --- | --- |
-    /// | EPERM: a regular file; ENOSPC: the user's /proc/sys/fs/epoll/max_user_watches | [`Error::Call`] |
+    /// | EPERM: a regular file; ENOSPC: the user's /proc/sys/fs/epoll/max_user_watches | [`Error::System`] |
     ///
     /// # Panics
     /// Outside a tokio runtime, or in one without I/O.

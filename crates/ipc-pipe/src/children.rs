@@ -22,7 +22,7 @@ pub trait CommandExt {
     /// | errno | variant |
     /// | --- | --- |
     /// | none: a number below 3, or twice the same | [`Error::Number`] |
-    /// | EMFILE; EINVAL: a number not below RLIMIT_NOFILE | [`Error::Call`] |
+    /// | EMFILE; EINVAL: a number not below RLIMIT_NOFILE | [`Error::System`] |
     ///
     /// The numbers that are free now are held until the command is dropped. Under one that was not, another thread may
     /// have opened a pipe or a socket by the time of spawn, which could be the one that std learns of a failed exec through:

@@ -26,7 +26,7 @@ pub enum Error {
     },
     /// EPIPE: nobody holds the reading end any more. What was written before may not have been read.
     #[error("{operation}: nobody reads this pipe any more")]
-    BrokenPipe {
+    PeerGone {
         /// `write`, `splice`, `tee` or `vmsplice`.
         operation: &'static str,
     },
@@ -105,7 +105,7 @@ pub enum Error {
     },
     /// Any other errno.
     #[error("{operation} {}", object.display())]
-    Call {
+    System {
         /// The C call.
         operation: &'static str,
         /// The path, or the kind of object where it has none.
@@ -122,7 +122,7 @@ impl Error {
         match self {
             Self::Empty | Self::Full => Some(libc::EAGAIN),
             Self::TimedOut { .. } => Some(libc::ETIMEDOUT),
-            Self::BrokenPipe { .. } => Some(libc::EPIPE),
+            Self::PeerGone { .. } => Some(libc::EPIPE),
             Self::NoReader { .. } => Some(libc::ENXIO),
             Self::TooLong { .. } | Self::Truncated { .. } => Some(libc::EMSGSIZE),
             Self::CapacityDenied { .. } => Some(libc::EPERM),
@@ -132,15 +132,15 @@ impl Error {
             Self::Number { .. } | Self::EmptyPacket | Self::NotFifo { .. } | Self::ForeignOwner { .. } => {
                 None
             }
-            Self::Call { source, .. } => source.raw_os_error(),
+            Self::System { source, .. } => source.raw_os_error(),
         }
     }
 
     /// The decision that an errno of a call on a pipe without a name asks for.
     pub(crate) fn of_pipe(operation: &'static str, source: io::Error) -> Self {
         match source.raw_os_error() {
-            Some(libc::EPIPE) => Self::BrokenPipe { operation },
-            _ => Self::Call { operation, object: PathBuf::from("pipe"), source },
+            Some(libc::EPIPE) => Self::PeerGone { operation },
+            _ => Self::System { operation, object: PathBuf::from("pipe"), source },
         }
     }
 }
@@ -151,8 +151,9 @@ impl From<Error> for io::Error {
         match error.errno() {
             Some(errno) => Self::from_raw_os_error(errno),
             None => {
-                let kind = match error {
+                let kind = match &error {
                     Error::ForeignOwner { .. } => io::ErrorKind::PermissionDenied,
+                    Error::System { source, .. } => source.kind(),
                     _ => io::ErrorKind::InvalidInput,
                 };
                 Self::new(kind, error)
@@ -176,5 +177,7 @@ mod tests {
         let io = io::Error::from(Error::ForeignOwner { path: PathBuf::from("/run/f"), uid: 7 });
         assert_eq!(io.kind(), io::ErrorKind::PermissionDenied);
         assert_eq!(io.to_string(), "the FIFO /run/f belongs to user 7");
+        let io = io::Error::from(Error::of_pipe("epoll_wait", io::ErrorKind::Interrupted.into()));
+        assert_eq!((io.kind(), io.to_string()), (io::ErrorKind::Interrupted, "epoll_wait pipe".to_owned()));
     }
 }

@@ -16,7 +16,7 @@ use ipc_sys::path::{Entry, FileId};
 use nix::fcntl::{AT_FDCWD, AtFlags};
 use nix::unistd::{AccessFlags, faccessat};
 
-use crate::{Error, FifoOptions, PipeReader, PipeWriter, Result, rendezvous};
+use crate::{Error, FifoOptions, Origin, PipeReader, PipeWriter, Result, rendezvous};
 
 /// A FIFO that was made or found, checked, and is held; its ends are opened from here.
 ///
@@ -33,7 +33,6 @@ pub struct Fifo {
     pub(crate) node: OwnedFd,
     pub(crate) id: FileId,
     pub(crate) path: PathBuf,
-    pub(crate) is_new: bool,
 }
 
 impl Fifo {
@@ -44,7 +43,7 @@ impl Fifo {
     /// | --- | --- |
     /// | EEXIST: whatever stands there | [`Error::Exists`] |
     /// | ENOENT: a directory on the way is missing, or the path is empty | [`Error::NotFound`] |
-    /// | EACCES, EDQUOT, EINVAL (a NUL byte, a name that ends in `/`, `.` or `..`), ELOOP, ENAMETOOLONG, ENOSPC, ENOTDIR, EROFS, EMFILE | [`Error::Call`] |
+    /// | EACCES, EDQUOT, EINVAL (a NUL byte, a name that ends in `/`, `.` or `..`), ELOOP, ENAMETOOLONG, ENOSPC, ENOTDIR, EROFS, EMFILE | [`Error::System`] |
     #[doc(alias = "mkfifo")]
     #[doc(alias = "mknod")]
     pub fn create(path: impl AsRef<Path>) -> Result<Self> {
@@ -59,12 +58,12 @@ impl Fifo {
     /// | ENOENT, an empty path too | [`Error::NotFound`] |
     /// | none: a file, a directory, a socket, a symbolic link | [`Error::NotFifo`] |
     /// | none: another user's | [`Error::ForeignOwner`] |
-    /// | EACCES, EINVAL, ELOOP, ENAMETOOLONG, ENOTDIR, EMFILE | [`Error::Call`] |
+    /// | EACCES, EINVAL, ELOOP, ENAMETOOLONG, ENOTDIR, EMFILE | [`Error::System`] |
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
         FifoOptions::new().open(path)
     }
 
-    /// mkfifo with mode 0600, and where the name is taken already, the FIFO that is there; [`Fifo::is_new`] tells
+    /// mkfifo with mode 0600, and where the name is taken already, the FIFO that is there; [`Origin`] tells
     /// which. However many processes start at once, one of them makes it and all use the same.
     ///
     /// # Errors
@@ -72,26 +71,20 @@ impl Fifo {
     ///
     /// # Examples
     /// ```
-    /// use ipc_pipe::Fifo;
+    /// use ipc_pipe::{Fifo, Origin};
     ///
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// let path = std::env::temp_dir().join(format!("ipc-pipe-doc-{}", std::process::id()));
-    /// let mine = Fifo::open_or_create(&path)?;
-    /// let same = Fifo::open_or_create(&path)?;
-    /// assert!(mine.is_new() && !same.is_new());
+    /// let (mine, first) = Fifo::open_or_create(&path)?;
+    /// let (same, second) = Fifo::open_or_create(&path)?;
+    /// assert_eq!((first, second), (Origin::Created, Origin::Opened));
     /// assert!(mine.unlink()?);
     /// assert!(!same.unlink()?, "it is gone already");
     /// # Ok(())
     /// # }
     /// ```
-    pub fn open_or_create(path: impl AsRef<Path>) -> Result<Self> {
+    pub fn open_or_create(path: impl AsRef<Path>) -> Result<(Self, Origin)> {
         FifoOptions::new().open_or_create(path)
-    }
-
-    /// Whether this call made it.
-    #[must_use]
-    pub fn is_new(&self) -> bool {
-        self.is_new
     }
 
     /// The name that it was made or found under.
@@ -108,7 +101,7 @@ impl Fifo {
     /// # Errors
     /// | errno | variant |
     /// | --- | --- |
-    /// | EACCES: the mode does not let us read; EMFILE, ENFILE; ENOENT: /proc is not mounted | [`Error::Call`] |
+    /// | EACCES: the mode does not let us read; EMFILE, ENFILE; ENOENT: /proc is not mounted | [`Error::System`] |
     pub fn reader(&self) -> Result<PipeReader> {
         self.open_node(OpenOptions::new().read(true)).map(PipeReader::from)
     }
@@ -136,7 +129,7 @@ impl Fifo {
     /// | errno | variant |
     /// | --- | --- |
     /// | none: no writer came | [`Error::TimedOut`] |
-    /// | EMFILE, ENOSPC: the user's inotify instances or watches are used up | [`Error::Call`] |
+    /// | EMFILE, ENOSPC: the user's inotify instances or watches are used up | [`Error::System`] |
     pub fn reader_timeout(&self, timeout: Duration) -> Result<PipeReader> {
         rendezvous::reader(self, timeout)
     }
@@ -159,7 +152,7 @@ impl Fifo {
     /// # Errors
     /// | errno | variant |
     /// | --- | --- |
-    /// | EACCES: the mode does not let us write; EMFILE, ENFILE; ENOENT: /proc is not mounted | [`Error::Call`] |
+    /// | EACCES: the mode does not let us write; EMFILE, ENFILE; ENOENT: /proc is not mounted | [`Error::System`] |
     pub fn writer(&self) -> Result<PipeWriter> {
         self.open_node(OpenOptions::new().write(true)).map(PipeWriter::from)
     }
@@ -194,7 +187,7 @@ impl Fifo {
     /// | errno | variant |
     /// | --- | --- |
     /// | none: no reader came | [`Error::TimedOut`] |
-    /// | EAGAIN: no thread can be started; EACCES: nor may we read, so the wait cannot be ended | [`Error::Call`] |
+    /// | EAGAIN: no thread can be started; EACCES: nor may we read, so the wait cannot be ended | [`Error::System`] |
     pub fn writer_timeout(&self, timeout: Duration) -> Result<PipeWriter> {
         rendezvous::writer(self, timeout)
     }
@@ -207,7 +200,7 @@ impl Fifo {
     /// # Errors
     /// | errno | variant |
     /// | --- | --- |
-    /// | EACCES, EPERM (a sticky directory), EROFS | [`Error::Call`] |
+    /// | EACCES, EPERM (a sticky directory), EROFS | [`Error::System`] |
     pub fn unlink(&self) -> Result<bool> {
         self.entry.unlink_if(self.id).map_err(|error| self.failed("unlink", error))
     }
@@ -248,7 +241,7 @@ impl Fifo {
     }
 
     pub(crate) fn failed(&self, operation: &'static str, source: io::Error) -> Error {
-        Error::Call { operation, object: self.path.clone(), source }
+        Error::System { operation, object: self.path.clone(), source }
     }
 }
 

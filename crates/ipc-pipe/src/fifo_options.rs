@@ -10,6 +10,16 @@ use nix::sys::stat::Mode;
 
 use crate::{Error, Fifo, Result};
 
+/// What `open_or_create` did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Origin {
+    /// The FIFO is new.
+    Created,
+    /// It was there.
+    Opened,
+}
+
 /// Whose FIFO may be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
@@ -69,7 +79,7 @@ impl FifoOptions {
     /// mkfifoat: makes a new FIFO, by its name in an open directory.
     ///
     /// # Errors
-    /// As [`Fifo::create`]; EINVAL, [`Error::Call`], when `name` holds a `/`.
+    /// As [`Fifo::create`]; EINVAL, [`Error::System`], when `name` holds a `/`.
     #[doc(alias = "mkfifoat")]
     pub fn create_at(&self, directory: impl AsFd, name: impl AsRef<OsStr>) -> Result<Fifo> {
         let name = name.as_ref();
@@ -88,27 +98,27 @@ impl FifoOptions {
     /// fstatat: a FIFO that is there, by its name in an open directory.
     ///
     /// # Errors
-    /// As [`Fifo::open`]; EINVAL, [`Error::Call`], when `name` holds a `/`.
+    /// As [`Fifo::open`]; EINVAL, [`Error::System`], when `name` holds a `/`.
     pub fn open_at(&self, directory: impl AsFd, name: impl AsRef<OsStr>) -> Result<Fifo> {
         let name = name.as_ref();
         self.find(entry_at(directory, name)?, name.into())
     }
 
-    /// mkfifo, and where the name is taken already, the FIFO that is there; [`Fifo::is_new`] tells.
+    /// mkfifo, and where the name is taken already, the FIFO that is there; [`Origin`] tells which.
     ///
     /// # Errors
     /// As [`Fifo::open_or_create`].
-    pub fn open_or_create(&self, path: impl AsRef<Path>) -> Result<Fifo> {
+    pub fn open_or_create(&self, path: impl AsRef<Path>) -> Result<(Fifo, Origin)> {
         let path = path.as_ref();
         // A FIFO that is removed between the two calls is made anew; somebody who does that for ever gets an error.
         for _ in 0..16 {
             match self.create(path) {
                 Err(Error::Exists { .. }) => {}
-                done => return done,
+                created => return created.map(|fifo| (fifo, Origin::Created)),
             }
             match self.open(path) {
                 Err(Error::NotFound { .. }) => {}
-                done => return done,
+                opened => return opened.map(|fifo| (fifo, Origin::Opened)),
             }
         }
         Err(Error::NotFound { path: path.to_owned() })
@@ -119,9 +129,7 @@ impl FifoOptions {
         nix::unistd::mkfifoat(&entry, entry.name(), mode)
             .map_err(|errno| of_path("mkfifo", &path, errno.into()))?;
         // Whatever stands there by now must still be a FIFO of ours.
-        let mut fifo = self.find(entry, path)?;
-        fifo.is_new = true;
-        Ok(fifo)
+        self.find(entry, path)
     }
 
     fn find(&self, entry: Entry, path: PathBuf) -> Result<Fifo> {
@@ -133,7 +141,7 @@ impl FifoOptions {
         if !self.accepts(found.uid) {
             return Err(Error::ForeignOwner { path, uid: found.uid });
         }
-        Ok(Fifo { entry, node, id: found.id, path, is_new: false })
+        Ok(Fifo { entry, node, id: found.id, path })
     }
 
     fn accepts(&self, uid: u32) -> bool {
@@ -159,7 +167,7 @@ fn of_path(operation: &'static str, path: &Path, source: io::Error) -> Error {
     match source.raw_os_error() {
         Some(libc::EEXIST) => Error::Exists { path },
         Some(libc::ENOENT) => Error::NotFound { path },
-        _ => Error::Call { operation, object: path, source },
+        _ => Error::System { operation, object: path, source },
     }
 }
 

@@ -40,7 +40,7 @@
 //! - [`PacketReader`], [`PacketWriter`]: a pipe in packet mode, where one read takes what one write sent
 //! - [`copy`], `splice_to`, `splice_from`, `tee`: bytes that move without passing through our memory
 //! - [`Pages`], [`FrozenPages`]: memory that becomes part of a pipe (vmsplice)
-//! - [`Fifo`], [`FifoOptions`], [`Owner`], [`UnlinkGuard`]: a pipe with a name: made, found, checked, opened, removed
+//! - [`Fifo`], [`FifoOptions`], [`Origin`], [`Owner`], [`UnlinkGuard`]: a pipe with a name: made, found, checked, opened, removed
 //! - [`CommandExt`]: descriptors handed to a child, and only those
 //! - `AsyncPipeReader`, `AsyncPipeWriter`, `Fifo::async_reader`, `Fifo::async_writer` (feature `tokio`)
 //! - [`frame`]: messages instead of bytes
@@ -81,7 +81,7 @@ pub use crate::{
     children::CommandExt,
     error::{Error, Result},
     fifo::{Fifo, UnlinkGuard},
-    fifo_options::{FifoOptions, Owner},
+    fifo_options::{FifoOptions, Origin, Owner},
     options::{PipeOptions, pipe},
     packets::{PacketReader, PacketWriter},
     pages::{FrozenPages, Pages},

@@ -11,7 +11,7 @@ use crate::{Error, PacketReader, PacketWriter, PipeReader, PipeWriter, Result};
 /// # Errors
 /// | errno | variant |
 /// | --- | --- |
-/// | EMFILE: RLIMIT_NOFILE is reached; ENFILE: the system's limit, or the user's pipe-user-pages-hard | [`Error::Call`] |
+/// | EMFILE: RLIMIT_NOFILE is reached; ENFILE: the system's limit, or the user's pipe-user-pages-hard | [`Error::System`] |
 ///
 /// # Examples
 /// ```
@@ -64,9 +64,9 @@ impl PipeOptions {
     /// # Errors
     /// | errno | variant |
     /// | --- | --- |
-    /// | EMFILE, ENFILE | [`Error::Call`] |
+    /// | EMFILE, ENFILE | [`Error::System`] |
     /// | EPERM: more capacity than the user may have | [`Error::CapacityDenied`] |
-    /// | EINVAL: a capacity of 2 GiB or more; ENOMEM | [`Error::Call`] |
+    /// | EINVAL: a capacity of 2 GiB or more; ENOMEM | [`Error::System`] |
     ///
     /// # Examples
     /// ```
@@ -84,7 +84,7 @@ impl PipeOptions {
     /// pipe2(O_DIRECT): makes a pipe in packet mode, where one read takes what one write sent.
     ///
     /// # Errors
-    /// As [`PipeOptions::create`]; EINVAL, [`Error::Call`], where the kernel has no packet mode.
+    /// As [`PipeOptions::create`]; EINVAL, [`Error::System`], where the kernel has no packet mode.
     #[doc(alias = "O_DIRECT")]
     pub fn packets(&self) -> Result<(PacketReader, PacketWriter)> {
         let (reader, writer) = self.create_with(OFlag::O_DIRECT)?;

@@ -38,9 +38,9 @@ impl PacketWriter {
     /// | --- | --- |
     /// | none: more than PIPE_BUF; nothing was written | [`Error::TooLong`] |
     /// | none: no byte, which the kernel would drop | [`Error::EmptyPacket`] |
-    /// | EPIPE | [`Error::BrokenPipe`] |
+    /// | EPIPE | [`Error::PeerGone`] |
     /// | EAGAIN: the open file description is O_NONBLOCK, and there is no room | [`Error::Full`] |
-    /// | EBADF | [`Error::Call`] |
+    /// | EBADF | [`Error::System`] |
     pub fn send(&self, packet: &[u8]) -> Result<()> {
         check(packet)?;
         written("write", self.0.write(&[IoSlice::new(packet)]).map(Some)).map(drop)
@@ -95,7 +95,7 @@ impl PacketReader {
     /// | --- | --- |
     /// | none: the packet was longer than `buffer`, which is filled; the rest is lost | [`Error::Truncated`] |
     /// | EAGAIN: the open file description is O_NONBLOCK, and there is no packet | [`Error::Empty`] |
-    /// | EBADF, EISDIR | [`Error::Call`] |
+    /// | EBADF, EISDIR | [`Error::System`] |
     ///
     /// # Examples
     /// ```

@@ -25,7 +25,7 @@ impl Pages {
     /// # Errors
     /// | errno | variant |
     /// | --- | --- |
-    /// | ENOMEM | [`Error::Call`] |
+    /// | ENOMEM | [`Error::System`] |
     pub fn new(len: usize) -> Result<Self> {
         MmapMut::map_anon(len).map(Self).map_err(|error| failed("mmap", error))
     }
@@ -35,7 +35,7 @@ impl Pages {
     /// # Errors
     /// | errno | variant |
     /// | --- | --- |
-    /// | ENOMEM | [`Error::Call`] |
+    /// | ENOMEM | [`Error::System`] |
     pub fn freeze(self) -> Result<FrozenPages> {
         self.0.make_read_only().map(FrozenPages).map_err(|error| failed("mprotect", error))
     }
@@ -77,8 +77,8 @@ impl PipeWriter {
     /// # Errors
     /// | errno | variant |
     /// | --- | --- |
-    /// | EPIPE: the pages are gone, and nobody reads what went before | [`Error::BrokenPipe`] |
-    /// | EBADF: no pipe, or its reading end; ENOMEM | [`Error::Call`] |
+    /// | EPIPE: the pages are gone, and nobody reads what went before | [`Error::PeerGone`] |
+    /// | EBADF: no pipe, or its reading end; ENOMEM | [`Error::System`] |
     ///
     /// # Examples
     /// ```
@@ -113,8 +113,8 @@ impl PipeWriter {
     /// # Errors
     /// | errno | variant |
     /// | --- | --- |
-    /// | EPIPE | [`Error::BrokenPipe`] |
-    /// | EBADF: no pipe, or its reading end; ENOMEM | [`Error::Call`] |
+    /// | EPIPE | [`Error::PeerGone`] |
+    /// | EBADF: no pipe, or its reading end; ENOMEM | [`Error::System`] |
     ///
     /// # Panics
     /// When `offset` is behind the end of `pages`.
@@ -167,5 +167,5 @@ fn vmsplice(writer: &PipeWriter, bytes: &[u8], flags: SpliceFFlags) -> io::Resul
 }
 
 fn failed(operation: &'static str, source: io::Error) -> Error {
-    Error::Call { operation, object: "pages".into(), source }
+    Error::System { operation, object: "pages".into(), source }
 }

@@ -14,7 +14,7 @@ use crate::{Error, Result};
 /// [`Read`] is implemented for it and for `&PipeReader`: read(2), which waits for a byte, and gives 0 when the last
 /// writer has gone and all is drained. A signal (EINTR) does not show.
 ///
-/// To close it is to drop it: the next write of the other side is then [`Error::BrokenPipe`]. All descriptors are
+/// To close it is to drop it: the next write of the other side is then [`Error::PeerGone`]. All descriptors are
 /// CLOEXEC; hand it to a child through [`Stdio`].
 ///
 /// # After a crash
@@ -34,7 +34,7 @@ impl PipeReader {
     /// | errno | variant |
     /// | --- | --- |
     /// | EAGAIN: writers, but no bytes | [`Error::Empty`] |
-    /// | EBADF (opened for writing), EISDIR, EACCES (a FIFO that may not be opened again) | [`Error::Call`] |
+    /// | EBADF (opened for writing), EISDIR, EACCES (a FIFO that may not be opened again) | [`Error::System`] |
     pub fn try_read(&self, buffer: &mut [u8]) -> Result<usize> {
         self.0.read_now(&mut [IoSliceMut::new(buffer)]).map_err(|error| match error.raw_os_error() {
             Some(libc::EAGAIN) => Error::Empty,
@@ -51,7 +51,7 @@ impl PipeReader {
     /// | errno | variant |
     /// | --- | --- |
     /// | none: writers, but no byte in time | [`Error::TimedOut`] |
-    /// | EBADF, EISDIR, EACCES | [`Error::Call`] |
+    /// | EBADF, EISDIR, EACCES | [`Error::System`] |
     pub fn read_timeout(&self, buffer: &mut [u8], timeout: Duration) -> Result<usize> {
         match self.0.until(libc::POLLIN, timeout, || self.0.read_now(&mut [IoSliceMut::new(buffer)])) {
             Ok(Some(len)) => Ok(len),
@@ -65,7 +65,7 @@ impl PipeReader {
     /// # Errors
     /// | errno | variant |
     /// | --- | --- |
-    /// | ENOTTY: no pipe | [`Error::Call`] |
+    /// | ENOTTY: no pipe | [`Error::System`] |
     #[doc(alias = "FIONREAD")]
     pub fn readable(&self) -> Result<usize> {
         self.0.readable()
@@ -76,7 +76,7 @@ impl PipeReader {
     /// # Errors
     /// | errno | variant |
     /// | --- | --- |
-    /// | EBADF: no pipe | [`Error::Call`] |
+    /// | EBADF: no pipe | [`Error::System`] |
     #[doc(alias = "F_GETPIPE_SZ")]
     pub fn capacity(&self) -> Result<usize> {
         self.0.capacity()
@@ -94,7 +94,7 @@ impl PipeReader {
     /// fcntl(F_GETFL): whether the open file description is O_NONBLOCK, so that [`Read`] gives `WouldBlock`.
     ///
     /// # Errors
-    /// None on Linux; [`Error::Call`] if there were one.
+    /// None on Linux; [`Error::System`] if there were one.
     pub fn is_nonblocking(&self) -> Result<bool> {
         self.0.is_nonblocking()
     }
@@ -103,7 +103,7 @@ impl PipeReader {
     /// [`PipeReader::try_read`] does without.
     ///
     /// # Errors
-    /// None on Linux; [`Error::Call`] if there were one.
+    /// None on Linux; [`Error::System`] if there were one.
     pub fn set_nonblocking(&self, on: bool) -> Result<()> {
         self.0.set_nonblocking(on)
     }
@@ -113,7 +113,7 @@ impl PipeReader {
     /// # Errors
     /// | errno | variant |
     /// | --- | --- |
-    /// | EMFILE: RLIMIT_NOFILE is reached | [`Error::Call`] |
+    /// | EMFILE: RLIMIT_NOFILE is reached | [`Error::System`] |
     pub fn try_clone(&self) -> Result<Self> {
         self.0.try_clone().map(Self)
     }

@@ -25,10 +25,10 @@ impl PipeReader {
     /// # Errors
     /// | errno | variant |
     /// | --- | --- |
-    /// | EPIPE: `output` is a pipe or socket that nobody reads | [`Error::BrokenPipe`] |
+    /// | EPIPE: `output` is a pipe or socket that nobody reads | [`Error::PeerGone`] |
     /// | EAGAIN: one of the two is O_NONBLOCK and would wait | [`Error::Full`] |
-    /// | EINVAL: the same pipe twice, or `output` is opened O_APPEND or cannot be spliced to | [`Error::Call`] |
-    /// | EBADF: not open that way | [`Error::Call`] |
+    /// | EINVAL: the same pipe twice, or `output` is opened O_APPEND or cannot be spliced to | [`Error::System`] |
+    /// | EBADF: not open that way | [`Error::System`] |
     ///
     /// # Examples
     /// ```
@@ -49,7 +49,7 @@ impl PipeReader {
     /// As [`PipeReader::splice_to`], into a file at `offset`, whose own position does not move.
     ///
     /// # Errors
-    /// As there; ESPIPE, [`Error::Call`], when `output` is a pipe or a socket, which has no offsets.
+    /// As there; ESPIPE, [`Error::System`], when `output` is a pipe or a socket, which has no offsets.
     pub fn splice_to_at(&self, output: impl AsFd, offset: u64, len: usize) -> Result<usize> {
         let offset = to_offset(offset)?;
         moved("splice", || {
@@ -77,9 +77,9 @@ impl PipeReader {
     /// # Errors
     /// | errno | variant |
     /// | --- | --- |
-    /// | EPIPE | [`Error::BrokenPipe`] |
+    /// | EPIPE | [`Error::PeerGone`] |
     /// | EAGAIN: one of the two is O_NONBLOCK and would wait | [`Error::Full`] |
-    /// | EINVAL: the same pipe twice, or no pipe; EBADF | [`Error::Call`] |
+    /// | EINVAL: the same pipe twice, or no pipe; EBADF | [`Error::System`] |
     pub fn tee(&self, output: &PipeWriter, len: usize) -> Result<usize> {
         moved("tee", || Ok(nix::fcntl::tee(self, output, len, SpliceFFlags::empty())?))
     }
@@ -109,9 +109,9 @@ impl PipeWriter {
     /// # Errors
     /// | errno | variant |
     /// | --- | --- |
-    /// | EPIPE | [`Error::BrokenPipe`] |
+    /// | EPIPE | [`Error::PeerGone`] |
     /// | EAGAIN: one of the two is O_NONBLOCK and would wait | [`Error::Full`] |
-    /// | EINVAL: the same pipe twice, or `input` cannot be spliced from; EBADF, EISDIR | [`Error::Call`] |
+    /// | EINVAL: the same pipe twice, or `input` cannot be spliced from; EBADF, EISDIR | [`Error::System`] |
     #[doc(alias = "splice")]
     pub fn splice_from(&self, input: impl AsFd, len: usize) -> Result<usize> {
         moved("splice", || splice(input.as_fd(), None, self.as_fd(), None, len, SpliceFFlags::empty()))
@@ -120,7 +120,7 @@ impl PipeWriter {
     /// As [`PipeWriter::splice_from`], from a file at `offset`, whose own position does not move.
     ///
     /// # Errors
-    /// As there; ESPIPE, [`Error::Call`], when `input` is a pipe or a socket, which has no offsets.
+    /// As there; ESPIPE, [`Error::System`], when `input` is a pipe or a socket, which has no offsets.
     pub fn splice_from_at(&self, input: impl AsFd, offset: u64, len: usize) -> Result<usize> {
         let offset = to_offset(offset)?;
         moved("splice", || {
@@ -149,8 +149,8 @@ impl PipeWriter {
 /// # Errors
 /// | errno | variant |
 /// | --- | --- |
-/// | EPIPE | [`Error::BrokenPipe`] |
-/// | EBADF, EISDIR, ENOSPC, EIO, EMFILE | [`Error::Call`] |
+/// | EPIPE | [`Error::PeerGone`] |
+/// | EBADF, EISDIR, ENOSPC, EIO, EMFILE | [`Error::System`] |
 ///
 /// How many bytes had gone before is not told: of a pipe they are gone.
 ///

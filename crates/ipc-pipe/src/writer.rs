@@ -40,9 +40,9 @@ impl PipeWriter {
     /// | errno | variant |
     /// | --- | --- |
     /// | none: more than PIPE_BUF, nothing was written | [`Error::TooLong`] |
-    /// | EPIPE | [`Error::BrokenPipe`] |
+    /// | EPIPE | [`Error::PeerGone`] |
     /// | EAGAIN: the open file description is O_NONBLOCK, and there is no room for all | [`Error::Full`] |
-    /// | EBADF (opened for reading) | [`Error::Call`] |
+    /// | EBADF (opened for reading) | [`Error::System`] |
     ///
     /// # Examples
     /// ```
@@ -92,8 +92,8 @@ impl PipeWriter {
     /// | errno | variant |
     /// | --- | --- |
     /// | EAGAIN: no room | [`Error::Full`] |
-    /// | EPIPE | [`Error::BrokenPipe`] |
-    /// | EBADF (opened for reading), EACCES (a FIFO that may not be opened again) | [`Error::Call`] |
+    /// | EPIPE | [`Error::PeerGone`] |
+    /// | EBADF (opened for reading), EACCES (a FIFO that may not be opened again) | [`Error::System`] |
     pub fn try_write(&self, bytes: &[u8]) -> Result<usize> {
         written("write", self.0.write_now(&[IoSlice::new(bytes)]).map(Some))
     }
@@ -108,8 +108,8 @@ impl PipeWriter {
     /// | errno | variant |
     /// | --- | --- |
     /// | none: no room in time | [`Error::TimedOut`] |
-    /// | EPIPE | [`Error::BrokenPipe`] |
-    /// | EBADF, EACCES | [`Error::Call`] |
+    /// | EPIPE | [`Error::PeerGone`] |
+    /// | EBADF, EACCES | [`Error::System`] |
     pub fn write_timeout(&self, bytes: &[u8], timeout: Duration) -> Result<usize> {
         written("write", self.0.until(libc::POLLOUT, timeout, || self.0.write_now(&[IoSlice::new(bytes)])))
     }
@@ -119,7 +119,7 @@ impl PipeWriter {
     /// # Errors
     /// | errno | variant |
     /// | --- | --- |
-    /// | ENOTTY: no pipe | [`Error::Call`] |
+    /// | ENOTTY: no pipe | [`Error::System`] |
     #[doc(alias = "FIONREAD")]
     pub fn readable(&self) -> Result<usize> {
         self.0.readable()
@@ -131,7 +131,7 @@ impl PipeWriter {
     /// # Errors
     /// | errno | variant |
     /// | --- | --- |
-    /// | EBADF: no pipe | [`Error::Call`] |
+    /// | EBADF: no pipe | [`Error::System`] |
     #[doc(alias = "F_GETPIPE_SZ")]
     pub fn capacity(&self) -> Result<usize> {
         self.0.capacity()
@@ -145,7 +145,7 @@ impl PipeWriter {
     /// | --- | --- |
     /// | EPERM: above /proc/sys/fs/pipe-max-size, or above the user's pipe-user-pages-soft, without CAP_SYS_RESOURCE | [`Error::CapacityDenied`] |
     /// | EBUSY: the pipe holds more than that now | [`Error::CapacityInUse`] |
-    /// | EINVAL (2 GiB and more), ENOMEM, EBADF | [`Error::Call`] |
+    /// | EINVAL (2 GiB and more), ENOMEM, EBADF | [`Error::System`] |
     #[doc(alias = "F_SETPIPE_SZ")]
     pub fn set_capacity(&self, bytes: usize) -> Result<usize> {
         self.0.set_capacity(bytes)
@@ -154,7 +154,7 @@ impl PipeWriter {
     /// fcntl(F_GETFL): whether the open file description is O_NONBLOCK, so that [`Write`] gives `WouldBlock`.
     ///
     /// # Errors
-    /// None on Linux; [`Error::Call`] if there were one.
+    /// None on Linux; [`Error::System`] if there were one.
     pub fn is_nonblocking(&self) -> Result<bool> {
         self.0.is_nonblocking()
     }
@@ -163,7 +163,7 @@ impl PipeWriter {
     /// [`PipeWriter::try_write`] does without.
     ///
     /// # Errors
-    /// None on Linux; [`Error::Call`] if there were one.
+    /// None on Linux; [`Error::System`] if there were one.
     pub fn set_nonblocking(&self, on: bool) -> Result<()> {
         self.0.set_nonblocking(on)
     }
@@ -174,7 +174,7 @@ impl PipeWriter {
     /// # Errors
     /// | errno | variant |
     /// | --- | --- |
-    /// | EMFILE: RLIMIT_NOFILE is reached | [`Error::Call`] |
+    /// | EMFILE: RLIMIT_NOFILE is reached | [`Error::System`] |
     pub fn try_clone(&self) -> Result<Self> {
         self.0.try_clone().map(Self)
     }

@@ -79,13 +79,13 @@ fn the_end_of_file_and_a_broken_pipe() {
         (reader, writer) = ends();
         drop(reader);
         assert_eq!(writer.write(b"x").await.unwrap_err().kind(), ErrorKind::BrokenPipe);
-        assert!(matches!(writer.write_atomic(b"x").await, Err(Error::BrokenPipe { .. })));
+        assert!(matches!(writer.write_atomic(b"x").await, Err(Error::PeerGone { .. })));
         writer.shutdown().await.unwrap();
-        assert!(matches!(writer.into_inner().try_write(b"x"), Err(Error::BrokenPipe { .. })));
+        assert!(matches!(writer.into_inner().try_write(b"x"), Err(Error::PeerGone { .. })));
         let file = PipeReader::from(OwnedFd::from(fs::File::open("/proc/self/status").unwrap()));
         let refused = AsyncPipeReader::new(file).map(drop);
         assert!(
-            matches!(refused, Err(Error::Call { source, .. }) if source.raw_os_error() == Some(libc::EPERM))
+            matches!(refused, Err(Error::System { source, .. }) if source.raw_os_error() == Some(libc::EPERM))
         );
     });
 }

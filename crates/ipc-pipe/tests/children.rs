@@ -89,5 +89,5 @@ fn numbers_that_cannot_be_given_are_refused() {
     let twice = [(70, OwnedFd::from(one)), (70, OwnedFd::from(two))];
     assert!(matches!(Command::new("true").hand(twice).map(drop), Err(Error::Number { number: 70, .. })));
     let far = Command::new("true").hand([(RawFd::MAX - 1, pipe().unwrap().0)]).map(drop);
-    assert!(matches!(far, Err(Error::Call { source, .. }) if source.raw_os_error() == Some(libc::EINVAL)));
+    assert!(matches!(far, Err(Error::System { source, .. }) if source.raw_os_error() == Some(libc::EINVAL)));
 }

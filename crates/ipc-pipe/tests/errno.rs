@@ -34,7 +34,7 @@ impl Drop for Directory {
 /// errno of a failure that no variant stands for.
 fn call<T: std::fmt::Debug>(result: ipc_pipe::Result<T>) -> i32 {
     match result.unwrap_err() {
-        Error::Call { source, .. } => source.raw_os_error().unwrap(),
+        Error::System { source, .. } => source.raw_os_error().unwrap(),
         other => panic!("{other:?}"),
     }
 }
@@ -125,7 +125,7 @@ fn nobody_reads_is_a_broken_pipe_for_every_write() {
             writer.try_write_atomic(b"x").map(|()| 1),
             writer.write_atomic_timeout(b"x", SOON).map(|()| 1),
         ] {
-            assert!(matches!(result, Err(Error::BrokenPipe { operation: "write" })), "{result:?}");
+            assert!(matches!(result, Err(Error::PeerGone { operation: "write" })), "{result:?}");
         }
     }
 }
@@ -214,7 +214,7 @@ fn what_is_no_fifo_is_refused_and_left_alone() {
         ("socket", "a socket"),
     ] {
         assert!(matches!(Fifo::create(path(name)), Err(Error::Exists { .. })), "{name}");
-        for refused in [Fifo::open(path(name)), Fifo::open_or_create(path(name))] {
+        for refused in [Fifo::open(path(name)).map(drop), Fifo::open_or_create(path(name)).map(drop)] {
             assert!(matches!(refused, Err(Error::NotFifo { found, .. }) if found == what), "{name}");
         }
     }
@@ -257,8 +257,8 @@ fn names_relative_to_an_open_directory() {
     let held = File::open(&directory.0).unwrap();
     let options = FifoOptions::new();
     assert!(matches!(options.open_at(&held, "fifo"), Err(Error::NotFound { .. })));
-    assert!(options.create_at(&held, "fifo").unwrap().is_new());
-    assert!(!options.open_at(&held, "fifo").unwrap().is_new());
+    let made = options.create_at(&held, "fifo").unwrap();
+    assert_eq!(options.open_at(&held, "fifo").unwrap().path(), made.path());
     assert!(matches!(options.create_at(&held, "fifo"), Err(Error::Exists { .. })));
     assert_eq!(call(options.create_at(&held, "a/b")), libc::EINVAL);
     // The directory moves, the name does not.

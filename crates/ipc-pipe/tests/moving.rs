@@ -36,7 +36,7 @@ fn pattern(len: usize) -> Vec<u8> {
 
 fn errno<T: std::fmt::Debug>(result: ipc_pipe::Result<T>) -> i32 {
     match result.unwrap_err() {
-        Error::Call { source, .. } => source.raw_os_error().unwrap(),
+        Error::System { source, .. } => source.raw_os_error().unwrap(),
         other => panic!("{other:?}"),
     }
 }
@@ -137,7 +137,7 @@ fn tee_takes_nothing_out() {
     assert!(matches!(reader.try_tee(&to, 1), Err(Error::Full)));
     drop(writer);
     drop(copied);
-    assert!(matches!(reader.tee(&to, 1), Err(Error::BrokenPipe { operation: "tee" })));
+    assert!(matches!(reader.tee(&to, 1), Err(Error::PeerGone { operation: "tee" })));
     reader.try_read(&mut buffer).unwrap();
     let (_open, to) = pipe().unwrap();
     assert_eq!(reader.tee(&to, 1).unwrap(), 0, "the end of file");
@@ -158,12 +158,12 @@ fn splice_names_what_is_wrong() {
     assert!(matches!(to.try_splice_from(&reader, 1), Err(Error::Full)));
     drop(far);
     for refused in [reader.splice_to(&to, 1), to.splice_from(&reader, 1)] {
-        assert!(matches!(refused, Err(Error::BrokenPipe { operation: "splice" })));
+        assert!(matches!(refused, Err(Error::PeerGone { operation: "splice" })));
     }
-    assert!(matches!(copy(&reader, &to), Err(Error::BrokenPipe { .. })));
+    assert!(matches!(copy(&reader, &to), Err(Error::PeerGone { .. })));
     let (left, right) = UnixStream::pair().unwrap();
     drop(right);
-    assert!(matches!(reader.splice_to(&left, 1), Err(Error::BrokenPipe { .. })));
+    assert!(matches!(reader.splice_to(&left, 1), Err(Error::PeerGone { .. })));
     let mut buffer = [0; 2];
     drop(writer);
     while reader.try_read(&mut buffer).unwrap() > 0 {}
@@ -213,8 +213,8 @@ fn frozen_pages_are_sent_as_often_as_one_likes() {
     let late = writer.vmsplice_timeout(&pages, 0, SOON);
     assert!(matches!(late, Err(Error::TimedOut { operation: "vmsplice" })));
     drop(reader);
-    assert!(matches!(writer.try_vmsplice(&pages, 0), Err(Error::BrokenPipe { operation: "vmsplice" })));
-    assert!(matches!(writer.gift(Pages::new(1).unwrap()), Err(Error::BrokenPipe { .. })));
+    assert!(matches!(writer.try_vmsplice(&pages, 0), Err(Error::PeerGone { operation: "vmsplice" })));
+    assert!(matches!(writer.gift(Pages::new(1).unwrap()), Err(Error::PeerGone { .. })));
     assert_eq!(errno(Pages::new(1 << 60)), libc::ENOMEM);
     let no_pipe = PipeWriter::from(file(b"").as_fd().try_clone_to_owned().unwrap());
     assert_eq!(errno(no_pipe.gift(Pages::new(1).unwrap())), libc::EBADF);

@@ -64,7 +64,7 @@ fn full_means_that_every_page_holds_a_packet() {
     assert!(matches!(writer.try_send(b"x"), Err(Error::Full)));
     assert!(matches!(writer.send_timeout(b"x", SOON), Err(Error::TimedOut { .. })));
     drop(reader);
-    assert!(matches!(writer.send(b"x"), Err(Error::BrokenPipe { .. })));
+    assert!(matches!(writer.send(b"x"), Err(Error::PeerGone { .. })));
     let (reader, writer) = PipeOptions::new().nonblocking(true).packets().unwrap();
     assert!(matches!(reader.recv(&mut [0]), Err(Error::Empty)));
     for _ in 0..16 {
@@ -82,5 +82,5 @@ fn a_writer_of_any_pipe_can_be_turned_to_packets() {
     writer.send(b"two").unwrap();
     assert_eq!(reader.recv(&mut [0; 64]).unwrap(), Some(3));
     let file = File::open("/proc/self/status").unwrap();
-    assert!(matches!(PacketWriter::try_from(OwnedFd::from(file)), Err(Error::Call { .. })));
+    assert!(matches!(PacketWriter::try_from(OwnedFd::from(file)), Err(Error::System { .. })));
 }

@@ -34,7 +34,7 @@ pub(crate) fn stranger(arguments: &[String]) -> Result {
     let held = (fifo.keep_alive_reader()?, fifo.writer()?);
     refuse::become_user(65534)?;
     let errno = |error| match error {
-        Error::Call { source, .. } => source.raw_os_error(),
+        Error::System { source, .. } => source.raw_os_error(),
         other => panic!("{other:?}"),
     };
     // What was opened before stays open, but a call that does not wait would have to open it once more.
@@ -70,7 +70,7 @@ pub(crate) fn full_and_read_only(arguments: &[String]) -> Result {
     mount(None::<&str>, "/", None::<&str>, MsFlags::MS_REC | MsFlags::MS_PRIVATE, None::<&str>)?;
     mount(Some("none"), place, Some("tmpfs"), MsFlags::empty(), Some("nr_inodes=3"))?;
     let errno = |error| match error {
-        Error::Call { source, .. } => source.raw_os_error(),
+        Error::System { source, .. } => source.raw_os_error(),
         other => panic!("{other:?}"),
     };
     let fifos = [Fifo::create(path("one"))?, Fifo::create(path("two"))?];

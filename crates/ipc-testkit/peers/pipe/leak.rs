@@ -30,7 +30,7 @@ pub(crate) fn storm(arguments: &[String]) -> Result {
 
 /// Every way to a descriptor of ipc-pipe.
 fn pipes(path: &Path) -> Result {
-    let fifo = FifoOptions::new().open_or_create(path)?;
+    let (fifo, _) = FifoOptions::new().open_or_create(path)?;
     let _alive = fifo.keep_alive_reader()?;
     let met = (fifo.try_writer()?, fifo.reader_timeout(Duration::from_secs(1))?);
     // Their second open file description.

@@ -14,7 +14,7 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 fn outcome<T>(result: ipc_pipe::Result<T>) -> Option<i32> {
     match result {
         Ok(_) => None,
-        Err(Error::Call { source, .. }) => Some(source.raw_os_error().unwrap()),
+        Err(Error::System { source, .. }) => Some(source.raw_os_error().unwrap()),
         Err(other) => panic!("{other:?}"),
     }
 }

@@ -66,7 +66,7 @@ fn every_kind(count: usize) -> Result {
     filler.write_atomic(b"bytes to move")?;
     let frozen = Pages::new(4096)?.freeze()?;
     let soon = Duration::from_secs(1);
-    let is_broken = |result: ipc_pipe::Result<usize>| matches!(result, Err(Error::BrokenPipe { .. }));
+    let is_broken = |result: ipc_pipe::Result<usize>| matches!(result, Err(Error::PeerGone { .. }));
     for _ in 0..count {
         assert_eq!(writer.write(b"x").unwrap_err().kind(), ErrorKind::BrokenPipe);
         assert_eq!(writer.write(&[0; 100_000]).unwrap_err().kind(), ErrorKind::BrokenPipe);
