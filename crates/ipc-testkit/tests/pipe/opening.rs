@@ -22,6 +22,7 @@ fn a3_a_peer_that_waits_in_open_is_met() {
     let seen = watch.read_events().is_ok();
     drop(fifo.reader_timeout(WATCHDOG).unwrap());
     writer.expect("opened");
+    writer.finish();
     let _ = watch.read_events();
 
     let mut reader = peer!("peer-pipe", "reader", shown);
@@ -38,6 +39,8 @@ fn a3_a_peer_that_waits_in_open_is_met() {
     writer.until_asleep_in(libc::SYS_futex);
     let late = fifo.reader().unwrap();
     writer.expect("opened");
+    // Its end must be closed before the next peer opens, or that one has nothing to wait for.
+    writer.finish();
     drop(late);
     let mut reader = peer!("peer-pipe", "opens_reader", shown, 2000);
     reader.expect("opening");
