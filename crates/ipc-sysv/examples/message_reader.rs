@@ -39,7 +39,7 @@ fn main() -> ExitCode {
         let (queue, _) = MessageQueue::open_or_create(key)?;
         let mut buffer = MessageBuffer::new();
         for () in turns {
-            let message = match queue.receive_interruptible(select, &mut buffer) {
+            let message = match queue.recv_interruptible(select, &mut buffer) {
                 Err(Error::Interrupted { .. }) => break,
                 received => received?,
             };

@@ -101,6 +101,11 @@ pub(crate) fn status<S>(id: i32, call: impl Fn(By) -> io::Result<(i32, S)>) -> i
     Err(refused)
 }
 
+/// A mode as the lowest nine bits of the flags of semget, msgget and shmget.
+pub(crate) fn mode_flags(mode: u32) -> libc::c_int {
+    libc::c_int::try_from(mode & 0o777).unwrap_or(0)
+}
+
 /// A handle whose object is removed at the end of the scope: by id, and only if it is still the same object.
 ///
 /// # After a crash

@@ -125,7 +125,7 @@ impl Identity {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Permissions {
     /// The nine bits: 0o600.
-    pub mode: u16,
+    pub mode: u32,
     /// The owner.
     pub uid: u32,
     /// The owning group.
@@ -134,12 +134,11 @@ pub struct Permissions {
 
 impl Permissions {
     pub(crate) fn of(raw: &sysv::Permissions) -> Self {
-        let mode = u16::try_from(raw.mode & 0o777).unwrap_or(0);
-        Self { mode, uid: raw.uid, gid: raw.gid }
+        Self { mode: raw.mode & 0o777, uid: raw.uid, gid: raw.gid }
     }
 
     pub(crate) fn write_to(self, raw: &mut sysv::Permissions) {
-        raw.mode = u32::from(self.mode & 0o777);
+        raw.mode = self.mode & 0o777;
         raw.uid = self.uid;
         raw.gid = self.gid;
     }

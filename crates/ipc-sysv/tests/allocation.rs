@@ -49,7 +49,7 @@ fn hot_calls_allocate_nothing() {
     assert!(allocations(|| drop(vec![1])) > 0);
     // The first message makes the buffer.
     queue.send(MessageType::ONE, b"first").unwrap();
-    assert_eq!(allocations(|| drop(queue.receive(Select::Any, &mut buffer).map(|_| ()))), 1);
+    assert_eq!(allocations(|| drop(queue.recv(Select::Any, &mut buffer).map(|_| ()))), 1);
 
     let body = [7; 8192];
     let counted = allocations(|| {
@@ -63,9 +63,9 @@ fn hot_calls_allocate_nothing() {
         for len in [0, 1, 8192] {
             queue.send(MessageType::ONE, &body[..len]).unwrap();
             queue.peek(0, &mut buffer).unwrap();
-            queue.receive(Select::Any, &mut buffer).unwrap();
+            queue.recv(Select::Any, &mut buffer).unwrap();
         }
-        queue.try_receive(Select::Any, &mut buffer).unwrap_err();
+        queue.try_recv(Select::Any, &mut buffer).unwrap_err();
         memory.write_at(3, &body[..100]).unwrap();
         memory.read_value::<u64>(8).unwrap();
         segment.stat().unwrap();

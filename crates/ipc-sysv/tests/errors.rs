@@ -170,13 +170,13 @@ fn msgsnd_and_msgrcv_errors() {
     let other = MessageType::new(2).unwrap();
     queue.send(MessageType::ONE, b"four").unwrap();
     for select in [Select::Type(other), Select::Except(MessageType::ONE)] {
-        assert_error!(queue.try_receive(select, &mut buffer), Error::WouldBlock { .. }, libc::ENOMSG);
+        assert_error!(queue.try_recv(select, &mut buffer), Error::WouldBlock { .. }, libc::ENOMSG);
     }
     assert!(queue.peek(1, &mut buffer).unwrap().is_none());
     let mut small = MessageBuffer::limited(0, 3);
-    assert_error!(queue.receive(Select::Any, &mut small), Error::TooLong { max: 3, .. }, libc::E2BIG);
+    assert_error!(queue.recv(Select::Any, &mut small), Error::TooLong { max: 3, .. }, libc::E2BIG);
     assert_error!(queue.peek(0, &mut small), Error::TooLong { max: 3, .. }, libc::E2BIG);
-    let message = queue.receive(Select::Any, &mut buffer).unwrap();
+    let message = queue.recv(Select::Any, &mut buffer).unwrap();
     assert_error!(message.value::<u64>(), Error::WrongSize { wanted: 8, found: 4, .. }, libc::EBADMSG);
     assert_eq!(message.value::<[u8; 4]>().unwrap(), *b"four");
 
@@ -195,10 +195,10 @@ fn a_removed_queue_says_so_in_every_call() {
     assert_error!(queue.send(MessageType::ONE, b""), Error::Removed { .. }, libc::EINVAL);
     assert_error!(queue.try_send(MessageType::ONE, b""), Error::Removed { .. }, libc::EINVAL);
     assert_error!(queue.send_interruptible(MessageType::ONE, b""), Error::Removed { .. }, libc::EINVAL);
-    assert_error!(queue.receive(Select::Any, &mut buffer), Error::Removed { .. }, libc::EINVAL);
-    assert_error!(queue.try_receive(Select::Any, &mut buffer), Error::Removed { .. }, libc::EINVAL);
-    assert_error!(queue.receive_interruptible(Select::Any, &mut buffer), Error::Removed { .. }, libc::EINVAL);
-    assert_error!(queue.receive_truncated(Select::Any, 1, &mut buffer), Error::Removed { .. }, libc::EINVAL);
+    assert_error!(queue.recv(Select::Any, &mut buffer), Error::Removed { .. }, libc::EINVAL);
+    assert_error!(queue.try_recv(Select::Any, &mut buffer), Error::Removed { .. }, libc::EINVAL);
+    assert_error!(queue.recv_interruptible(Select::Any, &mut buffer), Error::Removed { .. }, libc::EINVAL);
+    assert_error!(queue.recv_truncated(Select::Any, 1, &mut buffer), Error::Removed { .. }, libc::EINVAL);
     assert_error!(queue.peek(0, &mut buffer), Error::Removed { .. }, libc::EINVAL);
     assert_error!(queue.stat(), Error::Removed { .. }, libc::EINVAL);
     assert_error!(queue.set_max_bytes(1), Error::Removed { .. }, libc::EINVAL);

@@ -61,7 +61,7 @@ proptest! {
             };
             let at = model.iter().enumerate().filter_map(wanted).min().map(|(_, at)| at);
             let expected = at.and_then(|at| model.remove(at));
-            let received = queue.try_receive(Select::from(msgtyp), &mut buffer);
+            let received = queue.try_recv(Select::from(msgtyp), &mut buffer);
             let received = received.ok().map(|message| (message.kind().get(), message.body().to_vec()));
             prop_assert_eq!(received, expected);
         }

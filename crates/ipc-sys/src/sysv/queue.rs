@@ -122,13 +122,7 @@ fn send_from(
 ///
 /// # Errors
 /// E2BIG, EACCES, EIDRM, EINTR, EINVAL, ENOMSG; ENOSYS (MSG_COPY, where the kernel lacks it); ENOMEM.
-pub fn receive(
-    id: i32,
-    buffer: &mut Vec<u8>,
-    max: usize,
-    selector: i64,
-    flags: libc::c_int,
-) -> io::Result<i64> {
+pub fn recv(id: i32, buffer: &mut Vec<u8>, max: usize, selector: i64, flags: libc::c_int) -> io::Result<i64> {
     buffer.clear();
     let room = max.saturating_add(HEADER);
     buffer.try_reserve_exact(room).map_err(|_| io::Error::from_raw_os_error(libc::ENOMEM))?;

@@ -111,7 +111,7 @@ impl<'a> Message<'a> {
     /// let queue = RemoveOnDrop::new(MessageQueue::create(Key::PRIVATE)?);
     /// queue.send_value(MessageType::ONE, &Order { item: 17, count: 3 })?;
     /// let mut buffer = MessageBuffer::new();
-    /// let order: Order = queue.receive(Select::Any, &mut buffer)?.value()?;
+    /// let order: Order = queue.recv(Select::Any, &mut buffer)?.value()?;
     /// assert_eq!((order.item, order.count), (17, 3));
     /// # Ok::<(), ipc_sysv::Error>(())
     /// ```

@@ -23,7 +23,7 @@ use crate::object::{Kind, Object, Origin};
 /// ```
 #[derive(Debug, Clone)]
 pub struct MessageQueueOptions {
-    mode: u16,
+    mode: u32,
 }
 
 impl Default for MessageQueueOptions {
@@ -41,7 +41,8 @@ impl MessageQueueOptions {
 
     /// The nine permission bits of a new queue, whatever the umask: read is receive, write is send. Of an existing one,
     /// what it must let us do: 0o600, both, is refused where only sending is allowed, 0o200 and 0 are not.
-    pub fn mode(&mut self, mode: u16) -> &mut Self {
+    #[must_use]
+    pub fn mode(mut self, mode: u32) -> Self {
         self.mode = mode & 0o777;
         self
     }
@@ -56,7 +57,7 @@ impl MessageQueueOptions {
     /// # After a crash
     /// The queue and its messages stay until somebody removes them.
     pub fn create(&self, key: Key) -> Result<MessageQueue> {
-        let flags = libc::IPC_CREAT | libc::IPC_EXCL | libc::c_int::from(self.mode);
+        let flags = libc::IPC_CREAT | libc::IPC_EXCL | handle::mode_flags(self.mode);
         get(key, flags)
     }
 
@@ -71,7 +72,7 @@ impl MessageQueueOptions {
             let object = Object::keyed(Kind::MessageQueue, key);
             return Err(Error::NotFound { object, source: io::Error::from_raw_os_error(libc::ENOENT) });
         }
-        get(key, self.mode.into())
+        get(key, handle::mode_flags(self.mode))
     }
 
     /// msgget(IPC_CREAT): the queue with this key, made if it is missing, and which of the two happened.

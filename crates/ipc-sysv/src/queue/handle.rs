@@ -29,7 +29,7 @@ use crate::object::{Identity, Kind, Object, Origin, Permissions};
 /// A forked child may use the handle.
 ///
 /// # Timeouts
-/// There is no `send_timeout` and no `receive_timeout`, because the kernel has none: msgsnd and msgrcv end by a message, by
+/// There is no `send_timeout` and no `recv_timeout`, because the kernel has none: msgsnd and msgrcv end by a message, by
 /// a removal or by a signal, and a signal to end them would be taken from the program (its disposition belongs to the whole
 /// process). What has a timeout is semtimedop: count the messages in a [`Semaphore`](crate::Semaphore), and the places
 /// that are free in another one.
@@ -49,12 +49,12 @@ use crate::object::{Identity, Kind, Object, Origin, Permissions};
 /// // The receiver: a message within a second, or an error.
 /// let mut buffer = MessageBuffer::new();
 /// waiting.acquire_timeout(Duration::from_secs(1))?.consume()?;
-/// assert_eq!(queue.receive(Select::Any, &mut buffer)?.body(), b"hello");
+/// assert_eq!(queue.recv(Select::Any, &mut buffer)?.body(), b"hello");
 /// free.add_permits(1)?;
 /// assert!(waiting.acquire_timeout(Duration::from_millis(10)).unwrap_err().is_timed_out());
 /// # Ok::<(), ipc_sysv::Error>(())
 /// ```
-/// Where the other side cannot be changed, a thread of your own that blocks in [`MessageQueue::receive`] and hands over
+/// Where the other side cannot be changed, a thread of your own that blocks in [`MessageQueue::recv`] and hands over
 /// through a `std::sync::mpsc` channel, whose receiver has a timeout, does it; a message of a type of your own ends it.
 ///
 /// # Examples
@@ -68,7 +68,7 @@ use crate::object::{Identity, Kind, Object, Origin, Permissions};
 /// queue.send(urgent, b"first")?;
 ///
 /// let mut buffer = MessageBuffer::new();
-/// let message = queue.receive(Select::LowestUpTo(normal), &mut buffer)?;
+/// let message = queue.recv(Select::LowestUpTo(normal), &mut buffer)?;
 /// assert_eq!((message.kind(), message.body()), (urgent, &b"first"[..]));
 /// # Ok::<(), ipc_sysv::Error>(())
 /// ```
@@ -193,39 +193,39 @@ impl MessageQueue {
     /// # After a crash
     /// A receiver that is killed has taken the message or has not. If it has, it is lost with it.
     #[doc(alias = "msgrcv")]
-    pub fn receive<'a>(&self, select: Select, buffer: &'a mut MessageBuffer) -> Result<Message<'a>> {
-        self.receive_with(select, 0, buffer, true)
+    pub fn recv<'a>(&self, select: Select, buffer: &'a mut MessageBuffer) -> Result<Message<'a>> {
+        self.recv_with(select, 0, buffer, true)
     }
 
     /// msgrcv(IPC_NOWAIT).
     ///
     /// # Errors
     /// - ENOMSG → [`Error::WouldBlock`]: there is no such message
-    /// - else as [`MessageQueue::receive`]
-    pub fn try_receive<'a>(&self, select: Select, buffer: &'a mut MessageBuffer) -> Result<Message<'a>> {
-        self.receive_with(select, libc::IPC_NOWAIT, buffer, true)
+    /// - else as [`MessageQueue::recv`]
+    pub fn try_recv<'a>(&self, select: Select, buffer: &'a mut MessageBuffer) -> Result<Message<'a>> {
+        self.recv_with(select, libc::IPC_NOWAIT, buffer, true)
     }
 
     /// msgrcv that gives up at a signal.
     ///
     /// # Errors
     /// - EINTR → [`Error::Interrupted`]: nothing was taken. The kernel never restarts msgrcv, not even with SA_RESTART.
-    /// - else as [`MessageQueue::receive`]
-    pub fn receive_interruptible<'a>(
+    /// - else as [`MessageQueue::recv`]
+    pub fn recv_interruptible<'a>(
         &self,
         select: Select,
         buffer: &'a mut MessageBuffer,
     ) -> Result<Message<'a>> {
-        self.receive_with(select, 0, buffer, false)
+        self.recv_with(select, 0, buffer, false)
     }
 
-    /// msgrcv(MSG_NOERROR): as [`MessageQueue::receive`], but of a body longer than `max` the rest is lost, and the kernel
+    /// msgrcv(MSG_NOERROR): as [`MessageQueue::recv`], but of a body longer than `max` the rest is lost, and the kernel
     /// does not say so.
     ///
     /// # Errors
-    /// As [`MessageQueue::receive`], except E2BIG.
+    /// As [`MessageQueue::recv`], except E2BIG.
     #[doc(alias = "MSG_NOERROR")]
-    pub fn receive_truncated<'a>(
+    pub fn recv_truncated<'a>(
         &self,
         select: Select,
         max: usize,
@@ -233,7 +233,7 @@ impl MessageQueue {
     ) -> Result<Message<'a>> {
         let (msgtyp, flags) = select.to_raw();
         let flags = flags | sys::NOERROR;
-        let kind = errno::retry(|| sys::receive(self.id(), &mut buffer.bytes, max, msgtyp, flags))
+        let kind = errno::retry(|| sys::recv(self.id(), &mut buffer.bytes, max, msgtyp, flags))
             .map_err(|source| self.failed("msgrcv", source))?;
         Ok(buffer.message(kind, self.identity.object()))
     }
@@ -243,7 +243,7 @@ impl MessageQueue {
     ///
     /// # Errors
     /// - ENOSYS → [`Error::System`]: a kernel without CONFIG_CHECKPOINT_RESTORE
-    /// - else as [`MessageQueue::receive`]
+    /// - else as [`MessageQueue::recv`]
     ///
     /// # Examples
     /// ```
@@ -260,7 +260,7 @@ impl MessageQueue {
     #[doc(alias = "MSG_COPY")]
     pub fn peek<'a>(&self, index: usize, buffer: &'a mut MessageBuffer) -> Result<Option<Message<'a>>> {
         let index = i64::try_from(index).unwrap_or(i64::MAX);
-        match self.receive_growing(index, sys::COPY | libc::IPC_NOWAIT, buffer, true) {
+        match self.recv_growing(index, sys::COPY | libc::IPC_NOWAIT, buffer, true) {
             Ok(kind) => Ok(Some(buffer.message(kind, self.identity.object()))),
             Err(Error::WouldBlock { .. }) => Ok(None),
             Err(error) => Err(error),
@@ -342,7 +342,7 @@ impl MessageQueue {
         handle::remove(self)
     }
 
-    fn receive_with<'a>(
+    fn recv_with<'a>(
         &self,
         select: Select,
         flags: libc::c_int,
@@ -350,12 +350,12 @@ impl MessageQueue {
         retry: bool,
     ) -> Result<Message<'a>> {
         let (msgtyp, selection) = select.to_raw();
-        let kind = self.receive_growing(msgtyp, flags | selection, buffer, retry)?;
+        let kind = self.recv_growing(msgtyp, flags | selection, buffer, retry)?;
         Ok(buffer.message(kind, self.identity.object()))
     }
 
     /// msgrcv until the buffer is large enough; gives the type.
-    fn receive_growing(
+    fn recv_growing(
         &self,
         msgtyp: i64,
         flags: libc::c_int,
@@ -363,7 +363,7 @@ impl MessageQueue {
         retry: bool,
     ) -> Result<i64> {
         loop {
-            let received = sys::receive(self.id(), &mut buffer.bytes, buffer.len, msgtyp, flags);
+            let received = sys::recv(self.id(), &mut buffer.bytes, buffer.len, msgtyp, flags);
             match received.as_ref().err().and_then(io::Error::raw_os_error) {
                 Some(libc::EINTR) if retry => {}
                 Some(libc::E2BIG) if buffer.grow() => {}

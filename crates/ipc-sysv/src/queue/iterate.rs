@@ -25,7 +25,7 @@ impl Iterator for Messages<'_> {
     type Item = Result<(MessageType, Vec<u8>)>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        match self.queue.receive(self.select, &mut self.buffer) {
+        match self.queue.recv(self.select, &mut self.buffer) {
             Ok(message) => Some(Ok((message.kind(), message.body().to_vec()))),
             Err(Error::Removed { .. }) => None,
             Err(error) => Some(Err(error)),

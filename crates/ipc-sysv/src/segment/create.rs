@@ -23,7 +23,7 @@ use crate::object::{Kind, Object, Origin};
 /// ```
 #[derive(Debug, Clone)]
 pub struct SegmentOptions {
-    mode: u16,
+    mode: u32,
     flags: libc::c_int,
 }
 
@@ -42,7 +42,8 @@ impl SegmentOptions {
 
     /// The nine permission bits of a new segment, whatever the umask; of an existing one, what it must let us do: 0o600,
     /// read and write, is refused where only reading is allowed, 0o400 and 0 are not.
-    pub fn mode(&mut self, mode: u16) -> &mut Self {
+    #[must_use]
+    pub fn mode(mut self, mode: u32) -> Self {
         self.mode = mode & 0o777;
         self
     }
@@ -50,21 +51,23 @@ impl SegmentOptions {
     /// SHM_HUGETLB: huge pages of the system's default size. Wants CAP_IPC_LOCK or the group of
     /// `/proc/sys/vm/hugetlb_shm_group`.
     #[doc(alias = "SHM_HUGETLB")]
-    pub fn huge_pages(&mut self, yes: bool) -> &mut Self {
+    #[must_use]
+    pub fn huge_pages(self, yes: bool) -> Self {
         self.set(libc::SHM_HUGETLB, yes)
     }
 
     /// SHM_NORESERVE: swap is not reserved; touching a page may then be SIGBUS when memory is short.
     #[doc(alias = "SHM_NORESERVE")]
-    pub fn no_reserve(&mut self, yes: bool) -> &mut Self {
+    #[must_use]
+    pub fn no_reserve(self, yes: bool) -> Self {
         self.set(libc::SHM_NORESERVE, yes)
     }
 
-    pub(super) fn permission_bits(&self) -> u16 {
+    pub(super) fn permission_bits(&self) -> u32 {
         self.mode
     }
 
-    fn set(&mut self, flag: libc::c_int, yes: bool) -> &mut Self {
+    fn set(mut self, flag: libc::c_int, yes: bool) -> Self {
         self.flags = if yes { self.flags | flag } else { self.flags & !flag };
         self
     }
@@ -133,7 +136,7 @@ impl SegmentOptions {
         let object = Object::keyed(Kind::Segment, key);
         let operation = "shmget";
         let creates = flags & libc::IPC_CREAT != 0;
-        let flags = flags | libc::c_int::from(self.mode) | if creates { self.flags } else { 0 };
+        let flags = flags | handle::mode_flags(self.mode) | if creates { self.flags } else { 0 };
         let id = sys::get(key.number(), len, flags).map_err(|source| match source.raw_os_error() {
             Some(libc::EINVAL) if creates => invalid_len(object, len, source),
             Some(libc::EINVAL) => too_small(key, len, source),

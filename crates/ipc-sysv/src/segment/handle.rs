@@ -63,7 +63,8 @@ impl AttachOptions {
     /// it is an error then. The same place in every process is what pointers within a segment would need; offsets need
     /// no such thing.
     #[doc(alias = "SHM_RND")]
-    pub fn near(&mut self, address: *const u8) -> &mut Self {
+    #[must_use]
+    pub fn near(mut self, address: *const u8) -> Self {
         self.near = NonNull::new(address.cast_mut());
         self
     }

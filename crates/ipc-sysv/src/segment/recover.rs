@@ -28,8 +28,8 @@ use crate::key::KeyFile;
 use crate::object::{Kind, Object, Origin, Permissions};
 
 /// In the mode: the header is not written yet.
-const UNFINISHED: u16 = 0o011;
-const EXECUTE: u16 = 0o111;
+const UNFINISHED: u32 = 0o011;
+const EXECUTE: u32 = 0o111;
 
 #[derive(FromBytes, IntoBytes, Immutable)]
 #[repr(C)]
@@ -126,8 +126,7 @@ impl SegmentOptions {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn recover(&self, file: &KeyFile, magic: NonZeroU64, len: usize) -> Result<(Attachment, Origin)> {
-        let mut unfinished = self.clone();
-        unfinished.mode(self.permission_bits() & !EXECUTE | UNFINISHED);
+        let unfinished = self.clone().mode(self.permission_bits() & !EXECUTE | UNFINISHED);
         let mut origin = Origin::Created;
         loop {
             match unfinished.create(file.key(), Segment::HEADER_LEN.saturating_add(len)) {

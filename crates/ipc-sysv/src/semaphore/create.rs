@@ -43,8 +43,7 @@ const SLICE: Duration = Duration::from_millis(1);
 /// use ipc_sysv::{Key, Origin, RemoveOnDrop, SemaphoreSet, SemaphoreSetOptions};
 ///
 /// # let key = Key::new(0x1d0c_0000 | (std::process::id() & 0xffff) as i32);
-/// let mut options = SemaphoreSetOptions::new();
-/// options.mode(0o660);
+/// let options = SemaphoreSetOptions::new().mode(0o660);
 /// let (set, origin) = options.open_or_create(key, &[3])?;
 /// let set = RemoveOnDrop::new(set);
 /// assert_eq!(origin, Origin::Created);
@@ -53,7 +52,7 @@ const SLICE: Duration = Duration::from_millis(1);
 /// ```
 #[derive(Debug, Clone)]
 pub struct SemaphoreSetOptions {
-    mode: u16,
+    mode: u32,
     patience: Duration,
     as_it_is: bool,
 }
@@ -73,19 +72,22 @@ impl SemaphoreSetOptions {
 
     /// The nine permission bits of a new set, whatever the umask; of an existing one, what it must let us do: 0o600, read
     /// and alter, is refused where only reading is allowed, and 0 never is.
-    pub fn mode(&mut self, mode: u16) -> &mut Self {
+    #[must_use]
+    pub fn mode(mut self, mode: u32) -> Self {
         self.mode = mode & 0o777;
         self
     }
 
     /// How long an existing set may take to be initialized, before it is [`Error::Uninitialized`].
-    pub fn initialization_timeout(&mut self, timeout: Duration) -> &mut Self {
+    #[must_use]
+    pub fn initialization_timeout(mut self, timeout: Duration) -> Self {
         self.patience = timeout;
         self
     }
 
     /// Takes an existing set without asking whether it is initialized: for C programs that use SETVAL and do not care.
-    pub fn as_it_is(&mut self, yes: bool) -> &mut Self {
+    #[must_use]
+    pub fn as_it_is(mut self, yes: bool) -> Self {
         self.as_it_is = yes;
         self
     }
@@ -108,7 +110,7 @@ impl SemaphoreSetOptions {
         let object = Object::keyed(Kind::SemaphoreSet, key);
         check_values(object, values)?;
         let _lock = creators_lock(Deadline::after(self.patience));
-        let flags = libc::IPC_CREAT | libc::IPC_EXCL | libc::c_int::from(self.mode);
+        let flags = libc::IPC_CREAT | libc::IPC_EXCL | handle::mode_flags(self.mode);
         let id = sys::get(key.number(), len(values), flags)
             .map_err(|source| creation_failed(object, values.len(), source))?;
         let set = match initialize(id, values) {
@@ -197,7 +199,7 @@ impl SemaphoreSetOptions {
             let source = io::Error::from_raw_os_error(libc::ENOENT);
             return Err(Error::NotFound { object, source });
         }
-        let get = sys::get(key.number(), 0, self.mode.into());
+        let get = sys::get(key.number(), 0, handle::mode_flags(self.mode));
         get.map_err(|source| Call { object, operation: "semget" }.failed(source))
     }
 

@@ -114,7 +114,7 @@ pub(crate) fn limits_of_queues(_: &[String]) -> Result {
         queue.send(MessageType::new(2).unwrap(), &body)?;
         let mut buffer = MessageBuffer::new();
         let select = Select::Type(MessageType::new(2).unwrap());
-        check!(queue.receive(select, &mut buffer)?.body(), received if received == body);
+        check!(queue.recv(select, &mut buffer)?.body(), received if received == body);
     }
     say("ok")
 }
@@ -237,7 +237,7 @@ pub(crate) fn as_nobody(arguments: &[String]) -> Result {
     check!(MessageQueue::open(queue.identity().key), Err(Error::PermissionDenied { .. }));
     check!(queue.send(MessageType::ONE, b""), Err(Error::PermissionDenied { .. }));
     let mut buffer = MessageBuffer::new();
-    check!(queue.try_receive(Select::Any, &mut buffer), Err(Error::PermissionDenied { .. }));
+    check!(queue.try_recv(Select::Any, &mut buffer), Err(Error::PermissionDenied { .. }));
     check!(queue.peek(0, &mut buffer), Err(Error::PermissionDenied { .. }));
     check!(queue.stat(), Err(Error::PermissionDenied { .. }));
     check!(queue.set_max_bytes(1), Err(Error::PermissionDenied { .. }));

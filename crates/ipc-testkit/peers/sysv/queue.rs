@@ -11,14 +11,14 @@ use ipc_testkit::role::{Result, say};
 use super::argument;
 
 /// Sends to itself until the queue is removed.
-pub(crate) fn send_and_receive(arguments: &[String]) -> Result {
+pub(crate) fn send_and_recv(arguments: &[String]) -> Result {
     let queue = MessageQueue::from_id(argument(arguments, 0)?)?;
     let mut buffer = MessageBuffer::new();
     say("ready")?;
     for turn in 0_u64.. {
         let done = queue
             .send(MessageType::ONE, &turn.to_ne_bytes())
-            .and_then(|()| queue.receive(Select::Any, &mut buffer).map(drop));
+            .and_then(|()| queue.recv(Select::Any, &mut buffer).map(drop));
         match done {
             Ok(()) => {}
             Err(Error::Removed { .. }) => break,
@@ -48,11 +48,11 @@ pub(crate) fn send_interruptibly(arguments: &[String]) -> Result {
 }
 
 /// Waits for a message, or for a signal.
-pub(crate) fn receive_interruptibly(arguments: &[String]) -> Result {
+pub(crate) fn recv_interruptibly(arguments: &[String]) -> Result {
     let queue = MessageQueue::from_id(argument(arguments, 0)?)?;
     let _registration = ipc_signal::on(Signal::USR1, &Arc::new(AtomicU64::new(0)))?;
     say("ready")?;
-    interrupted(queue.receive_interruptible(Select::Any, &mut MessageBuffer::new()).map(drop))
+    interrupted(queue.recv_interruptible(Select::Any, &mut MessageBuffer::new()).map(drop))
 }
 
 fn interrupted(ended: ipc_sysv::Result<()>) -> Result {
@@ -85,14 +85,14 @@ pub(crate) fn count_up(arguments: &[String]) -> Result {
 
 /// Receives what `count_up` sent, checks it, and notes in the segment which number was the last; a message that is not
 /// the next one is an error.
-pub(crate) fn receive_and_count(arguments: &[String]) -> Result {
+pub(crate) fn recv_and_count(arguments: &[String]) -> Result {
     let queue = MessageQueue::from_id(argument(arguments, 0)?)?;
     let memory = Segment::from_id(argument(arguments, 1)?)?.attach()?;
     say("ready")?;
     let mut buffer = MessageBuffer::new();
     let first: u64 = memory.read_value(8)?;
     for number in first + 1.. {
-        let received = match queue.receive(Select::Any, &mut buffer) {
+        let received = match queue.recv(Select::Any, &mut buffer) {
             Err(Error::Removed { .. }) => break,
             received => received?,
         };
@@ -115,14 +115,14 @@ pub(crate) fn storm(arguments: &[String]) -> Result {
     ipc_signal::IntervalTimer::Real.set(ipc_signal::Schedule::every(every))?;
     let mut buffer = MessageBuffer::new();
     for number in 0..count {
-        let received = queue.receive(Select::Any, &mut buffer)?.value::<u64>()?;
+        let received = queue.recv(Select::Any, &mut buffer)?.value::<u64>()?;
         if received != number {
             return Err(format!("{received} instead of {number}").into());
         }
         answers.send(MessageType::ONE, &received.to_ne_bytes())?;
     }
     // The naive twin takes EINTR for an end.
-    let naive = queue.receive_interruptible(Select::Any, &mut buffer);
+    let naive = queue.recv_interruptible(Select::Any, &mut buffer);
     ipc_signal::IntervalTimer::Real.set(ipc_signal::Schedule::stopped())?;
     let interrupted = matches!(naive, Err(Error::Interrupted { .. }));
     say(interrupted)
@@ -139,12 +139,12 @@ pub(crate) fn send_all(arguments: &[String]) -> Result {
 }
 
 /// Receives the messages of one type, and checks each byte and the order.
-pub(crate) fn receive_all(arguments: &[String]) -> Result {
+pub(crate) fn recv_all(arguments: &[String]) -> Result {
     let queue = MessageQueue::from_id(argument(arguments, 0)?)?;
     let kind: i64 = argument(arguments, 1)?;
     let (select, mut buffer) = (Select::Type(MessageType::new(kind).unwrap()), MessageBuffer::new());
     for number in 0..argument::<u64>(arguments, 2)? {
-        let message = queue.receive(select, &mut buffer)?;
+        let message = queue.recv(select, &mut buffer)?;
         if message.body() != body(number * 31 + kind.unsigned_abs()) {
             return Err(format!("not message {number} of type {kind}: {message:?}").into());
         }

@@ -210,8 +210,8 @@ pub(crate) fn hot(_: &[String]) -> Result {
         queue.send(MessageType::ONE, b"one")?;
         queue.try_send(MessageType::ONE, &[0; 8192])?;
         queue.peek(0, &mut buffer)?;
-        queue.receive(Select::Any, &mut buffer)?;
-        queue.try_receive(Select::Any, &mut buffer)?;
+        queue.recv(Select::Any, &mut buffer)?;
+        queue.try_recv(Select::Any, &mut buffer)?;
     }
     crash::end();
     Ok(())

@@ -26,8 +26,7 @@ fn wrong_starts(role: &'static str, rounds: usize, random: &mut fastrand::Rng) -
         random.shuffle(&mut openers);
         openers[..several].iter_mut().for_each(|opener| opener.peer.tell(key.number()));
         openers[..several].iter_mut().for_each(|opener| drop(opener.peer.hear()));
-        let mut options = SemaphoreSetOptions::new();
-        let set = RemoveOnDrop::new(options.as_it_is(true).open(key).unwrap());
+        let set = RemoveOnDrop::new(SemaphoreSetOptions::new().as_it_is(true).open(key).unwrap());
         wrong += usize::from(usize::from(set.value(0).unwrap()) != FIRST + several);
     }
     wrong
@@ -147,8 +146,7 @@ fn b2_dead_creator_is_adopted() {
 
 fn key_of_forsaken() -> Key {
     let key = orphan();
-    let mut options = SemaphoreSetOptions::new();
-    options.initialization_timeout(Duration::from_millis(20));
+    let options = SemaphoreSetOptions::new().initialization_timeout(Duration::from_millis(20));
     // Who knows no value is told within the deadline, and the set is left as it was.
     let (refused, took) = timed(|| options.open(key));
     assert!(matches!(refused, Err(Error::Uninitialized { .. })), "{refused:?}");

@@ -63,7 +63,7 @@ fn converse(mut command: Command, values: &str, greeting: &str) {
     let mut other = Peer::start(command.args(keys).arg(&path));
     other.expect(&KeyFile::open(&path, b'a').unwrap().key().number().to_string());
     let mut buffer = MessageBuffer::new();
-    let answer = queue.receive(Select::Type(MessageType::new(3).unwrap()), &mut buffer).unwrap();
+    let answer = queue.recv(Select::Type(MessageType::new(3).unwrap()), &mut buffer).unwrap();
     assert_eq!(answer.body(), b"OURS");
     other.expect(values);
     assert_eq!(set.values().unwrap().iter().map(u16::to_string).collect::<Vec<_>>().join(" "), values);
@@ -73,7 +73,7 @@ fn converse(mut command: Command, values: &str, greeting: &str) {
     assert_eq!(&text, b"HELLO");
 
     let queue = RemoveOnDrop::new(MessageQueue::open(own).unwrap());
-    let message = queue.receive(Select::Any, &mut buffer).unwrap();
+    let message = queue.recv(Select::Any, &mut buffer).unwrap();
     assert_eq!((message.kind().get(), message.body()), (7, greeting.as_bytes()));
     // Made by semget and SETVAL: no semop yet, and a value; it is taken as initialized.
     let set = RemoveOnDrop::new(SemaphoreSet::open(own).unwrap());

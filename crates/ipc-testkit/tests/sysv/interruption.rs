@@ -16,7 +16,7 @@ fn c6_a_storm_of_signals_loses_and_doubles_nothing() {
             peer.until_asleep_in(libc::SYS_msgrcv);
         }
         queue.send(MessageType::ONE, &number.to_ne_bytes()).unwrap();
-        let answer = answers.receive(Select::Any, &mut buffer).unwrap();
+        let answer = answers.recv(Select::Any, &mut buffer).unwrap();
         assert_eq!(answer.value::<u64>().unwrap(), number);
     }
     peer.expect("true");

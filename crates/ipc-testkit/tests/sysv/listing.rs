@@ -47,7 +47,7 @@ impl Object {
 
     /// Changes something that a listing shows; `attacher` attaches what it is told.
     fn change(&self, random: &mut fastrand::Rng, attacher: &mut Peer) {
-        let mode = random.u16(..0o1000) | 0o600;
+        let mode = random.u32(..0o1000) | 0o600;
         let me = ipc_sys::sysv::effective_uid();
         // Root gives it away as well.
         let (uid, gid) = if me == 0 { (random.u32(..5000), random.u32(..5000)) } else { (me, gid()) };

@@ -20,7 +20,7 @@ fn kind(number: i64) -> MessageType {
 struct Model(VecDeque<(i64, u64)>);
 
 impl Model {
-    fn receive(&mut self, select: Select) -> Option<(i64, u64)> {
+    fn recv(&mut self, select: Select) -> Option<(i64, u64)> {
         let mut candidates = self.0.iter().enumerate().map(|(at, (kind, _))| (at, *kind));
         let at = match select {
             Select::Type(wanted) => candidates.find(|(_, kind)| *kind == wanted.get()),
@@ -34,8 +34,8 @@ impl Model {
     }
 
     /// What many believe that a negative msgtyp does: the first that is not above it.
-    fn receive_naively(&mut self, select: Select) -> Option<(i64, u64)> {
-        let Select::LowestUpTo(highest) = select else { return self.receive(select) };
+    fn recv_naively(&mut self, select: Select) -> Option<(i64, u64)> {
+        let Select::LowestUpTo(highest) = select else { return self.recv(select) };
         let at = self.0.iter().position(|(kind, _)| *kind <= highest.get());
         at.and_then(|at| self.0.remove(at))
     }
@@ -74,9 +74,9 @@ fn c1_every_selector_takes_what_the_model_takes() {
                     _ => Select::Except(of),
                 };
                 twin.0.clone_from(&model.0);
-                let expected = model.receive(select);
-                twin_wrong += usize::from(twin.receive_naively(select) != expected);
-                match queue.try_receive(select, &mut buffer) {
+                let expected = model.recv(select);
+                twin_wrong += usize::from(twin.recv_naively(select) != expected);
+                match queue.try_recv(select, &mut buffer) {
                     Ok(message) => {
                         received += 1;
                         let found = (message.kind().get(), message.value().unwrap());
@@ -108,15 +108,15 @@ fn c2_a_message_that_does_not_fit_stays() {
     for _ in 0..count {
         let body: Vec<u8> = (0..random.usize(17..=8192)).map(|_| random.u8(..)).collect();
         queue.send(MessageType::ONE, &body).unwrap();
-        let refused = queue.try_receive(Select::Any, &mut small);
+        let refused = queue.try_recv(Select::Any, &mut small);
         assert!(matches!(refused, Err(Error::TooLong { max: 16, len: None, .. })), "{refused:?}");
         assert_eq!(queue.stat().unwrap().bytes, body.len() as u64);
-        assert_eq!(queue.receive(Select::Any, &mut growing).unwrap().body(), body);
+        assert_eq!(queue.recv(Select::Any, &mut growing).unwrap().body(), body);
         growing = MessageBuffer::limited(0, 8192);
 
         // The naive twin, and our own call that says so in its name: what does not fit is gone.
         queue.send(MessageType::ONE, &body).unwrap();
-        let truncated = queue.receive_truncated(Select::Any, 16, &mut small).unwrap();
+        let truncated = queue.recv_truncated(Select::Any, 16, &mut small).unwrap();
         assert_eq!(truncated.body(), &body[..16]);
         cut += usize::from(queue.stat().unwrap().messages == 0);
     }
@@ -149,7 +149,7 @@ fn c3_full_by_bytes_and_by_count() {
         // Room, a signal, the end of the queue: each wakes a sender that waits.
         let mut sender = blocked("send", &queue, libc::SYS_msgsnd);
         let mut buffer = MessageBuffer::new();
-        queue.receive(Select::Any, &mut buffer).unwrap();
+        queue.recv(Select::Any, &mut buffer).unwrap();
         sender.expect("sent");
         fill(1);
         let mut sender = blocked("send-interruptibly", &queue, libc::SYS_msgsnd);
@@ -160,7 +160,7 @@ fn c3_full_by_bytes_and_by_count() {
         sender.expect("Removed");
     }
     let queue = queue();
-    let mut receiver = blocked("receive-interruptibly", &queue, libc::SYS_msgrcv);
+    let mut receiver = blocked("recv-interruptibly", &queue, libc::SYS_msgrcv);
     ipc_signal::send(Pid::try_from(receiver.id()).unwrap(), Signal::USR1).unwrap();
     receiver.expect("Interrupted");
     proof!(
@@ -180,7 +180,7 @@ fn c4_killed_sender_or_receiver_loses_one_at_most() {
         let noted = RemoveOnDrop::new(Segment::create(Key::PRIVATE, 16).unwrap());
         let memory = noted.attach().unwrap();
         let mut sender = peer!("peer-sysv", "count-up", queue.id(), noted.id());
-        let mut receiver = peer!("peer-sysv", "receive-and-count", queue.id(), noted.id());
+        let mut receiver = peer!("peer-sysv", "recv-and-count", queue.id(), noted.id());
         sender.expect("ready");
         receiver.expect("ready");
         let far = random.u64(1..50);
@@ -208,7 +208,7 @@ fn c4_killed_sender_or_receiver_loses_one_at_most() {
             });
             sender.kill();
             let mut buffer = MessageBuffer::new();
-            let message = queue.receive(Select::Any, &mut buffer).unwrap();
+            let message = queue.recv(Select::Any, &mut buffer).unwrap();
             let next = u64::from_ne_bytes(message.body()[..8].try_into().unwrap());
             // The killed one took one that it did not note any more, or not.
             assert!(next == noted + 1 || next == noted + 2, "{next} after {noted}; seed {seed}");

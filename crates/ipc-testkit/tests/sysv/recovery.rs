@@ -5,7 +5,7 @@ use std::fs;
 use std::num::NonZeroU64;
 use std::path::Path;
 
-use ipc_sysv::{Error, Key, KeyFile, Origin, Permissions, RemoveOnDrop, Segment};
+use ipc_sysv::{Error, Key, KeyFile, Origin, Permissions, RemoveOnDrop, Segment, SegmentOptions};
 use ipc_testkit::{command, crash, name, peer, proof, repetitions, skip};
 
 const MAGIC: NonZeroU64 = NonZeroU64::new(0x7465_7374_6b69_7401).unwrap();
@@ -93,8 +93,8 @@ fn d1_decoys_are_left_alone() {
     }
 
     // One that is just being made, by a living creator.
-    let mut options = ipc_sysv::SegmentOptions::new();
-    let decoy = RemoveOnDrop::new(options.mode(0o611).create(file.key(), 200).unwrap());
+    let unfinished = SegmentOptions::new().mode(0o611);
+    let decoy = RemoveOnDrop::new(unfinished.create(file.key(), 200).unwrap());
     assert!(matches!(Segment::recover(&file, MAGIC, 100), Err(Error::InUse { attached: 0, .. })));
     assert!(matches!(Segment::open_recoverable(&file, MAGIC), Err(Error::Uninitialized { .. })));
     decoy.verify().unwrap();

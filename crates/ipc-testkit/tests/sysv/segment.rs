@@ -108,7 +108,7 @@ fn d6_removed_from_outside_during_use() {
         user.finish();
 
         let queue = RemoveOnDrop::new(MessageQueue::create(Key::PRIVATE).unwrap());
-        let mut user = peer!("peer-sysv", "send-and-receive", queue.id());
+        let mut user = peer!("peer-sysv", "send-and-recv", queue.id());
         user.expect("ready");
         ipcrm("-q", queue.id());
         user.expect("removed");

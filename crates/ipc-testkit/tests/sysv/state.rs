@@ -79,7 +79,7 @@ fn msgsnd01_status_follows_send_and_receive() {
     assert!(is_now(sent.sent) && sent.received.is_none());
 
     let mut buffer = MessageBuffer::new();
-    let message = queue.receive(Select::Any, &mut buffer).unwrap();
+    let message = queue.recv(Select::Any, &mut buffer).unwrap();
     assert_eq!((message.kind(), message.body()), (MessageType::ONE, &b"late"[..]));
     let received = queue.stat().unwrap();
     assert_eq!((received.messages, received.bytes, received.last_receiver), (0, 0, ours()));

@@ -39,7 +39,7 @@ fn msgstress01_every_byte_of_every_message() {
     let queue = RemoveOnDrop::new(MessageQueue::create(Key::PRIVATE).unwrap());
     let (pairs, each) = (4, repetitions(1000, 100_000));
     let mut receivers: Vec<_> =
-        (1..=pairs).map(|kind| peer!("peer-sysv", "receive-all", queue.id(), kind, each)).collect();
+        (1..=pairs).map(|kind| peer!("peer-sysv", "recv-all", queue.id(), kind, each)).collect();
     let senders: Vec<_> =
         (1..=pairs).map(|kind| peer!("peer-sysv", "send-all", queue.id(), kind, each)).collect();
     receivers.iter_mut().for_each(|receiver| receiver.expect("all"));
