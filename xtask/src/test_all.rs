@@ -3,6 +3,7 @@
 
 mod bad_input;
 mod binaries;
+mod crowd;
 mod leaks;
 mod libtest;
 mod matrix;
@@ -71,6 +72,10 @@ const STEPS: &[Step] = &[
     ("tools", |built| {
         built.programs()?;
         tools::run(&built.examples, &built.twins)
+    }),
+    ("crowd", |built| {
+        built.programs()?;
+        crowd::run(&built.examples, &built.twins)
     }),
     ("bad input", |built| {
         built.programs()?;
