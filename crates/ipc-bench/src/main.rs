@@ -1,4 +1,5 @@
-//! Ratios inside one run, two pinned processes: our channels against the bare cache line, the bare futex and rtrb.
+//! Ratios inside one run, pinned: our channels against the bare cache line, the bare futex and rtrb; our calls against
+//! the C that one would write by hand.
 //!
 //! `ipc-bench [NAME…]` runs the cases whose names begin so, each for well under a second, and prints medians. Absolute
 //! numbers depend on where the host puts the two CPUs at the moment: believe ratios of neighbouring lines.
@@ -13,8 +14,10 @@
 
 mod limit;
 mod pair;
+mod pipe;
 mod signal;
 mod spsc;
+mod uds;
 
 /// A case: its name and what measures it, in nanoseconds per unit.
 type Case = (&'static str, fn() -> f64);
@@ -34,27 +37,33 @@ fn main() {
             println!("{name:<44} best {:>8.1} ns   median {:>8.1} ns", rounds[0], rounds[rounds.len() / 2]);
         }
     }
-    for (name, ours, theirs) in signal::RATIOS {
+    for (name, ours, theirs) in [signal::RATIOS, pipe::RATIOS, uds::RATIOS].concat() {
         if is_wanted(name) {
-            ratio(name, *ours, *theirs);
+            ratio(name, ours, theirs);
         }
     }
 }
 
-/// Both in turn, many times, so that what the machine does meanwhile happens to both: the median of the ratios, and
-/// between which two of them it lies with 95 % confidence (the binomial of a median).
+/// Ours, theirs and theirs again, many times, in an order that is drawn anew each time, so that what the machine does
+/// meanwhile happens to all: the median of ours to theirs, and between which two of the ratios it lies with 95 %
+/// confidence (the binomial of a median); the same of theirs to theirs tells what a ratio of this run is worth.
 fn ratio(name: &str, ours: fn() -> f64, theirs: fn() -> f64) {
-    let mut ratios: Vec<f64> = (0..101)
-        .map(|turn| {
-            if turn % 2 == 0 {
-                let ours = ours();
-                ours / theirs()
-            } else {
-                let theirs = theirs();
-                ours() / theirs
-            }
-        })
-        .collect();
+    let cells = [ours, theirs, theirs];
+    let (mut ratios, mut controls) = (Vec::new(), Vec::new());
+    for _ in 0..101 {
+        let (mut order, mut spent) = ([0, 1, 2], [0.0; 3]);
+        fastrand::shuffle(&mut order);
+        for cell in order {
+            spent[cell] = cells[cell]();
+        }
+        ratios.push(spent[0] / spent[1]);
+        controls.push(spent[2] / spent[1]);
+    }
     ratios.sort_by(f64::total_cmp);
-    println!("{name:<44} ratio {:.3}, {:.3} to {:.3}", ratios[50], ratios[40], ratios[60]);
+    controls.sort_by(f64::total_cmp);
+    let [median, from, to] = [50, 40, 60].map(|rank| ratios[rank]);
+    let [control, least, most] = [50, 40, 60].map(|rank| controls[rank]);
+    println!(
+        "{name:<48} {median:>7.3}, {from:.3} to {to:.3}   control {control:.3}, {least:.3} to {most:.3}"
+    );
 }

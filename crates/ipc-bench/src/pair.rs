@@ -1,7 +1,7 @@
-//! Two processes, each on a CPU of its own or both on one.
+//! How time is taken: two processes, each on a CPU of its own or both on one, or one thread alone.
 #![expect(unsafe_code, reason = "it forks")]
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use nix::sched::{CpuSet, sched_setaffinity};
 use nix::unistd::Pid;
@@ -28,4 +28,28 @@ pub(crate) fn pin(cpu: usize) {
     let mut set = CpuSet::new();
     set.set(cpu).unwrap();
     sched_setaffinity(Pid::from_raw(0), &set).unwrap();
+}
+
+/// Nanoseconds a round of one pinned thread, after some that do not count.
+pub(crate) fn time(rounds: u64, mut round: impl FnMut()) -> f64 {
+    pin(0);
+    (0..rounds / 10).for_each(|_| round());
+    let start = Instant::now();
+    (0..rounds).for_each(|_| round());
+    start.elapsed().as_nanos() as f64 / rounds as f64
+}
+
+/// As [`time`], where a second half of each round, which makes room for the next, is not counted.
+pub(crate) fn time_first(rounds: u64, mut first: impl FnMut(), mut second: impl FnMut()) -> f64 {
+    pin(0);
+    let mut spent = Duration::ZERO;
+    for round in 0..rounds + rounds / 10 {
+        let start = Instant::now();
+        first();
+        if round >= rounds / 10 {
+            spent += start.elapsed();
+        }
+        second();
+    }
+    spent.as_nanos() as f64 / rounds as f64
 }

@@ -28,15 +28,6 @@ pub(crate) const RATIOS: &[Ratio] = &[
 
 const ROUNDS: u64 = 4_000;
 
-/// Nanoseconds a round, pinned, after some that do not count.
-fn time(rounds: u64, mut round: impl FnMut()) -> f64 {
-    pair::pin(0);
-    (0..rounds / 10).for_each(|_| round());
-    let start = Instant::now();
-    (0..rounds).for_each(|_| round());
-    start.elapsed().as_nanos() as f64 / rounds as f64
-}
-
 fn signal() -> Signal {
     Signal::from_number(40).unwrap()
 }
@@ -44,7 +35,7 @@ fn signal() -> Signal {
 fn queue_and_wait() -> f64 {
     let (signal, set) = (signal(), SignalSet::from(signal()));
     let _blocked = MaskGuard::block(set).unwrap();
-    time(ROUNDS, || {
+    pair::time(ROUNDS, || {
         queue(Pid::own(), signal, 7).unwrap();
         assert_eq!(wait(set).unwrap().value().unwrap().as_i32(), 7);
     })
@@ -61,7 +52,7 @@ fn queue_and_wait_libc() -> f64 {
     unsafe { libc::sigaddset(&raw mut set, 40) };
     let mut info = MaybeUninit::<libc::siginfo_t>::zeroed();
     let value = libc::sigval { sival_ptr: std::ptr::without_provenance_mut(7) };
-    time(ROUNDS, || {
+    pair::time(ROUNDS, || {
         // SAFETY: takes no pointer that is followed.
         let pid = unsafe { libc::getpid() };
         // SAFETY: takes numbers.
@@ -79,7 +70,7 @@ fn queue_and_wait_libc() -> f64 {
 fn handler_to_ring() -> f64 {
     let ring = Ring::with_capacity(64).unwrap();
     let _registration = on(Signal::USR1, &ring).unwrap();
-    time(ROUNDS, || {
+    pair::time(ROUNDS, || {
         raise(Signal::USR1).unwrap();
         ring.recv().unwrap();
     })
@@ -103,7 +94,7 @@ fn handler_to_pipe() -> f64 {
     // SAFETY: the handler above does what signal-safety(7) allows.
     let former = unsafe { ipc_sys::disposition::set_disposition(libc::SIGUSR1, &disposition) }.unwrap();
     let mut info = MaybeUninit::<libc::siginfo_t>::uninit();
-    let spent = time(ROUNDS, || {
+    let spent = pair::time(ROUNDS, || {
         raise(Signal::USR1).unwrap();
         // SAFETY: room for one siginfo.
         let len = unsafe { libc::read(reader.as_raw_fd(), info.as_mut_ptr().cast(), size_of_val(&info)) };
