@@ -74,12 +74,16 @@ impl Arrivals {
         if poll::wait(reader, libc::POLLIN, now).map_err(|error| fifo.failed("ppoll", error))?.is_some() {
             return Ok(true);
         }
-        match tee(reader, &self.scratch.1, 1, SpliceFFlags::SPLICE_F_NONBLOCK) {
-            // Nobody to wait for.
-            Ok(0) => Ok(false),
-            // It would wait for a byte: there is a writer.
-            Ok(_) | Err(Errno::EAGAIN) => Ok(true),
-            Err(errno) => Err(fifo.failed("tee", errno.into())),
+        loop {
+            return match tee(reader, &self.scratch.1, 1, SpliceFFlags::SPLICE_F_NONBLOCK) {
+                // Nobody to wait for.
+                Ok(0) => Ok(false),
+                // It would wait for a byte: there is a writer.
+                Ok(_) | Err(Errno::EAGAIN) => Ok(true),
+                // Though it never sleeps here, a pending signal ends it.
+                Err(Errno::EINTR) => continue,
+                Err(errno) => Err(fifo.failed("tee", errno.into())),
+            };
         }
     }
 }

@@ -99,22 +99,24 @@ pub(crate) fn deadlines(arguments: &[String]) -> Result {
     writer.set_capacity(4096)?;
     let (empty, _writer) = pipe()?;
     let wait = Duration::from_millis(20);
-    let best = |call: &dyn Fn() -> bool| {
+    let best = |call: &dyn Fn() -> Option<Error>| {
         let late = |_| {
             let start = Instant::now();
-            assert!(call(), "it was meant to time out");
+            let end = call();
+            assert!(matches!(end, Some(Error::TimedOut { .. })), "it was meant to time out: {end:?}");
             start.elapsed().checked_sub(wait).expect("it ended too early")
         };
         (0..5).map(late).min().unwrap().as_micros()
     };
-    let timed_out = |error| matches!(error, Error::TimedOut { .. });
-    let control =
-        best(&|| poll::wait(&empty, libc::POLLIN, Deadline::after(wait)).is_ok_and(|ready| ready.is_none()));
+    let control = best(&|| {
+        let ready = poll::wait(&empty, libc::POLLIN, Deadline::after(wait)).ok()?;
+        ready.is_none().then_some(Error::TimedOut { operation: "ppoll" })
+    });
     let ours = [
-        best(&|| empty.read_timeout(&mut [0], wait).is_err_and(timed_out)),
-        best(&|| writer.write_timeout(&[0], wait).is_err_and(timed_out)),
-        best(&|| fifo.reader_timeout(wait).is_err_and(timed_out)),
-        best(&|| fifo.writer_timeout(wait).is_err_and(timed_out)),
+        best(&|| empty.read_timeout(&mut [0], wait).err()),
+        best(&|| writer.write_timeout(&[0], wait).err()),
+        best(&|| fifo.reader_timeout(wait).err()),
+        best(&|| fifo.writer_timeout(wait).err()),
     ];
     drop(reader);
     say(format_args!("{} {control}", ours.iter().max().unwrap()))
