@@ -6,13 +6,13 @@ use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ipc_signal::{
-    Action, Children, Clock, Error, HandlerOptions, IntervalTimer, MaskGuard, Pid, PosixTimer, ProcessFd,
-    Ring, Schedule, Shutdown, Signal, SignalFd, SignalSet, Stop, Target, Tracee, Waiting, disposition,
-    exists, on, queue, raise, send, try_wait, try_wait_child, wait, wait_child, wait_child_timeout,
-    wait_timeout,
+    Action, ChildState, Children, Clock, Error, HandlerOptions, IntervalTimer, MaskGuard, Pid, PosixTimer,
+    ProcessFd, Ring, Schedule, Shutdown, Signal, SignalFd, SignalSet, Stop, Target, Tracee, Waiting,
+    disposition, exists, on, queue, raise, send, try_wait, try_wait_child, wait, wait_child,
+    wait_child_timeout, wait_timeout,
 };
 
 fn errno<T>(result: Result<T, Error>) -> Option<i32> {
@@ -205,6 +205,24 @@ fn who_is_no_child_is_not_waited_for() {
     ] {
         assert!(matches!(result, Err(Error::NoChild { .. })), "{result:?}");
     }
+}
+
+#[test]
+fn a_child_is_waited_for_until_it_ends_or_the_time_is_over() {
+    let mut child = sleeper();
+    let start = Instant::now();
+    for timeout in [Duration::ZERO, Duration::from_millis(10)] {
+        assert!(matches!(wait_child_timeout(&child, timeout), Err(Error::TimedOut)));
+        assert!(start.elapsed() >= timeout);
+    }
+    assert!(child.try_wait().unwrap().is_none(), "the time that is over ends nobody");
+    send(&child, Signal::TERM).unwrap();
+    let state = wait_child_timeout(&child, Duration::MAX).unwrap();
+    assert_eq!(state, ChildState::Killed { signal: Signal::TERM, core_dumped: false });
+    assert_eq!(child.wait().unwrap_err().raw_os_error(), Some(libc::ECHILD), "it has been reaped");
+    let mut child = Command::new("sh").args(["-c", "exit 3"]).spawn().unwrap();
+    assert_eq!(wait_child_timeout(&child, Duration::MAX).unwrap(), ChildState::Exited(3));
+    assert_eq!(child.wait().unwrap_err().raw_os_error(), Some(libc::ECHILD));
 }
 
 #[test]

@@ -12,6 +12,7 @@ mod mask;
 mod others;
 mod queue;
 mod reuse;
+mod tasks;
 mod timer;
 mod trace;
 mod wait;
@@ -36,6 +37,7 @@ fn main() -> role::Result {
         ("memory", trace::memory),
         ("no-descriptors", limits::no_descriptors),
         ("no-rights", limits::no_rights),
+        ("obey-init", queue::obey_init),
         ("others", others::others),
         ("print-one", queue::print_one),
         ("reap", child::reap),
@@ -50,6 +52,7 @@ fn main() -> role::Result {
         ("statuses", child::statuses),
         ("storm", handler::storm),
         ("storm-naive", handler::storm_naive),
+        ("tasks", tasks::tasks),
         ("timers", timer::timers),
     ])
 }

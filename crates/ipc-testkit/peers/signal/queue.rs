@@ -85,6 +85,21 @@ pub(crate) fn print_one(arguments: &[String]) -> role::Result {
     say(format_args!("{:?} {:?} {:?}", info.cause(), info.claimed_sender(), info.value().map(Value::as_i32)))
 }
 
+/// `obey-init SIGNAL COUNT`: the twin that takes the claimed sender for identity, and obeys process 1 alone. Says how many of
+/// so many signals it obeyed.
+pub(crate) fn obey_init(arguments: &[String]) -> role::Result {
+    let (signal, count): (Signal, u32) = (argument(arguments, 0)?, argument(arguments, 1)?);
+    let init = Pid::try_from(1)?;
+    let _blocked = MaskGuard::block(signal)?;
+    say("ready")?;
+    let mut obeyed = 0;
+    for _ in 0..count {
+        let info = wait_timeout(signal, ipc_testkit::WATCHDOG)?;
+        obeyed += u32::from(info.claimed_sender().is_some_and(|sender| sender.pid == init));
+    }
+    say(obeyed)
+}
+
 /// `forge PID SIGNAL CODE`: claims to be process 1, user 0.
 pub(crate) fn forge(arguments: &[String]) -> role::Result {
     let (receiver, number): (i32, i32) = (argument(arguments, 0)?, argument(arguments, 1)?);

@@ -4,13 +4,17 @@ use std::time::Duration;
 
 use ipc_signal::{
     Cause, Clock, Error, IntervalTimer, MaskGuard, Pid, PosixTimer, Schedule, Signal, Value, alarm, try_wait,
-    wait,
+    wait, wait_timeout,
 };
 use ipc_testkit::role::{self, say};
 
 use crate::child::in_child;
 
-/// `alarms`: LTP's alarm02 to alarm07. Says `ok`.
+/// How many children are forked for each way to set an alarm.
+const FORKS: u32 = 5;
+
+/// `alarms`: LTP's alarm02 to alarm07. Says how many of [`FORKS`] children an alarm of their own reached, and how many of
+/// the twin's, which rely on their parent's.
 pub(crate) fn alarms(_: &[String]) -> role::Result {
     let _blocked = MaskGuard::block([Signal::ALRM, Signal::VTALRM, Signal::PROF])?;
     // What was left comes back, 0 cancels, and there is nothing to cancel then; the greatest number is a number.
@@ -39,7 +43,22 @@ pub(crate) fn alarms(_: &[String]) -> role::Result {
     // alarm(0) in time means none.
     assert_eq!((alarm(1), alarm(0)), (0, 1));
     assert!(try_wait(Signal::ALRM).is_err());
-    say("ok")
+    let soon = Schedule::once(Duration::from_millis(5));
+    let (mut own, mut naive) = (0, 0);
+    for _ in 0..FORKS {
+        let child = in_child(|| {
+            IntervalTimer::Real.set(soon)?;
+            wait_timeout(Signal::ALRM, ipc_testkit::WATCHDOG)?;
+            Ok(())
+        })?;
+        own += u32::from(child.success());
+        // The twin's parent sets the alarm that shall end the child's wait, and gets it itself.
+        IntervalTimer::Real.set(soon)?;
+        let child = in_child(|| Ok(wait_timeout(Signal::ALRM, Duration::from_millis(50)).map(drop)?))?;
+        naive += u32::from(child.success());
+        wait(Signal::ALRM)?;
+    }
+    say(format_args!("{own} {naive}"))
 }
 
 /// `timers`: POSIX timers. Says `ok`.

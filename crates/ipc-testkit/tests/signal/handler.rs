@@ -135,6 +135,16 @@ fn shutdown_first_asks_then_insists() {
 }
 
 #[test]
+fn shutdown_wakes_every_task_and_a_stream_polls() {
+    let mut peer = peer!("peer-signal", "tasks");
+    peer.expect("ready");
+    peer.until_asleep_in(libc::SYS_epoll_wait);
+    send(Pid::try_from(peer.id()).unwrap(), Signal::TERM).unwrap();
+    peer.expect("asked Some(SIGTERM)");
+    peer.finish();
+}
+
+#[test]
 fn closures_run_on_a_thread_of_their_own() {
     let mut peer = peer!("peer-signal", "closure");
     peer.expect("ready");

@@ -55,6 +55,7 @@ fn e2_the_lowest_real_time_signal_comes_first() {
 /// Anybody may claim to be process 1; the type says that it is a claim. What kill(2) fills in cannot be forged.
 #[test]
 fn e4_a_forged_sender_is_only_ever_a_claim() {
+    const FORGERS: u64 = 20;
     let forged = |code: i32| {
         let mut receiver = peer!("peer-signal", "print-one", 40);
         receiver.expect("ready");
@@ -65,15 +66,28 @@ fn e4_a_forged_sender_is_only_ever_a_claim() {
     };
     let (result, mut receiver) = forged(libc::SI_QUEUE);
     assert_eq!(result, "sent");
-    // The twin is whoever takes si_pid for the truth: it reads 1 here, and the sender was not process 1.
     receiver.expect("Queue Some(ClaimedSender { pid: Pid(1), uid: 0 }) Some(0)");
     receiver.finish();
     for code in [libc::SI_USER, libc::SI_TKILL, libc::SI_KERNEL] {
         let (result, _receiver) = forged(code);
         assert!(result.contains("os error 1"), "code {code}: {result}");
     }
+    // The twin grants by the claim: it refuses who does not lie, and obeys who does.
+    let mut twin = peer!("peer-signal", "obey-init", 40, 2 * FORGERS);
+    twin.expect("ready");
+    let pid = Pid::try_from(twin.id()).unwrap();
+    for _ in 0..FORGERS {
+        queue(pid, Signal::from_number(40).unwrap(), 0).unwrap();
+        let mut forger = peer!("peer-signal", "forge", twin.id(), 40, libc::SI_QUEUE);
+        forger.expect("sent");
+        forger.finish();
+    }
+    let fooled = numbers(&twin.hear())[0];
+    twin.finish();
+    assert_eq!(fooled, FORGERS);
     proof!(
         "E4",
-        "a queued signal's sender forged as process 1: shown as a claim; codes of kill, tgkill, kernel: EPERM"
+        "a queued signal's sender forged as process 1: shown as a claim; codes of kill, tgkill, kernel: EPERM; \
+         twin that obeys process 1 alone: fooled by {fooled} of {FORGERS} forgers"
     );
 }
