@@ -20,12 +20,12 @@ const THREADS: usize = 8;
 /// COUNT: how many of so many children saw a descriptor that is none of theirs.
 pub(crate) fn storm(arguments: &[String]) -> Result {
     let directory = name::directory();
-    run(arguments[0].parse()?, |serial| {
+    say(run(arguments[0].parse()?, |serial| {
         let path = |kind: &str| directory.path().join(format!("{kind}-{serial}"));
         pipes(&path("fifo")).unwrap();
         sockets(&path("socket")).unwrap();
         memory_and_signals(&name::unique("leak")).unwrap();
-    })
+    }))
 }
 
 /// Every way to a descriptor of ipc-pipe.
@@ -62,20 +62,29 @@ fn memory_and_signals(name: &str) -> Result {
     Ok(())
 }
 
-/// COUNT: the naive twin: close-on-exec is set after the fact.
+/// COUNT MOST: the naive twin: close-on-exec is set after the fact. COUNT children, and so many more until one saw
+/// something, but no more than MOST: how many did, and how many there were.
 pub(crate) fn twin(arguments: &[String]) -> Result {
-    run(arguments[0].parse()?, |_| {
-        let mut ends = [0; 2];
-        // SAFETY: the kernel writes two descriptors into `ends`.
-        let made = unsafe { libc::pipe(ends.as_mut_ptr()) };
-        assert_eq!(made, 0);
-        for end in ends {
-            // SAFETY: the kernel returned this descriptor just now, nobody else owns it.
-            let end = unsafe { OwnedFd::from_raw_fd(end) };
-            let flags = nix::fcntl::FdFlag::FD_CLOEXEC;
-            nix::fcntl::fcntl(&end, nix::fcntl::FcntlArg::F_SETFD(flags)).unwrap();
-        }
-    })
+    let (count, most): (usize, usize) = (arguments[0].parse()?, arguments[1].parse()?);
+    let (mut leaked, mut children) = (0, 0);
+    while leaked == 0 && children < most {
+        leaked = run(count, |_| make_leaky());
+        children += count;
+    }
+    say(format_args!("{leaked} {children}"))
+}
+
+fn make_leaky() {
+    let mut ends = [0; 2];
+    // SAFETY: the kernel writes two descriptors into `ends`.
+    let made = unsafe { libc::pipe(ends.as_mut_ptr()) };
+    assert_eq!(made, 0);
+    for end in ends {
+        // SAFETY: the kernel returned this descriptor just now, nobody else owns it.
+        let end = unsafe { OwnedFd::from_raw_fd(end) };
+        let flags = nix::fcntl::FdFlag::FD_CLOEXEC;
+        nix::fcntl::fcntl(&end, nix::fcntl::FcntlArg::F_SETFD(flags)).unwrap();
+    }
 }
 
 /// COUNT: children of many threads at once, each handed two pipes of its own under numbers that all of them use: how many
@@ -120,7 +129,8 @@ fn link(fd: &impl AsRawFd) -> String {
     std::fs::read_link(format!("/proc/self/fd/{}", fd.as_raw_fd())).unwrap().display().to_string()
 }
 
-fn run(count: usize, make: impl Fn(usize) + Sync) -> Result {
+/// How many of `count` children saw more than they should, while threads call `make`.
+fn run(count: usize, make: impl Fn(usize) + Sync) -> usize {
     let baseline = seen_by_a_child();
     let (started, leaked, ended) = (AtomicUsize::new(0), AtomicUsize::new(0), AtomicBool::new(false));
     thread::scope(|scope| {
@@ -148,7 +158,7 @@ fn run(count: usize, make: impl Fn(usize) + Sync) -> Result {
         }
         ended.store(true, Ordering::Relaxed);
     });
-    say(leaked.into_inner())
+    leaked.into_inner()
 }
 
 /// The descriptors of a child, as it lists them itself.

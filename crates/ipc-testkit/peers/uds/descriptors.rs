@@ -154,7 +154,10 @@ fn hoarder(_: &[String]) -> Result {
 
 /// `framer PATH`: sends framed messages, every third one with a descriptor of the pipe that it was given, until it is killed.
 fn framer(arguments: &[String]) -> Result {
-    send_for_ever(Stream::connect(&*arguments[0])?)
+    let stream = Stream::connect(&*arguments[0])?;
+    // So small that most messages go in many pieces, between which a kill can come.
+    stream.set_send_buffer(4608)?;
+    send_for_ever(stream)
 }
 
 fn packet_framer(arguments: &[String]) -> Result {
@@ -190,12 +193,11 @@ fn arguments_say_end(number: u32) -> bool {
     std::env::args().nth(3).and_then(|text| text.parse().ok()).is_some_and(|end: u32| number + 1 >= end)
 }
 
-/// `naive-writer PATH`: records of 3000 bytes without a frame, until it is killed.
+/// `naive-writer PATH LEN`: a record of LEN bytes without a frame.
 fn naive_writer(arguments: &[String]) -> Result {
     use std::io::Write;
     let mut stream = Stream::connect(&*arguments[0])?;
-    while stream.write_all(&[7; 3000]).is_ok() {}
-    Ok(())
+    Ok(stream.write_all(&vec![7; arguments[1].parse()?])?)
 }
 
 /// `urgent PATH`: half a message, an urgent byte, the other half.

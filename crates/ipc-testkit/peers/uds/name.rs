@@ -140,9 +140,9 @@ fn intruder(arguments: &[String]) -> Result {
     }
 }
 
-/// `watched PATH SEEN HOW`: with a umask of 0, binds PATH again and again, `safe` or `naive` (bind, then chmod), until a
-/// thread that looks at it has seen SEEN of the sockets, or a second is over; says how many it saw, and how many of them
-/// with permissions for others.
+/// `watched PATH SEEN HOW`: with a umask of 0, binds PATH again and again, `safe` or `naive` (bind, then chmod), for a second
+/// or until a thread that looks at it has seen SEEN of the sockets; longer when it has not seen what must be seen, one at
+/// all, and a naive one with permissions for others. Says how many it saw, and how many of them with such permissions.
 fn watched(arguments: &[String]) -> Result {
     let (path, enough, naive) = (&arguments[0], arguments[1].parse::<u32>()?, arguments[2] == "naive");
     nix::sys::stat::umask(nix::sys::stat::Mode::empty());
@@ -165,7 +165,13 @@ fn watched(arguments: &[String]) -> Result {
             }
         });
         let start = Instant::now();
-        while seen.load(Ordering::Relaxed) < enough && start.elapsed() < Duration::from_secs(1) {
+        loop {
+            let (seen, open) = (seen.load(Ordering::Relaxed), open.load(Ordering::Relaxed));
+            let must_go_on = seen == 0 || (naive && open == 0);
+            let may_go_on = seen < enough && start.elapsed() < Duration::from_secs(1);
+            if !may_go_on && (!must_go_on || start.elapsed() > Duration::from_secs(30)) {
+                break;
+            }
             if naive {
                 let listener = UnixListener::bind(path)?;
                 fs::set_permissions(path, fs::Permissions::from_mode(0o600))?;

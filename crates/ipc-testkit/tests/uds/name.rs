@@ -65,10 +65,15 @@ fn race(role: &str, rounds: usize) -> usize {
 fn g6_of_two_starters_exactly_one_is_the_server() {
     let rounds = repetitions(100, 1000);
     let wrong = race("starter", rounds);
-    let naive = race("naive-starter", rounds);
     assert_eq!(wrong, 0);
+    // As often as it takes: on one busy CPU the two come one after the other.
+    let (mut naive, mut raced) = (0, 0);
+    while naive == 0 && raced < 100 * rounds {
+        naive += race("naive-starter", rounds);
+        raced += rounds;
+    }
     assert!(naive > 0, "the naive twin was never wrong: the race is too tame to prove anything");
-    proof!("G6", "{rounds} x 2 starters, {wrong} wrong; naive twin wrong {} %", naive * 100 / rounds);
+    proof!("G6", "{rounds} x 2 starters, {wrong} wrong; naive twin wrong {naive} times of {raced}");
 }
 
 #[test]
@@ -246,6 +251,7 @@ fn g7_no_instant_of_permissions_for_others() {
     let enough = repetitions(100, 10_000);
     let watch = |how: &str| {
         let mut peer: Peer = peer!("peer-uds", "watched", place.path(how).display(), enough, how);
+        peer.patience(60);
         let (seen, open): (u32, u32) = (peer.hear().parse().unwrap(), peer.hear().parse().unwrap());
         peer.finish();
         (seen, open)
