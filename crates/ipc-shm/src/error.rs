@@ -196,6 +196,9 @@ pub enum Refusal {
         /// What was wanted.
         wanted: u64,
     },
+    /// Memory or locks where a channel was wanted.
+    #[error("it holds no channel")]
+    NoChannel,
     /// Another payload type: size, alignment, distance or the user's tag differ.
     #[error("it holds another type")]
     Type,

@@ -40,6 +40,7 @@
 //! - [`Semaphore`], [`Event`], [`Barrier`]: safe to call whatever others write into them
 //! - [`Mutex`], [`RwLock`], [`Condvar`], [`Once`]: in memory whose writers the caller vouches for; a dead owner cannot be overlooked
 //! - [`list()`], [`remove_stale`]: what stands in /dev/shm, and what killed programs left there
+//! - [`stat()`], [`holders`]: a channel's positions and counters, and which processes hold it, without disturbing it
 //! - [`Error`], [`Refusal`]: what goes wrong, and why memory was not attached
 //!
 //! # Limits
@@ -70,12 +71,12 @@ pub use crate::{
 #[cfg(not(ipc_loom))]
 pub use crate::{
     channel::{
-        Acceptance, ChannelOptions, End, Invitation, Offer, Payload, Unattached, Wait, broadcast, bytes,
-        latest, mpsc, spsc,
+        Acceptance, ChannelOptions, ChannelStat, End, EndStat, Invitation, Offer, Payload, Presence,
+        Unattached, Wait, broadcast, bytes, latest, mpsc, spsc, stat,
     },
     memory::{
-        Common, Listed, MemoryOptions, Mode, Origin, PlainMemory, Sealed, SharedMemory, Trusted, Vouched,
-        list, remove_stale,
+        Common, Holder, Listed, MemoryOptions, Mode, Origin, PlainMemory, Sealed, SharedMemory, Trusted,
+        Vouched, holders, list, remove_stale,
     },
     shared::Shared,
     sync::{Barrier, Party},

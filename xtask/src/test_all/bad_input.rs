@@ -86,6 +86,7 @@ const LINES: &[(&str, &[&[&str]])] = &[
         &[&[], &["/"], &["a/b"], &[""], &[LONG], &["--count", "x", "{name}"], &["{name}", "extra"]],
     ),
     ("posix_client", &[&[], &["/"], &["a/b"], &["{name}"], &["--interval", "x", "{name}"]]),
+    ("shm_top", &[&["a/b"], &["--interval", "x"], &["--count", "x"], &["{name}", "extra"], &["--no-such"]]),
     (
         "local_socket_server",
         &[&["{dir}"], &["{file}"], &["{none}/socket"], &["--count", "x", "{socket}"], &["{socket}", "extra"]],

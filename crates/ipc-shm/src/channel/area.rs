@@ -21,6 +21,8 @@ pub(crate) mod producer {
     pub(crate) const BELL: usize = at(160);
     /// How many messages it has published, ever.
     pub(crate) const WRITTEN: usize = at(176);
+    /// What it counts for those who look on; see [`counters`](crate::channel::counters).
+    pub(crate) const COUNTERS: usize = at(192);
 }
 
 /// What the receiving side writes.
@@ -33,8 +35,10 @@ pub(crate) mod consumer {
     pub(crate) const TICKET: usize = at(272);
     /// Whether it sleeps for want of messages.
     pub(crate) const BELL: usize = at(288);
-    /// Whether any of several readers sleeps: their common bell.
-    pub(crate) const ASLEEP: usize = at(320);
     /// How many messages it has given back, ever.
     pub(crate) const READ: usize = at(304);
+    /// What it counts for those who look on; see [`counters`](crate::channel::counters).
+    pub(crate) const COUNTERS: usize = at(320);
+    /// Whether any of several readers sleeps: their common bell.
+    pub(crate) const ASLEEP: usize = at(336);
 }

@@ -13,6 +13,7 @@ use std::sync::atomic::Ordering;
 use ipc_sys::{Deadline, futex};
 
 use crate::channel::area::{consumer, producer};
+use crate::channel::counters::{self, Counter};
 use crate::channel::doorbell::{pause, soonest};
 use crate::words::{Words, fence, peer_load, publish};
 use crate::{Error, Result};
@@ -45,6 +46,7 @@ fn wake<W: Words>(memory: &W) {
     let ticket = memory.word(producer::TICKET);
     publish(ticket, ticket.load(Ordering::Relaxed).wrapping_add(1));
     memory.wake(producer::TICKET, i32::MAX);
+    counters::add(memory, producer::COUNTERS, Counter::Woken, 1);
 }
 
 /// Polls `polls` times, then sleeps, until `ready`; `look` says every 60 ms whether the writer lives.
@@ -85,6 +87,7 @@ pub(crate) fn wait<W: Words>(
         if ready()? {
             return Ok(());
         }
+        counters::add_together(memory, consumer::COUNTERS, Counter::Parked, 1);
         memory
             .wait(producer::TICKET, ticket, soonest(deadline))
             .map_err(Error::system("futex(FUTEX_WAIT)", "the channel"))?;

@@ -24,6 +24,7 @@ use std::time::Duration;
 use ipc_sys::Deadline;
 use ipc_sys::futex;
 
+use crate::channel::counters::{self, Counter};
 use crate::words::{AtomicU64, Words, fence, peer_load, publish};
 use crate::{Error, Result};
 
@@ -101,6 +102,7 @@ impl Waker {
             let next = low(ticket.load(Ordering::Relaxed)).wrapping_add(1);
             publish(ticket, here() << 32 | u64::from(next));
             own.wake(self.ticket, 1);
+            counters::add(own, counters::beside_ticket(self.ticket), Counter::Woken, 1);
         }
     }
 }
@@ -231,6 +233,7 @@ impl Waiter {
         let ticket = low(peer_load(peer.word(self.ticket)));
         self.state = self.state.wrapping_add(EPOCH);
         self.set(PARKED, own);
+        counters::add(own, counters::beside_bell(self.bell), Counter::Parked, 1);
         ticket
     }
 

@@ -4,11 +4,15 @@ use std::ffi::OsStr;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
+use crate::channel::area::consumer;
 use crate::channel::call::Fences;
+use crate::channel::counters::{self, Counter};
 use crate::channel::link::{Link, NO_BARRIER, Plan, Side, Watch, register};
+use crate::channel::stat::{self, ChannelStat, EndStat, Presence};
 use crate::memory::header::Layout;
 use crate::memory::segment::Segment;
 use crate::memory::view::View;
+use crate::words::{Words, peer_load};
 use crate::{Error, Result};
 
 /// A segment attached for reading, and a watch on its writer.
@@ -17,6 +21,8 @@ pub(crate) struct Inlet {
     pub(crate) view: View,
     watch: Watch,
     fences: Fences,
+    /// How many messages this reader has lost.
+    lagged: u64,
 }
 
 impl Inlet {
@@ -33,7 +39,7 @@ impl Inlet {
     fn new(segment: Segment) -> Self {
         let fences = fences(segment.layout());
         let view = View::new(Arc::new(segment));
-        Self { view, watch: Watch::new(Side::Producer), fences }
+        Self { view, watch: Watch::new(Side::Producer), fences, lagged: 0 }
     }
 
     pub(crate) fn layout(&self) -> &Layout {
@@ -59,6 +65,31 @@ impl Inlet {
     pub(crate) fn writer_is_alive(&self) -> Result<bool> {
         self.check_fork()?;
         Ok(!self.watch.has_left(&self.view) && self.view.segment().is_held(Side::Producer.lock())?)
+    }
+
+    /// Counts messages that were overwritten before they were read: for all to see, where we may write.
+    pub(crate) fn count_lagged(&mut self, lost: u64) {
+        self.lagged = self.lagged.wrapping_add(lost);
+        if self.is_common() {
+            counters::add_together(&self.view, consumer::COUNTERS, Counter::Lagged, lost);
+        }
+    }
+
+    /// What the words say of the writer, and of the readers as far as they can say it.
+    pub(crate) fn stat(&self) -> Result<ChannelStat> {
+        self.check_fork()?;
+        let held = self.view.segment().is_held(Side::Producer.lock())?;
+        let load = |index| peer_load(self.view.word(index));
+        let writer = stat::presence(load(Side::Producer.state()), held);
+        let mut stat = stat::of(self.layout(), [writer, Presence::Many], load, load);
+        if !self.is_common() {
+            stat.receiver = EndStat { lagged: self.lagged, ..EndStat::nothing(Presence::Many) };
+        }
+        Ok(stat)
+    }
+
+    fn is_common(&self) -> bool {
+        self.view.segment().mapping().is_writable()
     }
 
     /// What the end of a writer means: it said goodbye, or died in the middle of a message.

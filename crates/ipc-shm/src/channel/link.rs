@@ -48,7 +48,7 @@ impl Side {
         }
     }
 
-    fn state(self) -> usize {
+    pub(crate) fn state(self) -> usize {
         match self {
             Self::Producer => producer::STATE,
             Self::Consumer => consumer::STATE,
@@ -72,9 +72,9 @@ impl Side {
 }
 
 /// The bits of a side's state word.
-const ATTACHED: u64 = 1;
+pub(crate) const ATTACHED: u64 = 1;
 const REGISTERED: u64 = 2;
-const LEFT: u64 = 4;
+pub(crate) const LEFT: u64 = 4;
 
 /// The bit of a header's flags that forbids membarrier: isolated CPUs must not be interrupted.
 pub(crate) const NO_BARRIER: u64 = 1;
@@ -258,6 +258,16 @@ impl Link {
     /// The process that attached this end.
     pub(crate) fn mark(&self) -> ForkMark {
         self.own.segment().mapping().mark()
+    }
+
+    /// Which end this is.
+    pub(crate) fn side(&self) -> Side {
+        self.side
+    }
+
+    /// The words that a side writes.
+    pub(crate) fn view_of(&self, side: Side) -> &View {
+        if side == self.side { &self.own } else { &self.peer }
     }
 
     /// Whether a barrier reaches both processes.

@@ -5,6 +5,7 @@ pub mod broadcast;
 #[cfg(not(ipc_loom))]
 pub mod bytes;
 pub(crate) mod call;
+pub(crate) mod counters;
 mod doorbell;
 #[cfg(not(ipc_loom))]
 mod inlet;
@@ -18,12 +19,16 @@ pub mod mpsc;
 #[cfg(not(ipc_loom))]
 mod options;
 pub mod spsc;
+#[cfg(not(ipc_loom))]
+mod stat;
 
 pub use doorbell::Wait;
 #[cfg(not(ipc_loom))]
 pub use meet::{Acceptance, End, Invitation, Offer, Unattached};
 #[cfg(not(ipc_loom))]
 pub use options::ChannelOptions;
+#[cfg(not(ipc_loom))]
+pub use stat::{ChannelStat, EndStat, Presence, stat};
 
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 

@@ -37,7 +37,7 @@ use std::time::Duration;
 use ipc_sys::{Deadline, futex};
 
 use crate::channel::doorbell::{POLLS, pause, soonest};
-use crate::channel::{Payload, Wait, spsc};
+use crate::channel::{ChannelStat, Payload, Wait, spsc};
 use crate::memory::{Mode, Trusted};
 use crate::words::fence;
 use crate::{Error, Result};
@@ -98,6 +98,14 @@ impl<T: Payload, M: Mode> Receiver<T, M> {
     /// The lanes that have ended since the last call, and why: [`Error::Disconnected`], [`Error::PeerCorrupt`].
     pub fn departed(&mut self) -> Vec<(LaneId, Error)> {
         std::mem::take(&mut self.departed)
+    }
+
+    /// What each lane's words say of its two ends: [`spsc::Sender::stat`].
+    ///
+    /// # Errors
+    /// [`Error::Forked`], [`Error::System`].
+    pub fn stat(&self) -> Result<Vec<(LaneId, ChannelStat)>> {
+        self.lanes.iter().map(|lane| Ok((lane.id, lane.receiver.stat()?))).collect()
     }
 
     /// How a blocking call waits from now on.

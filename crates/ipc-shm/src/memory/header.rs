@@ -4,10 +4,14 @@
 //! copies and never looks at them again. Words that change later (positions, bells, counters) are further down the
 //! page, 128 bytes apart where writers or rhythms differ.
 
+use std::os::fd::OwnedFd;
 use std::sync::atomic::Ordering;
 
-use crate::Refusal;
-use crate::words::{Words, peer_load};
+use ipc_sys::errno::retry;
+use nix::sys::uio::pread;
+
+use crate::words::Words;
+use crate::{Error, Refusal, Result};
 
 /// The bytes of the header page: payload begins here.
 pub(crate) const HEADER: usize = 4096;
@@ -58,6 +62,29 @@ pub(crate) struct Layout {
     pub(crate) flags: u64,
 }
 
+/// A copy of the header page, made without mapping it.
+#[derive(Debug)]
+pub(crate) struct Page(Box<[u8; HEADER]>);
+
+impl Page {
+    /// pread of the first page.
+    pub(crate) fn read(file: &OwnedFd, object: &str) -> Result<Self> {
+        let mut page = Box::new([0; HEADER]);
+        match retry(|| Ok(pread(file, page.as_mut_slice(), 0)?)) {
+            Ok(HEADER) => Ok(Self(page)),
+            // It was truncated after its length was looked at.
+            Ok(len) => Err(Error::refused(object, Refusal::TooShort { len: len as u64 })),
+            Err(error) => Err(Error::system("pread", object)(error)),
+        }
+    }
+
+    /// The word at 8 × `index` bytes; 0 beyond the page.
+    pub(crate) fn word(&self, index: usize) -> u64 {
+        let bytes = self.0.get(index * 8..).and_then(<[u8]>::first_chunk);
+        bytes.map_or(0, |bytes| u64::from_ne_bytes(*bytes))
+    }
+}
+
 /// What a segment is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u64)]
@@ -90,6 +117,11 @@ impl Kind {
             Self::Broadcast => "broadcast",
             Self::Bytes => "bytes",
         }
+    }
+
+    /// Whether messages or values pass through it from one process to another.
+    pub(crate) fn is_channel(self) -> bool {
+        !matches!(self, Self::Memory | Self::Shared)
     }
 }
 
@@ -138,8 +170,8 @@ impl Layout {
     }
 
     /// Copies and checks what does not depend on what the caller wants: a header of ours, complete, as long as its file.
-    pub(crate) fn read(words: &impl Words, file_len: u64) -> Result<Self, Refusal> {
-        let load = |index| peer_load(words.word(index));
+    /// `load` gives the word of an index.
+    pub(crate) fn read(load: impl Fn(usize) -> u64, file_len: u64) -> Result<Self, Refusal> {
         if load(WORD_MAGIC) != MAGIC {
             return Err(Refusal::Foreign);
         }

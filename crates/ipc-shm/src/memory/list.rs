@@ -19,6 +19,8 @@ use crate::{Error, Result};
 pub struct Listed {
     /// Its name, without the slash.
     pub name: OsString,
+    /// The number of the file in /dev/shm, by which [`Holder`](crate::Holder) names it.
+    pub inode: u64,
     /// The bytes of the file.
     pub len: u64,
     /// The permission bits.
@@ -85,6 +87,7 @@ fn look(entry: &DirEntry) -> Option<Listed> {
     };
     Some(Listed {
         name: entry.file_name(),
+        inode: metadata.ino(),
         len: metadata.len(),
         mode: metadata.mode() & 0o7777,
         uid: metadata.uid(),

@@ -1,12 +1,13 @@
 //! Memory that several processes attach: shm_open and memfd_create, ftruncate, mmap, in one call each.
 
-mod attach;
+pub(crate) mod attach;
 pub(crate) mod header;
+mod holders;
 mod list;
 pub(crate) mod lock;
 pub(crate) mod mapping;
 pub(crate) mod mode;
-mod name;
+pub(crate) mod name;
 mod plain;
 pub(crate) mod segment;
 mod trust;
@@ -20,6 +21,7 @@ use std::os::fd::OwnedFd;
 use nix::fcntl::OFlag;
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
+pub use holders::{Holder, holders};
 pub use list::{Listed, list, remove_stale};
 pub(crate) use mode::TRUSTED;
 pub use mode::{Common, Mode, Sealed, Trusted, Vouched};

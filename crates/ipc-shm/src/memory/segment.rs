@@ -22,7 +22,7 @@ use crate::memory::header::{HEADER, Layout};
 use crate::memory::lock::{self, Kind};
 use crate::memory::mapping::Mapping;
 use crate::memory::name::Name;
-use crate::words::Words;
+use crate::words::{Words, peer_load};
 use crate::{Error, Refusal, Result};
 
 /// What [`crate::SharedMemory::open_or_replace`] found.
@@ -214,7 +214,8 @@ impl Segment {
     fn map(file: OwnedFd, object: &str, seals: Seals, writable: bool, max: usize) -> Result<Self> {
         let len = attach::check(&file, object, seals, HEADER, max)?;
         let mapping = Mapping::new(&file, len, writable).map_err(Error::system("mmap", object))?;
-        let layout = Layout::read(&mapping, len as u64).map_err(|reason| Error::refused(object, reason))?;
+        let load = |index| peer_load(mapping.word(index));
+        let layout = Layout::read(load, len as u64).map_err(|reason| Error::refused(object, reason))?;
         Ok(Self { mapping, layout, file, name: None, keep: AtomicBool::new(false) })
     }
 

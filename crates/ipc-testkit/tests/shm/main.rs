@@ -16,6 +16,7 @@ mod memory;
 mod mpsc;
 mod one_to_many;
 mod spsc;
+mod stat;
 mod steps;
 #[path = "../../peers/shm_sync/types.rs"]
 mod types;

@@ -15,7 +15,7 @@ use crate::channel::doorbell::POLLS;
 use crate::channel::inlet::{Inlet, check_fences, fences, with_fences};
 use crate::channel::link::{Attached, Link, Plan, Side};
 use crate::channel::options::check_capacity;
-use crate::channel::{ChannelOptions, LastWords, Payload, meet};
+use crate::channel::{ChannelOptions, ChannelStat, LastWords, Payload, meet, stat};
 use crate::memory::header::{Kind, Layout};
 use crate::memory::mapping::Mapping;
 use crate::memory::view::View;
@@ -117,6 +117,14 @@ impl<T: Payload, M: Mode> Writer<T, M> {
         Ok(())
     }
 
+    /// What the channel's words say of the writer and, in common memory, of its readers together.
+    ///
+    /// # Errors
+    /// [`Error::Forked`].
+    pub fn stat(&self) -> Result<ChannelStat> {
+        stat::of_link(&self.end.link)
+    }
+
     /// Leaves the name in place when the writer is dropped.
     pub fn persist(&self) {
         self.end.link.persist();
@@ -178,22 +186,39 @@ impl<T: Payload, M: Mode> Reader<T, M> {
         }
     }
 
+    /// What the channel's words say of the writer and, in common memory, of its readers together; asks the kernel whether the
+    /// writer lives. Of sealed memory it says what this reader has lost.
+    ///
+    /// # Errors
+    /// [`Error::Forked`], [`Error::System`].
+    pub fn stat(&self) -> Result<ChannelStat> {
+        self.inlet.stat()
+    }
+
     #[cold]
     fn explain(&mut self, found: &Found<T>) -> Result<T> {
         if matches!(found, Found::Lapped) {
-            return Err(Error::Lagged(self.reading.skip()));
+            return Err(self.lagged());
         }
         let gone = self.inlet.look();
         // What was written before the writer went is there now, if it ever was.
         match self.reading.next() {
             Found::Message(message) => Ok(message),
-            Found::Lapped => Err(Error::Lagged(self.reading.skip())),
+            Found::Lapped => Err(self.lagged()),
             left => match gone {
                 Ok(()) => Err(Error::Empty),
                 Err(Error::Disconnected) => Err(self.inlet.end(matches!(left, Found::Unfinished))),
                 Err(error) => Err(error),
             },
         }
+    }
+}
+
+impl<T: Payload, M: Mode> Reader<T, M> {
+    fn lagged(&mut self) -> Error {
+        let lost = self.reading.skip();
+        self.inlet.count_lagged(lost);
+        Error::Lagged(lost)
     }
 }
 

@@ -3,11 +3,13 @@
 use std::ffi::OsStr;
 use std::time::Duration;
 
+use crate::channel::area::{consumer, producer};
 use crate::channel::bytes::block::{self, BLOCK, Block, blocks};
+use crate::channel::counters::{self, Counter};
 use crate::channel::link::{Link, Plan, Side};
 use crate::channel::meet::private;
 use crate::channel::spsc::{self, plan as ring};
-use crate::channel::{ChannelOptions, End, Invitation, Offer, Unattached, Wait};
+use crate::channel::{ChannelOptions, ChannelStat, End, Invitation, Offer, Unattached, Wait};
 use crate::memory::header::{Kind, Layout};
 use crate::memory::{Mode, Origin, Sealed, Trusted};
 use crate::{Error, Result};
@@ -168,7 +170,7 @@ impl<M: Mode> Sender<M> {
             (0, [_, ..]) => Err(self.ring.full()),
             (0, []) => Ok(0),
             _ => {
-                self.ring.publish(used);
+                self.publish(used, count as u64);
                 Ok(count)
             }
         }
@@ -190,6 +192,14 @@ impl<M: Mode> Sender<M> {
         self.ring.persist();
     }
 
+    /// What the channel's words say of both ends: [`spsc::Sender::stat`].
+    ///
+    /// # Errors
+    /// [`Error::Forked`], [`Error::System`].
+    pub fn stat(&self) -> Result<ChannelStat> {
+        self.ring.stat()
+    }
+
     fn send_within(&mut self, message: &[u8], timeout: Option<Duration>) -> Result<()> {
         let wanted = self.wanted(message)?;
         if self.ring.space(wanted)? < wanted {
@@ -201,6 +211,12 @@ impl<M: Mode> Sender<M> {
 
     fn put(&mut self, message: &[u8], blocks: u64) {
         block::write(&self.ring.end.ring, 0, message);
+        self.publish(blocks, 1);
+    }
+
+    fn publish(&mut self, blocks: u64, messages: u64) {
+        let own = &self.ring.end.link.own;
+        counters::add(own, producer::COUNTERS, Counter::Messages, messages);
         self.ring.publish(blocks);
     }
 
@@ -270,6 +286,14 @@ impl<M: Mode> Receiver<M> {
         self.ring.persist();
     }
 
+    /// What the channel's words say of both ends: [`spsc::Sender::stat`].
+    ///
+    /// # Errors
+    /// [`Error::Forked`], [`Error::System`].
+    pub fn stat(&self) -> Result<ChannelStat> {
+        self.ring.stat()
+    }
+
     fn recv_within(&mut self, message: &mut Vec<u8>, timeout: Option<Duration>) -> Result<usize> {
         self.ring.check()?;
         if self.ring.available(1)? == 0 {
@@ -290,6 +314,8 @@ impl<M: Mode> Receiver<M> {
         message.clear();
         message.resize(len, 0);
         block::read(&self.ring.end.ring, message);
+        let own = &self.ring.end.link.own;
+        counters::add(own, consumer::COUNTERS, Counter::Messages, 1);
         self.ring.advance(taken);
         Ok(len)
     }

@@ -13,7 +13,7 @@ use crate::channel::call::{self, Fences};
 use crate::channel::inlet::{Inlet, check_fences, fences, with_fences};
 use crate::channel::latest::cells::{self, Cells};
 use crate::channel::link::{Attached, Link, Plan, Side};
-use crate::channel::{LastWords, Payload, meet};
+use crate::channel::{ChannelStat, LastWords, Payload, meet, stat};
 use crate::memory::header::{Kind, Layout};
 use crate::memory::view::View;
 use crate::memory::{Common, MemoryOptions, Mode, Origin, Sealed, Trusted};
@@ -118,6 +118,14 @@ impl<T: Payload, M: Mode> Writer<T, M> {
         Ok(())
     }
 
+    /// What the cell's words say of the writer and, in common memory, of its readers together.
+    ///
+    /// # Errors
+    /// [`Error::Forked`].
+    pub fn stat(&self) -> Result<ChannelStat> {
+        stat::of_link(&self.end.link)
+    }
+
     /// Leaves the name in place when the writer is dropped.
     pub fn persist(&self) {
         self.end.link.persist();
@@ -184,6 +192,15 @@ impl<T: Payload, M: Mode> Reader<T, M> {
     pub fn read_newer(&mut self) -> Result<Option<T>> {
         self.inlet.check_fork()?;
         if cells::version(&self.inlet.view) == self.version { Ok(None) } else { self.read() }
+    }
+
+    /// What the cell's words say of the writer and, in common memory, of its readers together; asks the kernel whether the
+    /// writer lives.
+    ///
+    /// # Errors
+    /// [`Error::Forked`], [`Error::System`].
+    pub fn stat(&self) -> Result<ChannelStat> {
+        self.inlet.stat()
     }
 
     /// Whether the writer's process holds the cell now: asks the kernel.
