@@ -31,8 +31,12 @@ const PARTS: &[Part] = &[
     ("properties", "every property with 20 times as many inputs", properties),
     ("loom", "every interleaving of the algorithms in shared memory", loom),
     ("miri", "undefined behaviour in the leaves and in the algorithms on the heap", miri),
-    ("address", "AddressSanitizer over the unit and property tests", |_| sanitizer("address")),
-    ("thread", "ThreadSanitizer over the unit and property tests", |_| sanitizer("thread")),
+    ("address", "AddressSanitizer over unit and property tests, and handlers under a storm", |_| {
+        sanitizer("address")
+    }),
+    ("thread", "ThreadSanitizer over the same, registering and unregistering under a storm", |_| {
+        sanitizer("thread")
+    }),
     ("fuzz", "each fuzz target for 30 s", fuzz),
 ];
 
@@ -78,7 +82,9 @@ pub(crate) fn run(options: &Options) -> Verdict {
 fn tests(command: &mut Command, long: bool, environment: &[(&str, &str)]) -> Result<Tally> {
     let (ran, built) = cargo::build(command)?;
     let mut tally = Tally::of(&ran);
-    tally.add(run_binaries(&built, if long { LONG } else { DEADLINE }, environment)?);
+    if ran.succeeded() {
+        tally.add(run_binaries(&built, if long { LONG } else { DEADLINE }, environment)?);
+    }
     Ok(tally)
 }
 
@@ -136,23 +142,35 @@ fn miri(long: bool) -> Result<Tally> {
     Ok(Tally::of(&process::run(&mut command, if long { LONG } else { DEADLINE })?))
 }
 
+/// The sanitizers look into one process: what lies between two is for the storms and for loom. Of the tests with two
+/// processes they run those of signals, where the race is inside of one, between a handler and who registers.
 fn sanitizer(name: &'static str) -> Result<Tally> {
-    let mut command = match nightly("rust-src")? {
-        Ok(command) => command,
-        Err(reason) => return Ok(skipped(name, &reason)),
+    let command = || -> Result<std::result::Result<Command, String>> {
+        Ok(nightly("rust-src")?.map(|mut command| {
+            let target = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
+            let directory = format!("target/sanitizer-{name}");
+            command.args(["test", "-Zbuild-std", "--no-run", "--all-features"]);
+            command.args(["--target", &target, "--target-dir", &directory]);
+            command.env("RUSTFLAGS", format!("-Zsanitizer={name}"));
+            command
+        }))
     };
-    let target = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
-    let directory = format!("target/sanitizer-{name}");
-    command.args(["test", "-Zbuild-std", "--no-run", "--workspace", "--exclude", "xtask", "--all-features"]);
-    command.args(["--lib", "--tests", "--target", &target, "--target-dir", &directory]);
-    command.env("RUSTFLAGS", format!("-Zsanitizer={name}"));
-    tests(&mut command, false, &[])
+    let (mut alone, mut pairs) = match (command()?, command()?) {
+        (Ok(alone), Ok(pairs)) => (alone, pairs),
+        (Err(reason), _) | (_, Err(reason)) => return Ok(skipped(name, &reason)),
+    };
+    alone.args(["--workspace", "--exclude", "xtask", "--exclude", "ipc-testkit", "--lib", "--tests"]);
+    pairs.args(["--package", "ipc-testkit", "--test", "signal"]);
+    let environment = [("IPC_SANITIZER", name), ("IPC_TIER", "full")];
+    let mut tally = tests(&mut alone, false, &environment)?;
+    tally.add(tests(&mut pairs, false, &environment)?);
+    Ok(tally)
 }
 
 fn fuzz(long: bool) -> Result<Tally> {
     let mut tally = Tally::default();
     if process::find("cargo-fuzz").is_none() {
-        return Ok(skipped("fuzz", "cargo-fuzz is not installed"));
+        return Ok(skipped("fuzz", "cargo-fuzz is not installed (cargo install cargo-fuzz)"));
     }
     if let Err(reason) = nightly("rustc")? {
         return Ok(skipped("fuzz", &reason));

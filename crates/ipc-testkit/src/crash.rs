@@ -141,7 +141,7 @@ impl Watch {
         std::thread::spawn(move || {
             while let Ok(mut guarded) = receiver.recv() {
                 while let Some(process) = guarded.take() {
-                    match receiver.recv_timeout(WATCHDOG * 5) {
+                    match receiver.recv_timeout(WATCHDOG) {
                         Ok(next) => guarded = next,
                         Err(RecvTimeoutError::Timeout) => {
                             let _ = process.send(Signal::KILL);

@@ -67,9 +67,10 @@ impl Peer {
         }
     }
 
-    /// How long this peer may take for one answer, in seconds: for roles that do a lot before they say something.
+    /// How long this peer may take for one answer, in seconds, if that is longer than [`WATCHDOG`]: for roles that do a lot
+    /// before they say something.
     pub fn patience(&mut self, seconds: u64) {
-        self.patience = Duration::from_secs(seconds);
+        self.patience = WATCHDOG.max(Duration::from_secs(seconds));
     }
 
     /// The process id.

@@ -3,9 +3,15 @@
 //! On a machine of its own every new object is a leak. Where others work as well, an object is ours when its key, its
 //! name or its creator says so, and not when these name a process that lives and is not ours; one that names nobody
 //! counts only when nobody else is seen to run such programs.
+//!
+//! What a leak leaves behind is removed, but only where it says itself that it was this run's: a run that is cut short by
+//! Ctrl-C or by its deadline leaves nothing, and nobody else's objects are touched.
+#![expect(unsafe_code, reason = "semctl, msgctl and shmctl are variadic or take pointers")]
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::path::PathBuf;
+use std::ptr;
 use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
@@ -23,6 +29,18 @@ struct Object {
     what: String,
     /// The process that made it, as far as its key, its name or the kernel tells.
     maker: Option<u32>,
+    /// Whether the maker stands in a key or a name of the test kit, which nobody else writes there.
+    signed: bool,
+    place: Place,
+}
+
+/// What to call to remove it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+enum Place {
+    SystemV(&'static str, i32),
+    Path(PathBuf),
+    /// It goes with its last descriptor.
+    Socket,
 }
 
 /// What was there before.
@@ -34,7 +52,8 @@ impl Audit {
         Self(objects())
     }
 
-    /// What is there now, was not, and is `leader`'s; its processes that still run are killed.
+    /// What is there now, was not, and is `leader`'s. Its processes that still run are killed, and of the objects those that
+    /// are certainly its own are removed.
     pub(crate) fn end(&self, leader: u32) -> Vec<String> {
         let mut left = Vec::new();
         until(GRACE, || {
@@ -52,18 +71,50 @@ impl Audit {
         until(GRACE, || {
             let now = objects();
             let new = now.difference(&self.0).filter(|object| is_leak(object.maker, leader));
-            objects_left = new.map(|object| object.what.clone()).collect();
+            objects_left = new.cloned().collect::<Vec<_>>();
             objects_left.is_empty()
         });
-        leaks.extend(objects_left);
+        objects_left.iter().filter(|object| object.is_certainly_of(leader)).for_each(Object::remove);
+        leaks.extend(objects_left.into_iter().map(|object| object.what));
         leaks
     }
+}
+
+impl Object {
+    /// Its maker is `leader`, or has signed it and is dead, as the peers of a test are.
+    fn is_certainly_of(&self, leader: u32) -> bool {
+        self.maker.is_some_and(|maker| maker == leader || (self.signed && !lives(maker)))
+    }
+
+    fn remove(&self) {
+        match &self.place {
+            Place::SystemV("sem", id) => {
+                // SAFETY: IPC_RMID takes no argument.
+                unsafe { libc::semctl(*id, 0, libc::IPC_RMID) };
+            }
+            Place::SystemV("msg", id) => {
+                // SAFETY: IPC_RMID looks at no buffer.
+                unsafe { libc::msgctl(*id, libc::IPC_RMID, ptr::null_mut()) };
+            }
+            Place::SystemV(_, id) => {
+                // SAFETY: IPC_RMID looks at no buffer.
+                unsafe { libc::shmctl(*id, libc::IPC_RMID, ptr::null_mut()) };
+            }
+            Place::Path(path) if path.is_dir() => drop(fs::remove_dir_all(path)),
+            Place::Path(path) => drop(fs::remove_file(path)),
+            Place::Socket => {}
+        }
+    }
+}
+
+fn lives(id: u32) -> bool {
+    fs::exists(format!("/proc/{id}")).unwrap_or(true)
 }
 
 fn is_leak(maker: Option<u32>, leader: u32) -> bool {
     match maker {
         Some(id) if id == leader => true,
-        Some(id) if fs::exists(format!("/proc/{id}")).unwrap_or(false) => false,
+        Some(id) if lives(id) => false,
         _ => !others_test(),
     }
 }
@@ -114,26 +165,35 @@ fn objects() -> BTreeSet<Object> {
             let name = entry.file_name().to_string_lossy().into_owned();
             // In /tmp anybody may leave anything: what tests make there carries their prefix.
             if directory == "/dev/shm" || name.contains("ipc-testkit-") {
-                found.insert(Object { maker: in_name(&name), what: format!("{directory}/{name}") });
+                let (maker, path) = (in_name(&name), entry.path());
+                let what = path.display().to_string();
+                found.insert(Object { what, maker, signed: maker.is_some(), place: Place::Path(path) });
             }
         }
     }
     let sockets = fs::read_to_string("/proc/net/unix").unwrap_or_default();
     for name in sockets.lines().skip(1).filter_map(|line| line.split_whitespace().nth(7)) {
         if name.contains("ipc-testkit-") {
-            found.insert(Object { maker: in_name(name), what: format!("socket {name}") });
+            let (what, maker) = (format!("socket {name}"), in_name(name));
+            found.insert(Object { what, maker, signed: maker.is_some(), place: Place::Socket });
         }
     }
     found
 }
 
 /// A row of /proc/sysvipc: the key first, then the id; of a segment the fifth column is its creator.
-fn system_v(kind: &str, line: &str) -> Option<Object> {
+fn system_v(kind: &'static str, line: &str) -> Option<Object> {
     let mut columns = line.split_whitespace();
     let key = columns.next()?.parse::<i32>().ok()?.cast_unsigned();
-    let id = columns.next()?;
+    let id = columns.next()?.parse().ok()?;
     let creator = columns.nth(2).filter(|_| kind == "shm").and_then(|id| id.parse().ok());
-    Some(Object { what: format!("{kind} {id} with key {key:#010x}"), maker: in_key(key).or(creator) })
+    let signature = in_key(key);
+    Some(Object {
+        what: format!("{kind} {id} with key {key:#010x}"),
+        maker: signature.or(creator),
+        signed: signature.is_some(),
+        place: Place::SystemV(kind, id),
+    })
 }
 
 /// The process id in a key of `ipc_testkit::name::key`: 0x49000000, with the id flipped in from the ninth bit on.
@@ -166,7 +226,20 @@ mod tests {
     fn rows_of_the_kernel_are_read() {
         let row = "      1234          5   666   4096  77  0  0  0  0  0  0  0  0  0  0  0";
         let object = system_v("shm", row).unwrap();
-        assert_eq!(object, Object { what: "shm 5 with key 0x000004d2".into(), maker: Some(77) });
+        assert_eq!((object.what.as_str(), object.maker), ("shm 5 with key 0x000004d2", Some(77)));
+        assert_eq!(object.place, Place::SystemV("shm", 5));
         assert_eq!(system_v("sem", "-1  6  600  1").unwrap().maker, None);
+    }
+
+    #[test]
+    fn only_what_is_certainly_ours_is_removed() {
+        let (ours, nobody) = (std::process::id(), 0x003f_fffe);
+        let object =
+            |maker, signed| Object { what: String::new(), maker, signed, place: Place::SystemV("sem", -1) };
+        assert!(object(Some(ours), false).is_certainly_of(ours));
+        assert!(object(Some(nobody), true).is_certainly_of(ours), "a peer's");
+        assert!(!object(Some(1), true).is_certainly_of(ours), "its maker lives");
+        assert!(!object(Some(nobody), false).is_certainly_of(ours), "a stranger's segment");
+        assert!(!object(None, false).is_certainly_of(ours));
     }
 }

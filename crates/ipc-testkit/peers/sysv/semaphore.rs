@@ -8,6 +8,7 @@ use ipc_signal::Signal;
 use ipc_sys::sysv::semaphore as sys;
 use ipc_sysv::{
     Error, Key, MessageBuffer, MessageQueue, MessageType, Op, RemoveOnDrop, Select, SemaphoreSet,
+    SemaphoreSetOptions,
 };
 use ipc_testkit::crash;
 use ipc_testkit::role::{Result, hear, say};
@@ -21,7 +22,8 @@ const FIRST: u16 = 10;
 pub(crate) fn open_and_add(_: &[String]) -> Result {
     say("ready")?;
     while let Ok(key) = hear() {
-        let (set, origin) = SemaphoreSet::open_or_create(key.parse()?, &[FIRST])?;
+        let options = SemaphoreSetOptions::new().initialization_timeout(ipc_testkit::WATCHDOG);
+        let (set, origin) = options.open_or_create(key.parse()?, &[FIRST])?;
         set.op(&[Op::add(0, 1)])?;
         say(format_args!("{origin:?}"))?;
     }

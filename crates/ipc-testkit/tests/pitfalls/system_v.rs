@@ -6,9 +6,14 @@ use std::os::unix::process::ExitStatusExt;
 use ipc_sysv::{Key, MessageQueue, RemoveOnDrop, Segment, SemaphoreSet};
 use ipc_testkit::{name, peer, proof};
 
+/// A key of this test's own.
+fn key() -> Key {
+    Key::new(name::key())
+}
+
 #[test]
 fn an_increment_with_undo_is_taken_back_at_the_end() {
-    let set = RemoveOnDrop::new(SemaphoreSet::create(Key::PRIVATE, &[0]).unwrap());
+    let set = RemoveOnDrop::new(SemaphoreSet::create(key(), &[0]).unwrap());
     for (role, left) in [("add", 1), ("add-with-undo", 1), ("add", 2)] {
         let before = set.value(0).unwrap();
         let mut peer = peer!("peer-pitfalls", role, set.id());
@@ -21,7 +26,7 @@ fn an_increment_with_undo_is_taken_back_at_the_end() {
 
 #[test]
 fn a_permit_comes_back_when_dropped_and_when_its_holder_is_killed() {
-    let set = RemoveOnDrop::new(SemaphoreSet::create(Key::PRIVATE, &[1]).unwrap());
+    let set = RemoveOnDrop::new(SemaphoreSet::create(key(), &[1]).unwrap());
     for killed in [false, true] {
         let mut peer = peer!("peer-pitfalls", "hold", set.id());
         peer.expect("held");

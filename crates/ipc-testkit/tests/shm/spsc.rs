@@ -5,7 +5,7 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 use ipc_shm::{Acceptance, ChannelOptions, Error, Refusal, Sealed, Wait, spsc};
-use ipc_testkit::{name, peer, proof, repetitions, report};
+use ipc_testkit::{WATCHDOG, name, peer, proof, repetitions, report};
 
 use crate::memory::Name;
 
@@ -47,7 +47,10 @@ fn f10_no_wake_up_is_lost_in_ping_pong() {
             // A lost wake-up would be healed by the look every 60 ms: count those.
             slow += u32::from(start.elapsed() > Duration::from_millis(58));
         }
-        assert!(slow <= 2, "{slow} of {rounds} rounds took as long as a look at the peer");
+        assert!(
+            u64::from(slow) <= 2 + rounds / 1000,
+            "{slow} of {rounds} rounds took as long as a look at the peer"
+        );
         drop(sender);
         peer.expect("gone");
         peer.finish();
@@ -111,7 +114,7 @@ fn a_dead_peer_is_told_within_100_ms_after_all_that_it_sent() {
         let mut peer = peer!("peer-shm", "spsc-sender", named.0, 0, 40, "park", "hold");
         peer.expect("ready");
         peer.expect("sent");
-        assert!(matches!(receiver.recv_timeout(Duration::from_secs(1)), Ok(0)));
+        assert!(matches!(receiver.recv_timeout(WATCHDOG), Ok(0)));
         peer.kill();
         let start = Instant::now();
         for message in 1..40 {
@@ -122,7 +125,7 @@ fn a_dead_peer_is_told_within_100_ms_after_all_that_it_sent() {
         assert!(matches!(receiver.try_recv(), Err(Error::Disconnected)));
     }
     // The promise is 100 ms; a loaded machine may keep us off the CPU for longer.
-    assert!(longest < Duration::from_secs(1), "{longest:?}");
+    assert!(longest < WATCHDOG, "{longest:?}");
     proof!("F9", "killed sender told after at most {longest:?}, spinning and parked");
 }
 
@@ -391,7 +394,7 @@ fn f1_a_scribbling_peer_harms_its_own_channel_only() {
                 receiver.try_recv_batch(&mut [0; 7]).err(),
                 receiver.recv_timeout(Duration::from_micros(50)).err(),
             ];
-            assert!(start.elapsed() < Duration::from_secs(1), "an operation hung");
+            assert!(start.elapsed() < WATCHDOG, "an operation hung");
             for result in results {
                 match result {
                     None | Some(Error::Full | Error::Empty | Error::TimedOut | Error::Disconnected) => {

@@ -19,7 +19,10 @@ fn e1_a_storm_stops_nobody_and_every_delivery_is_kept_or_counted() {
     let [sent, delivered, longest] = found[..] else { panic!("{found:?}") };
     peer.finish();
     assert!(delivered > 0 && delivered <= sent);
-    assert!(longest < 1000, "a thread made no turn for {longest} ms");
+    assert!(
+        u128::from(longest) < ipc_testkit::WATCHDOG.as_millis(),
+        "a thread made no turn for {longest} ms"
+    );
     let mut naive = peer!("peer-signal", "storm-naive");
     naive.patience(30);
     let stalled_after = numbers(&naive.hear())[0];
@@ -37,7 +40,11 @@ fn e1_errno_is_what_it_was() {
     let found = numbers(&peer.hear());
     let [ours, naive] = found[..] else { panic!("{found:?}") };
     peer.finish();
-    assert_eq!((ours, naive), (0, u64::try_from(rounds).unwrap()));
+    assert_eq!(ours, 0);
+    if std::env::var_os("IPC_SANITIZER").is_some() {
+        skip!("a sanitizer keeps errno for every handler, the naive twin's too");
+    }
+    assert_eq!(naive, u64::try_from(rounds).unwrap());
     proof!(
         "E1",
         "{rounds} deliveries whose write fails, errno changed {ours} times; twin, without care: {naive}"

@@ -90,6 +90,11 @@ fn b1_several_openers_begin_with_the_value_once() {
     proof!("B1", "{rounds} starts of 2 to 8, {wrong} wrong; naive twin wrong {share} %; seed {seed}");
 }
 
+/// Creators wait for each other, those of other tests included, and one that is stepped on a loaded machine takes its time.
+fn patient() -> SemaphoreSetOptions {
+    SemaphoreSetOptions::new().initialization_timeout(ipc_testkit::WATCHDOG)
+}
+
 /// A set whose creator was killed when its semget returned.
 fn orphan() -> Key {
     let key = key();
@@ -121,7 +126,7 @@ fn b2_dead_creator_is_adopted() {
                 (0..each)
                     .map(|_| {
                         let key = orphan();
-                        let (adopted, took) = timed(|| SemaphoreSet::open_or_create(key, &[7]).unwrap());
+                        let (adopted, took) = timed(|| patient().open_or_create(key, &[7]).unwrap());
                         let set = RemoveOnDrop::new(adopted.0);
                         assert_eq!((adopted.1, set.values().unwrap()), (Origin::Adopted, vec![7]));
                         took
@@ -171,7 +176,7 @@ fn b2_creator_killed_at_every_step() {
             (command!("peer-sysv", "create-set", key.number()), key)
         },
         |death, key| {
-            let (set, origin) = SemaphoreSet::open_or_create(key, &[10]).unwrap();
+            let (set, origin) = patient().open_or_create(key, &[10]).unwrap();
             assert_eq!(set.values().unwrap(), [10], "{death}");
             set.remove().unwrap();
             origins[match origin {

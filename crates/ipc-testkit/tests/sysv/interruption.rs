@@ -1,11 +1,11 @@
 //! Row C6: signals all the time.
 
-use ipc_sysv::{Key, MessageBuffer, MessageQueue, MessageType, RemoveOnDrop, Select};
+use ipc_sysv::{MessageBuffer, MessageQueue, MessageType, RemoveOnDrop, Select};
 use ipc_testkit::{peer, proof, repetitions};
 
 #[test]
 fn c6_a_storm_of_signals_loses_and_doubles_nothing() {
-    let new = || RemoveOnDrop::new(MessageQueue::create(Key::PRIVATE).unwrap());
+    let new = || RemoveOnDrop::new(MessageQueue::create(crate::key()).unwrap());
     let (queue, answers) = (new(), new());
     let count = repetitions(2000, 200_000) as u64;
     let mut peer = peer!("peer-sysv", "storm", queue.id(), answers.id(), count);

@@ -27,7 +27,7 @@ impl Object {
         match random.u8(..3) {
             0 => {
                 let values = vec![1; random.usize(1..20)];
-                Self::Set(RemoveOnDrop::new(SemaphoreSet::create(Key::PRIVATE, &values).unwrap()))
+                Self::Set(RemoveOnDrop::new(SemaphoreSet::create(crate::key(), &values).unwrap()))
             }
             1 => Self::Queue(RemoveOnDrop::new(MessageQueue::create(crate::key()).unwrap())),
             _ => {
@@ -220,7 +220,7 @@ fn d5_what_vanishes_during_the_listing_is_skipped() {
             made
         })
     };
-    let kept = RemoveOnDrop::new(MessageQueue::create(Key::PRIVATE).unwrap());
+    let kept = RemoveOnDrop::new(MessageQueue::create(crate::key()).unwrap());
     let listings = repetitions(2000, 100_000);
     for _ in 0..listings {
         assert_eq!(queues().unwrap().id(kept.id()).into_iter().count(), 1);

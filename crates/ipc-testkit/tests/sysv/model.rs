@@ -1,6 +1,6 @@
 //! Row B4: semaphores with undo, by several processes that are killed, against a model of them.
 
-use ipc_sysv::{Key, RemoveOnDrop, SemaphoreSet};
+use ipc_sysv::{RemoveOnDrop, SemaphoreSet};
 use ipc_testkit::report::seed;
 use ipc_testkit::{Peer, peer, proof, repetitions};
 
@@ -62,7 +62,7 @@ fn b4_undo_is_what_the_model_says() {
     for _ in 0..sequences {
         let first: [u16; LEN] =
             std::array::from_fn(|_| if random.bool() { 32_767 } else { random.u16(..10) });
-        let set = RemoveOnDrop::new(SemaphoreSet::create(Key::PRIVATE, &first).unwrap());
+        let set = RemoveOnDrop::new(SemaphoreSet::create(crate::key(), &first).unwrap());
         let mut processes: Vec<Peer> =
             (0..random.usize(1..=4)).map(|_| peer!("peer-sysv", "operate", set.id())).collect();
         processes.iter_mut().for_each(|process| process.expect("ready"));

@@ -8,7 +8,7 @@ use ipc_testkit::report::seed;
 use ipc_testkit::{Peer, peer, proof, repetitions, until};
 
 fn queue() -> RemoveOnDrop<MessageQueue> {
-    RemoveOnDrop::new(MessageQueue::create(Key::PRIVATE).unwrap())
+    RemoveOnDrop::new(MessageQueue::create(crate::key()).unwrap())
 }
 
 fn kind(number: i64) -> MessageType {

@@ -107,7 +107,7 @@ fn d6_removed_from_outside_during_use() {
         user.expect("removed");
         user.finish();
 
-        let queue = RemoveOnDrop::new(MessageQueue::create(Key::PRIVATE).unwrap());
+        let queue = RemoveOnDrop::new(MessageQueue::create(crate::key()).unwrap());
         let mut user = peer!("peer-sysv", "send-and-recv", queue.id());
         user.expect("ready");
         ipcrm("-q", queue.id());

@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use ipc_signal::{Pid, Signal};
-use ipc_sysv::{Error, Key, Op, RemoveOnDrop, SemaphoreSet};
+use ipc_sysv::{Error, Op, RemoveOnDrop, SemaphoreSet};
 use ipc_testkit::{Peer, command, crash, peer, proof, repetitions, timed, until};
 
 fn set(value: u16) -> RemoveOnDrop<SemaphoreSet> {
-    RemoveOnDrop::new(SemaphoreSet::create(Key::PRIVATE, &[value]).unwrap())
+    RemoveOnDrop::new(SemaphoreSet::create(crate::key(), &[value]).unwrap())
 }
 
 fn holder(role: &str, set: &SemaphoreSet) -> Peer {

@@ -26,7 +26,7 @@ fn is_now(time: Option<SystemTime>) -> bool {
 
 #[test]
 fn semget01_a_new_set_is_as_asked_for() {
-    let set = SemaphoreSetOptions::new().mode(0o640).create(Key::PRIVATE, &[1, 2, 3]);
+    let set = SemaphoreSetOptions::new().mode(0o640).create(crate::key(), &[1, 2, 3]);
     let set = RemoveOnDrop::new(set.unwrap());
     let stat = set.stat().unwrap();
     assert_eq!((stat.len, stat.permissions.mode), (3, 0o640));
@@ -38,7 +38,7 @@ fn semget01_a_new_set_is_as_asked_for() {
 
 #[test]
 fn semctl07_who_did_what_and_who_waits() {
-    let set = RemoveOnDrop::new(SemaphoreSet::create(Key::PRIVATE, &[1, 0]).unwrap());
+    let set = RemoveOnDrop::new(SemaphoreSet::create(crate::key(), &[1, 0]).unwrap());
     assert_eq!((set.last_pid(0).unwrap(), set.last_pid(1).unwrap()), (ours(), ours()));
     let mut holder = peer!("peer-sysv", "hold", set.id());
     holder.expect("held");
@@ -56,7 +56,7 @@ fn semctl07_who_did_what_and_who_waits() {
 
 #[test]
 fn semctl01_set_changes_owner_and_mode() {
-    let set = RemoveOnDrop::new(SemaphoreSet::create(Key::PRIVATE, &[1]).unwrap());
+    let set = RemoveOnDrop::new(SemaphoreSet::create(crate::key(), &[1]).unwrap());
     let before = set.stat().unwrap();
     let permissions = Permissions { mode: 0o444, ..before.permissions };
     set.set_permissions(permissions).unwrap();
@@ -67,7 +67,7 @@ fn semctl01_set_changes_owner_and_mode() {
 
 #[test]
 fn msgsnd01_status_follows_send_and_receive() {
-    let queue = RemoveOnDrop::new(MessageQueue::create(Key::PRIVATE).unwrap());
+    let queue = RemoveOnDrop::new(MessageQueue::create(crate::key()).unwrap());
     let new = queue.stat().unwrap();
     assert_eq!((new.messages, new.bytes, new.sent, new.received), (0, 0, None, None));
     assert_eq!((new.last_sender, new.last_receiver), (None, None));
@@ -88,7 +88,7 @@ fn msgsnd01_status_follows_send_and_receive() {
 
 #[test]
 fn msgctl02_fewer_bytes_stick() {
-    let queue = RemoveOnDrop::new(MessageQueue::create(Key::PRIVATE).unwrap());
+    let queue = RemoveOnDrop::new(MessageQueue::create(crate::key()).unwrap());
     let before = queue.stat().unwrap();
     queue.set_max_bytes(before.max_bytes - 1).unwrap();
     let after = queue.stat().unwrap();
@@ -171,7 +171,7 @@ fn shmctl03_limits_are_those_of_proc() {
 
 #[test]
 fn semop05_undo_belongs_to_the_process() {
-    let set = RemoveOnDrop::new(SemaphoreSet::create(Key::PRIVATE, &[1]).unwrap());
+    let set = RemoveOnDrop::new(SemaphoreSet::create(crate::key(), &[1]).unwrap());
     let inner = set.clone();
     std::thread::spawn(move || inner.op(&[Op::subtract(0, 1).undo()])).join().unwrap().unwrap();
     assert_eq!(set.value(0).unwrap(), 0, "the thread's end gives nothing back");

@@ -20,23 +20,19 @@ fn incremented(times: usize, set: Option<&SemaphoreSet>) -> u64 {
 
 #[test]
 fn semop04_a_permit_excludes_others() {
-    let set = RemoveOnDrop::new(SemaphoreSet::create(Key::PRIVATE, &[1]).unwrap());
+    let set = RemoveOnDrop::new(SemaphoreSet::create(crate::key(), &[1]).unwrap());
     let times = repetitions(1000, 20_000);
     let all = times as u64 * 4;
     assert_eq!(incremented(times, Some(&set)), all);
     assert_eq!(set.values().unwrap(), [1]);
-    let naive = (0..20).map(|_| incremented(times, None)).min().unwrap();
-    assert!(naive < all, "without a permit nothing was lost");
-    proof!(
-        "semop04",
-        "4 processes, {all} increments with a permit, none lost; naive twin lost {}",
-        all - naive
-    );
+    let lost = |_| Some(all - incremented(times, None)).filter(|lost| *lost > 0);
+    let lost = (0..100).find_map(lost).expect("without a permit nothing was lost");
+    proof!("semop04", "4 processes, {all} increments with a permit, none lost; naive twin lost {lost}");
 }
 
 #[test]
 fn msgstress01_every_byte_of_every_message() {
-    let queue = RemoveOnDrop::new(MessageQueue::create(Key::PRIVATE).unwrap());
+    let queue = RemoveOnDrop::new(MessageQueue::create(crate::key()).unwrap());
     let (pairs, each) = (4, repetitions(1000, 100_000));
     let mut receivers: Vec<_> =
         (1..=pairs).map(|kind| peer!("peer-sysv", "recv-all", queue.id(), kind, each)).collect();
