@@ -3,6 +3,8 @@
 use std::ffi::OsString;
 use std::io;
 
+use crate::tag::Tag;
+
 /// The longest name, without the slash: NAME_MAX of tmpfs.
 pub(crate) const NAME_MAX: usize = 255;
 
@@ -199,9 +201,17 @@ pub enum Refusal {
     /// Memory or locks where a channel was wanted.
     #[error("it holds no channel")]
     NoChannel,
-    /// Another payload type: size, alignment, distance or the user's tag differ.
+    /// Another payload type: size, alignment or distance differ.
     #[error("it holds another type")]
     Type,
+    /// The same size and alignment, but the user's [`Tag`] differs.
+    #[error("it was made with the tag {found} where {wanted} was wanted")]
+    Tag {
+        /// The one it was made with.
+        found: Tag,
+        /// The one that was asked for.
+        wanted: Tag,
+    },
     /// A header whose capacity and length do not fit together, or another capacity than was agreed upon.
     #[error("its capacity does not fit")]
     Capacity,

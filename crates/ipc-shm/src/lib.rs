@@ -57,6 +57,7 @@ mod models;
 #[cfg(not(ipc_loom))]
 mod shared;
 mod sync;
+mod tag;
 mod words;
 
 pub use crate::{
@@ -66,6 +67,7 @@ pub use crate::{
         Attempt, Condvar, Event, Guard, LockError, LockResult, Mutex, MutexGuard, Once, ReadGuard, Recovery,
         RwLock, Semaphore, Wake, WriteGuard,
     },
+    tag::Tag,
 };
 
 #[cfg(not(ipc_loom))]

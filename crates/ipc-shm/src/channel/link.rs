@@ -105,6 +105,11 @@ impl Plan {
         }
     }
 
+    /// The same, with the tag that the user named.
+    pub(crate) fn tagged(self, tag: u64) -> Self {
+        Self { layout: Layout { tag, ..self.layout }, ..self }
+    }
+
     fn init_common(&self, mapping: &Mapping) -> Result<()> {
         (self.init)(&self.layout, mapping, Side::Producer);
         (self.init)(&self.layout, mapping, Side::Consumer);

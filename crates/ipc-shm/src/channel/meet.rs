@@ -10,7 +10,7 @@ use std::os::fd::OwnedFd;
 
 use crate::channel::link::{Link, Plan, Side};
 use crate::memory::segment::Segment;
-use crate::{Error, Refusal, Result};
+use crate::{Error, Refusal, Result, Tag};
 
 /// One end of a channel, as these hand-shakes see it.
 pub trait End: private::End {}
@@ -51,6 +51,7 @@ pub struct Offer<E: End> {
 pub struct Invitation<E: End> {
     descriptor: OwnedFd,
     max: usize,
+    tag: u64,
     end: PhantomData<fn() -> E>,
 }
 
@@ -63,13 +64,15 @@ pub struct Acceptance {
 /// An end of common memory that no process has attached yet: a descriptor.
 pub struct Unattached<E: End> {
     descriptor: OwnedFd,
+    tag: u64,
     end: PhantomData<fn() -> E>,
 }
 
 impl<E: End> Offer<E> {
     pub(crate) fn new<Other: End>(plan: Plan) -> Result<(Self, Invitation<Other>)> {
         let (own, descriptor) = Link::part(E::SIDE, &plan)?;
-        Ok((Self { own, plan, end: PhantomData }, Invitation { descriptor, max: MAX, end: PhantomData }))
+        let invitation = Invitation { descriptor, max: MAX, tag: plan.layout.tag, end: PhantomData };
+        Ok((Self { own, plan, end: PhantomData }, invitation))
     }
 
     /// Attaches the memory that the other process made, and gives the end.
@@ -91,6 +94,13 @@ impl<E: End> Invitation<E> {
         self
     }
 
+    /// Expects a channel that was made with this tag; what travels does not carry it.
+    #[must_use]
+    pub fn tag(mut self, tag: impl Into<Tag>) -> Self {
+        self.tag = tag.into().number();
+        self
+    }
+
     /// Checks the other process's memory, makes ours, and gives the end and what the other process must have to complete
     /// its own.
     ///
@@ -98,9 +108,9 @@ impl<E: End> Invitation<E> {
     /// [`Error::Refused`] where the memory is not the other half of such a pair; [`Error::System`] (EMFILE, ENOMEM, ENOENT
     /// without /proc); [`Error::NoSpace`].
     pub fn accept(self) -> Result<(E, Acceptance)> {
-        let wanted = Plan { max: self.max, ..E::plan() };
+        let wanted = Plan { max: self.max, ..E::plan().tagged(self.tag) };
         let peer = Link::other_part(self.descriptor, E::SIDE, &wanted)?;
-        let plan = E::plan_for(peer.layout())?;
+        let plan = E::plan_for(peer.layout())?.tagged(self.tag);
         let (own, descriptor) = Link::part(E::SIDE, &plan)?;
         let end = E::from_link(Link::sealed(own, peer, E::SIDE))?;
         Ok((end, Acceptance { descriptor }))
@@ -109,7 +119,14 @@ impl<E: End> Invitation<E> {
 
 impl<E: End> Unattached<E> {
     pub(crate) fn new(descriptor: OwnedFd) -> Self {
-        Self { descriptor, end: PhantomData }
+        Self { descriptor, tag: 0, end: PhantomData }
+    }
+
+    /// Expects a channel that was made with this tag; what travels does not carry it.
+    #[must_use]
+    pub fn tag(mut self, tag: impl Into<Tag>) -> Self {
+        self.tag = tag.into().number();
+        self
     }
 
     /// Attaches the end in this process.
@@ -117,7 +134,7 @@ impl<E: End> Unattached<E> {
     /// # Errors
     /// [`Error::Refused`] where the descriptor is of something else; [`Error::EndInUse`]; [`Error::System`].
     pub fn attach(self) -> Result<E> {
-        E::from_link(Link::attach(self.descriptor, E::SIDE, &E::plan())?)
+        E::from_link(Link::attach(self.descriptor, E::SIDE, &E::plan().tagged(self.tag))?)
     }
 }
 
@@ -143,7 +160,7 @@ impl<E: End> TryFrom<Vec<OwnedFd>> for Invitation<E> {
     type Error = Error;
 
     fn try_from(descriptors: Vec<OwnedFd>) -> Result<Self> {
-        Ok(Self { descriptor: only(descriptors)?, max: MAX, end: PhantomData })
+        Ok(Self { descriptor: only(descriptors)?, max: MAX, tag: 0, end: PhantomData })
     }
 }
 

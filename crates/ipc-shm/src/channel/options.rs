@@ -2,7 +2,7 @@
 
 use crate::channel::link::NO_BARRIER;
 use crate::memory::segment::Permissions;
-use crate::{Error, Result};
+use crate::{Error, Result, Tag};
 
 /// The capacity of a channel, and what else its two ends agree upon. A number alone is a capacity.
 #[derive(Debug, Clone, Copy)]
@@ -11,19 +11,43 @@ pub struct ChannelOptions {
     pub(crate) permissions: Permissions,
     pub(crate) flags: u64,
     pub(crate) start: u64,
+    pub(crate) tag: u64,
 }
 
 impl ChannelOptions {
     /// Room for `capacity` messages, a power of two from 16 on; mode 0600.
     #[must_use]
     pub fn new(capacity: usize) -> Self {
-        Self { capacity, permissions: Permissions(0o600), flags: 0, start: 0 }
+        Self { capacity, permissions: Permissions(0o600), flags: 0, start: 0, tag: 0 }
     }
 
     /// fchmod: who may open a name, in octal, whatever the umask says.
     #[must_use]
     pub fn mode(mut self, mode: u32) -> Self {
         self.permissions = Permissions(mode & 0o777);
+        self
+    }
+
+    /// What tells messages of the same size and alignment apart: the other end must name the same tag
+    /// ([`spsc::Sender::open_with`](crate::spsc::Sender::open_with), [`Invitation::tag`](crate::Invitation::tag)), or is
+    /// refused ([`Refusal::Tag`](crate::Refusal::Tag)).
+    ///
+    /// # Examples
+    /// ```
+    /// # fn main() -> ipc_shm::Result<()> {
+    /// use ipc_shm::{ChannelOptions, Error, MemoryOptions, Refusal, spsc};
+    ///
+    /// let name = format!("/ipc-shm-tag-{}", std::process::id());
+    /// let sender = spsc::Sender::<u64>::create(&name, ChannelOptions::new(64).tag("millimetres"))?;
+    /// let inches = spsc::Receiver::<u64>::open_with(&name, &MemoryOptions::new().tag("inches"));
+    /// assert!(matches!(inches, Err(Error::Refused { reason: Refusal::Tag { .. }, .. })));
+    /// spsc::Receiver::<u64>::open_with(&name, &MemoryOptions::new().tag("millimetres"))?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn tag(mut self, tag: impl Into<Tag>) -> Self {
+        self.tag = tag.into().number();
         self
     }
 

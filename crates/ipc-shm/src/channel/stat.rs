@@ -20,7 +20,7 @@ use crate::memory::mode::TRUSTED;
 use crate::memory::name::Name;
 use crate::memory::{Mode, lock};
 use crate::words::{Words, peer_load};
-use crate::{Error, Refusal, Result};
+use crate::{Error, Refusal, Result, Tag};
 
 /// A channel, as it was when somebody looked.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,8 +30,8 @@ pub struct ChannelStat {
     pub kind: &'static str,
     /// The bytes of a message; 0 where messages have any length.
     pub size: u64,
-    /// What the user told apart beyond size and alignment; 0 where nothing.
-    pub tag: u64,
+    /// What the user told apart beyond size and alignment.
+    pub tag: Tag,
     /// How many messages it was made for; of `bytes`, how many bytes.
     pub capacity: u64,
     /// The end that sends or writes.
@@ -237,7 +237,7 @@ pub(crate) fn of(
     ChannelStat {
         kind: layout.kind.name(),
         size,
-        tag: layout.tag,
+        tag: layout.tag.into(),
         capacity: layout.capacity.saturating_mul(unit),
         sender: end(sender, &sends, producer::COUNTERS, sent),
         receiver: end(receiver, &receives, consumer::COUNTERS, received),

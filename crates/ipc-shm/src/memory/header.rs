@@ -10,6 +10,7 @@ use std::sync::atomic::Ordering;
 use ipc_sys::errno::retry;
 use nix::sys::uio::pread;
 
+use crate::tag::Tag;
 use crate::words::Words;
 use crate::{Error, Refusal, Result};
 
@@ -224,9 +225,16 @@ impl Layout {
         if self.kind != wanted.kind {
             return Err(Refusal::Kind { found: self.kind as u64, wanted: wanted.kind as u64 });
         }
-        let fingerprint = |layout: &Self| (layout.size, layout.align, layout.stride, layout.tag);
+        let fingerprint = |layout: &Self| (layout.size, layout.align, layout.stride);
         if fingerprint(self) != fingerprint(wanted) {
             return Err(Refusal::Type);
+        }
+        if self.tag != wanted.tag && self.kind == Kind::Shared {
+            // There the tag is the type's.
+            return Err(Refusal::Type);
+        }
+        if self.tag != wanted.tag {
+            return Err(Refusal::Tag { found: Tag::from(self.tag), wanted: Tag::from(wanted.tag) });
         }
         let agreed = |layout: &Self| (layout.capacity, layout.start, layout.flags);
         if wanted.capacity != 0 && agreed(self) != agreed(wanted) {

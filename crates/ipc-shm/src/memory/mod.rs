@@ -28,7 +28,7 @@ pub use mode::{Common, Mode, Sealed, Trusted, Vouched};
 pub use plain::PlainMemory;
 pub use segment::Origin;
 
-use crate::{Error, Result};
+use crate::{Error, Result, Tag};
 use header::{HEADER, Layout};
 use mode::private::Mode as _;
 use segment::{Permissions, Segment};
@@ -73,7 +73,7 @@ pub struct SharedMemory<M: Mode = Trusted> {
 #[derive(Debug, Clone, Copy)]
 pub struct MemoryOptions {
     pub(crate) permissions: Permissions,
-    tag: u64,
+    pub(crate) tag: u64,
 }
 
 impl Default for MemoryOptions {
@@ -100,10 +100,10 @@ impl MemoryOptions {
         self.permissions
     }
 
-    /// A number that both sides must name: the version of what they keep there, say.
+    /// What both sides must name, in opening as in making: the version of what they keep there, say.
     #[must_use]
-    pub fn tag(mut self, tag: u64) -> Self {
-        self.tag = tag;
+    pub fn tag(mut self, tag: impl Into<Tag>) -> Self {
+        self.tag = tag.into().number();
         self
     }
 }
@@ -226,10 +226,21 @@ impl SharedMemory<Trusted> {
     /// # Errors
     /// As [`SharedMemory::create`] and [`SharedMemory::open`]. What this library did not make is refused and left alone.
     pub fn open_or_replace(name: impl AsRef<OsStr>, len: usize) -> Result<(Self, Origin)> {
-        let layout = Layout::bytes(Trusted::WORD, valid_len(len)?, 0);
-        let permissions = Permissions(0o600);
+        Self::open_or_replace_with(name, len, &MemoryOptions::new())
+    }
+
+    /// As [`SharedMemory::open_or_replace`], with another mode or a tag.
+    ///
+    /// # Errors
+    /// As [`SharedMemory::open_or_replace`].
+    pub fn open_or_replace_with(
+        name: impl AsRef<OsStr>,
+        len: usize,
+        options: &MemoryOptions,
+    ) -> Result<(Self, Origin)> {
+        let layout = Layout::bytes(Trusted::WORD, valid_len(len)?, options.tag);
         let (segment, origin) =
-            Segment::open_or_replace(name.as_ref(), permissions, layout, usize::MAX, |_| Ok(()))?;
+            Segment::open_or_replace(name.as_ref(), options.permissions, layout, usize::MAX, |_| Ok(()))?;
         Ok((Self::new(segment), origin))
     }
 

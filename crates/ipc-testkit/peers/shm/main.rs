@@ -6,11 +6,12 @@ mod memory;
 mod one_to_many;
 mod spsc;
 mod steps;
+mod tag;
 
 use ipc_testkit::role::{self, Role};
 
 fn main() -> role::Result {
     let roles: Vec<Role> =
-        [memory::ROLES, spsc::ROLES, one_to_many::ROLES, bytes::ROLES, steps::ROLES].concat();
+        [memory::ROLES, spsc::ROLES, one_to_many::ROLES, bytes::ROLES, steps::ROLES, tag::ROLES].concat();
     role::play(&roles)
 }

@@ -18,5 +18,6 @@ mod one_to_many;
 mod spsc;
 mod stat;
 mod steps;
+mod tag;
 #[path = "../../peers/shm_sync/types.rs"]
 mod types;

@@ -122,7 +122,8 @@ fn f5_the_other_mode_and_another_tag_are_refused() {
     use ipc_shm::MemoryOptions;
     let named = Name::new("tag");
     let _kept = SharedMemory::create_with(&named.0, 64, &MemoryOptions::new().tag(7)).unwrap();
-    assert_eq!(refusal(SharedMemory::open(&named.0)), Refusal::Type);
+    let tags = Refusal::Tag { found: 7.into(), wanted: 0.into() };
+    assert_eq!(refusal(SharedMemory::open(&named.0)), tags);
     assert!(SharedMemory::open_with(&named.0, &MemoryOptions::new().tag(7)).is_ok());
     let sealed = SharedMemory::<Sealed>::anonymous(64).unwrap();
     let error = SharedMemory::<Trusted>::from_fd(sealed.share().unwrap(), 1 << 20).unwrap_err();

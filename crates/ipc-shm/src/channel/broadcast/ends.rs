@@ -19,7 +19,7 @@ use crate::channel::{ChannelOptions, ChannelStat, LastWords, Payload, meet, stat
 use crate::memory::header::{Kind, Layout};
 use crate::memory::mapping::Mapping;
 use crate::memory::view::View;
-use crate::memory::{Common, Mode, Origin, Sealed, Trusted};
+use crate::memory::{Common, MemoryOptions, Mode, Origin, Sealed, Trusted};
 use crate::words::Words;
 use crate::{Error, Refusal, Result};
 
@@ -57,7 +57,16 @@ impl<T: Payload> Writer<T, Trusted> {
     /// # Errors
     /// As [`Reader::open`]; [`Error::EndInUse`] where the writer lives.
     pub fn open(name: impl AsRef<OsStr>) -> Result<Self> {
-        Self::new(Link::open(name.as_ref(), Side::Producer, &any_plan::<T>())?)
+        Self::open_with(name, &MemoryOptions::new())
+    }
+
+    /// As [`Writer::open`], of a channel that was made with this tag.
+    ///
+    /// # Errors
+    /// As [`Writer::open`].
+    pub fn open_with(name: impl AsRef<OsStr>, options: &MemoryOptions) -> Result<Self> {
+        let plan = any_plan::<T>().tagged(options.tag);
+        Self::new(Link::open(name.as_ref(), Side::Producer, &plan)?)
     }
 
     /// Becomes the writer of a channel that any process alive has attached; else makes it new, in the place of what dead
@@ -151,7 +160,15 @@ impl<T: Payload> Reader<T, Trusted> {
     /// | EACCES, EMFILE, ELOOP (a symbolic link) | [`Error::System`] |
     /// | | [`Error::Refused`], with the [`Refusal`] that says why |
     pub fn open(name: impl AsRef<OsStr>) -> Result<Self> {
-        Self::new(Inlet::open(name.as_ref(), &any_plan::<T>())?)
+        Self::open_with(name, &MemoryOptions::new())
+    }
+
+    /// As [`Reader::open`], of a channel that was made with this tag.
+    ///
+    /// # Errors
+    /// As [`Reader::open`].
+    pub fn open_with(name: impl AsRef<OsStr>, options: &MemoryOptions) -> Result<Self> {
+        Self::new(Inlet::open(name.as_ref(), &any_plan::<T>().tagged(options.tag))?)
     }
 }
 
@@ -161,7 +178,15 @@ impl<T: Payload> Reader<T, Sealed> {
     /// # Errors
     /// [`Error::Refused`]; [`Error::System`] (EMFILE, ENOMEM).
     pub fn from_fd(descriptor: impl Into<OwnedFd>) -> Result<Self> {
-        Self::new(Inlet::from_fd(descriptor.into(), &any_plan::<T>())?)
+        Self::from_fd_with(descriptor, &MemoryOptions::new())
+    }
+
+    /// As [`Reader::from_fd`], of a channel that was made with this tag.
+    ///
+    /// # Errors
+    /// As [`Reader::from_fd`].
+    pub fn from_fd_with(descriptor: impl Into<OwnedFd>, options: &MemoryOptions) -> Result<Self> {
+        Self::new(Inlet::from_fd(descriptor.into(), &any_plan::<T>().tagged(options.tag))?)
     }
 }
 
@@ -295,7 +320,8 @@ fn plan<T: Payload>(options: &ChannelOptions) -> Result<Plan> {
         value: capacity,
         reason: "so many messages of this type do not fit in the address space",
     })?;
-    Ok(Plan { layout, permissions: options.permissions, init: init::<T>, max: meet::MAX })
+    let plan = Plan { layout, permissions: options.permissions, init: init::<T>, max: meet::MAX };
+    Ok(plan.tagged(options.tag))
 }
 
 /// What to expect of a channel whose capacity we do not know.

@@ -11,7 +11,7 @@ use crate::channel::meet::private;
 use crate::channel::spsc::{self, plan as ring};
 use crate::channel::{ChannelOptions, ChannelStat, End, Invitation, Offer, Unattached, Wait};
 use crate::memory::header::{Kind, Layout};
-use crate::memory::{Mode, Origin, Sealed, Trusted};
+use crate::memory::{MemoryOptions, Mode, Origin, Sealed, Trusted};
 use crate::{Error, Result};
 
 /// The end that sends.
@@ -34,8 +34,9 @@ pub struct Receiver<M: Mode = Trusted> {
 /// # Errors
 /// As [`spsc::channel`].
 pub fn channel(options: impl Into<ChannelOptions>) -> Result<(Unattached<Sender>, Unattached<Receiver>)> {
-    let (sender, receiver) = Link::anonymous(&plan(&options.into())?)?;
-    Ok((Unattached::new(sender), Unattached::new(receiver)))
+    let options = options.into();
+    let (sender, receiver) = Link::anonymous(&plan(&options)?)?;
+    Ok((Unattached::new(sender).tag(options.tag), Unattached::new(receiver).tag(options.tag)))
 }
 
 impl Sender<Trusted> {
@@ -52,7 +53,16 @@ impl Sender<Trusted> {
     /// # Errors
     /// As [`spsc::Sender::open`].
     pub fn open(name: impl AsRef<OsStr>) -> Result<Self> {
-        private::End::from_link(Link::open(name.as_ref(), Side::Producer, &any_plan())?)
+        Self::open_with(name, &MemoryOptions::new())
+    }
+
+    /// As [`Sender::open`], of a channel that was made with this tag.
+    ///
+    /// # Errors
+    /// As [`Sender::open`].
+    pub fn open_with(name: impl AsRef<OsStr>, options: &MemoryOptions) -> Result<Self> {
+        let plan = any_plan().tagged(options.tag);
+        private::End::from_link(Link::open(name.as_ref(), Side::Producer, &plan)?)
     }
 
     /// Attaches the sending end, or makes the channel new: [`spsc::Sender::open_or_replace`].
@@ -82,7 +92,16 @@ impl Receiver<Trusted> {
     /// # Errors
     /// As [`spsc::Sender::open`].
     pub fn open(name: impl AsRef<OsStr>) -> Result<Self> {
-        private::End::from_link(Link::open(name.as_ref(), Side::Consumer, &any_plan())?)
+        Self::open_with(name, &MemoryOptions::new())
+    }
+
+    /// As [`Receiver::open`], of a channel that was made with this tag.
+    ///
+    /// # Errors
+    /// As [`Receiver::open`].
+    pub fn open_with(name: impl AsRef<OsStr>, options: &MemoryOptions) -> Result<Self> {
+        let plan = any_plan().tagged(options.tag);
+        private::End::from_link(Link::open(name.as_ref(), Side::Consumer, &plan)?)
     }
 
     /// As [`Sender::open_or_replace`], for the receiving end.

@@ -48,12 +48,12 @@ impl<T: Payload> Writer<T, Trusted> {
         Self::create_with(name, &MemoryOptions::new())
     }
 
-    /// As [`Writer::create`], with another mode.
+    /// As [`Writer::create`], with another mode or a tag.
     ///
     /// # Errors
     /// As [`Writer::create`].
     pub fn create_with(name: impl AsRef<OsStr>, options: &MemoryOptions) -> Result<Self> {
-        let plan = with_fences(Plan { permissions: options.permissions, ..plan::<T>()? });
+        let plan = with_fences(plan_with::<T>(options)?);
         Self::new(Link::create(name.as_ref(), Side::Producer, &plan)?)
     }
 
@@ -62,7 +62,16 @@ impl<T: Payload> Writer<T, Trusted> {
     /// # Errors
     /// As [`Reader::open`]; [`Error::EndInUse`] where the writer lives.
     pub fn open(name: impl AsRef<OsStr>) -> Result<Self> {
-        Self::new(Link::open(name.as_ref(), Side::Producer, &any_plan::<T>()?)?)
+        Self::open_with(name, &MemoryOptions::new())
+    }
+
+    /// As [`Writer::open`], of a cell that was made with this tag.
+    ///
+    /// # Errors
+    /// As [`Writer::open`].
+    pub fn open_with(name: impl AsRef<OsStr>, options: &MemoryOptions) -> Result<Self> {
+        let plan = any_plan::<T>()?.tagged(options.tag);
+        Self::new(Link::open(name.as_ref(), Side::Producer, &plan)?)
     }
 
     /// Becomes the writer of a cell that any process alive has attached; else makes it new, in the place of what dead ones
@@ -71,8 +80,16 @@ impl<T: Payload> Writer<T, Trusted> {
     /// # Errors
     /// As [`Writer::create`] and [`Writer::open`].
     pub fn open_or_replace(name: impl AsRef<OsStr>) -> Result<(Self, Origin)> {
-        let (link, origin) =
-            Link::open_or_replace(name.as_ref(), Side::Producer, &with_fences(plan::<T>()?))?;
+        Self::open_or_replace_with(name, &MemoryOptions::new())
+    }
+
+    /// As [`Writer::open_or_replace`], with another mode or a tag.
+    ///
+    /// # Errors
+    /// As [`Writer::open_or_replace`].
+    pub fn open_or_replace_with(name: impl AsRef<OsStr>, options: &MemoryOptions) -> Result<(Self, Origin)> {
+        let plan = with_fences(plan_with::<T>(options)?);
+        let (link, origin) = Link::open_or_replace(name.as_ref(), Side::Producer, &plan)?;
         Ok((Self::new(link)?, origin))
     }
 }
@@ -83,7 +100,15 @@ impl<T: Payload> Writer<T, Sealed> {
     /// # Errors
     /// [`Error::NoSpace`]; [`Error::System`] (EMFILE, ENOMEM, ENOENT without /proc).
     pub fn anonymous() -> Result<Self> {
-        let (segment, _) = Link::part(Side::Producer, &plan::<T>()?)?;
+        Self::anonymous_with(&MemoryOptions::new())
+    }
+
+    /// As [`Writer::anonymous`], with a tag.
+    ///
+    /// # Errors
+    /// As [`Writer::anonymous`].
+    pub fn anonymous_with(options: &MemoryOptions) -> Result<Self> {
+        let (segment, _) = Link::part(Side::Producer, &plan_with::<T>(options)?)?;
         Self::new(Link::alone(segment, Side::Producer))
     }
 
@@ -152,7 +177,15 @@ impl<T: Payload> Reader<T, Trusted> {
     /// | EACCES, EMFILE, ELOOP (a symbolic link) | [`Error::System`] |
     /// | | [`Error::Refused`], with the [`Refusal`] that says why |
     pub fn open(name: impl AsRef<OsStr>) -> Result<Self> {
-        Self::new(Inlet::open(name.as_ref(), &any_plan::<T>()?)?)
+        Self::open_with(name, &MemoryOptions::new())
+    }
+
+    /// As [`Reader::open`], of a cell that was made with this tag.
+    ///
+    /// # Errors
+    /// As [`Reader::open`].
+    pub fn open_with(name: impl AsRef<OsStr>, options: &MemoryOptions) -> Result<Self> {
+        Self::new(Inlet::open(name.as_ref(), &any_plan::<T>()?.tagged(options.tag))?)
     }
 }
 
@@ -162,7 +195,15 @@ impl<T: Payload> Reader<T, Sealed> {
     /// # Errors
     /// [`Error::Refused`]; [`Error::System`] (EMFILE, ENOMEM).
     pub fn from_fd(descriptor: impl Into<OwnedFd>) -> Result<Self> {
-        Self::new(Inlet::from_fd(descriptor.into(), &any_plan::<T>()?)?)
+        Self::from_fd_with(descriptor, &MemoryOptions::new())
+    }
+
+    /// As [`Reader::from_fd`], of a cell that was made with this tag.
+    ///
+    /// # Errors
+    /// As [`Reader::from_fd`].
+    pub fn from_fd_with(descriptor: impl Into<OwnedFd>, options: &MemoryOptions) -> Result<Self> {
+        Self::new(Inlet::from_fd(descriptor.into(), &any_plan::<T>()?.tagged(options.tag))?)
     }
 }
 
@@ -282,6 +323,10 @@ fn plan<T: Payload>() -> Result<Plan> {
     };
     // A cell is complete when it is zero: version 0.
     Ok(Plan { layout, permissions: MemoryOptions::new().permissions, init: |_, _, _| (), max: meet::MAX })
+}
+
+fn plan_with<T: Payload>(options: &MemoryOptions) -> Result<Plan> {
+    Ok(Plan { permissions: options.permissions, ..plan::<T>()? }.tagged(options.tag))
 }
 
 /// A plan that fits whatever flags a header has; [`check`] looks at the rest.

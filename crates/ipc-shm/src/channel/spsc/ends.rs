@@ -15,7 +15,7 @@ use crate::channel::spsc::ring::{Consumer, Producer};
 use crate::channel::{ChannelOptions, End, Invitation, Offer, Payload, Unattached, Wait};
 use crate::memory::header::Layout;
 use crate::memory::view::View;
-use crate::memory::{Mode, Origin, Sealed, Trusted};
+use crate::memory::{MemoryOptions, Mode, Origin, Sealed, Trusted};
 use crate::{Error, Result};
 
 /// The end that sends.
@@ -50,8 +50,9 @@ pub struct Receiver<T: Payload, M: Mode = Trusted> {
 pub fn channel<T: Payload>(
     options: impl Into<ChannelOptions>,
 ) -> Result<(Unattached<Sender<T>>, Unattached<Receiver<T>>)> {
-    let (sender, receiver) = Link::anonymous(&plan::<T>(&options.into())?)?;
-    Ok((Unattached::new(sender), Unattached::new(receiver)))
+    let options = options.into();
+    let (sender, receiver) = Link::anonymous(&plan::<T>(&options)?)?;
+    Ok((Unattached::new(sender).tag(options.tag), Unattached::new(receiver).tag(options.tag)))
 }
 
 impl<T: Payload> Sender<T, Trusted> {
@@ -80,7 +81,16 @@ impl<T: Payload> Sender<T, Trusted> {
     /// | EACCES, EMFILE, ELOOP (a symbolic link) | [`Error::System`] |
     /// | | [`Error::Refused`], with the [`Refusal`](crate::Refusal) that says why |
     pub fn open(name: impl AsRef<OsStr>) -> Result<Self> {
-        private::End::from_link(Link::open(name.as_ref(), Side::Producer, &any_plan::<T>())?)
+        Self::open_with(name, &MemoryOptions::new())
+    }
+
+    /// As [`Sender::open`], of a channel that was made with this tag.
+    ///
+    /// # Errors
+    /// As [`Sender::open`].
+    pub fn open_with(name: impl AsRef<OsStr>, options: &MemoryOptions) -> Result<Self> {
+        let plan = any_plan::<T>().tagged(options.tag);
+        private::End::from_link(Link::open(name.as_ref(), Side::Producer, &plan)?)
     }
 
     /// Attaches the sending end if any process alive has the channel attached, taking up where the last sender ended; else
@@ -112,7 +122,16 @@ impl<T: Payload> Receiver<T, Trusted> {
     /// # Errors
     /// As [`Sender::open`].
     pub fn open(name: impl AsRef<OsStr>) -> Result<Self> {
-        private::End::from_link(Link::open(name.as_ref(), Side::Consumer, &any_plan::<T>())?)
+        Self::open_with(name, &MemoryOptions::new())
+    }
+
+    /// As [`Receiver::open`], of a channel that was made with this tag.
+    ///
+    /// # Errors
+    /// As [`Receiver::open`].
+    pub fn open_with(name: impl AsRef<OsStr>, options: &MemoryOptions) -> Result<Self> {
+        let plan = any_plan::<T>().tagged(options.tag);
+        private::End::from_link(Link::open(name.as_ref(), Side::Consumer, &plan)?)
     }
 
     /// As [`Sender::open_or_replace`], for the receiving end.

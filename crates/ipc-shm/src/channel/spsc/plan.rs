@@ -17,7 +17,8 @@ pub(in crate::channel) fn plan<T: Payload>(options: &ChannelOptions) -> Result<P
         value: capacity,
         reason: "so many messages of this type do not fit in the address space",
     })?;
-    Ok(Plan { layout, permissions: options.permissions, init: init::<T>, max: usize::MAX })
+    let plan = Plan { layout, permissions: options.permissions, init: init::<T>, max: usize::MAX };
+    Ok(plan.tagged(options.tag))
 }
 
 /// What to expect of a channel whose capacity we do not know.
