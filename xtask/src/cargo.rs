@@ -27,6 +27,14 @@ pub(crate) fn cargo<'a>(arguments: impl IntoIterator<Item = &'a str>) -> Command
     command
 }
 
+/// The arguments of a task for the whole workspace with all features: all but the benchmarks, whose features are the rivals.
+pub(crate) fn whole(task: &str) -> [&str; 5] {
+    [task, "--workspace", "--exclude", BENCHMARKS, "--all-features"]
+}
+
+/// The package that is built without its features, but for `cargo xtask bench --peers`.
+pub(crate) const BENCHMARKS: &str = "ipc-bench";
+
 /// Something that cargo has built and that can be run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Artifact {
@@ -110,7 +118,7 @@ pub(crate) fn build(command: &mut Command) -> Result<(Ran, Vec<Artifact>)> {
 
 /// Builds the example programs of every crate and tells where each is.
 pub(crate) fn examples() -> Result<Programs> {
-    let (ran, artifacts) = build(&mut cargo(["build", "--workspace", "--examples", "--all-features"]))?;
+    let (ran, artifacts) = build(cargo(whole("build")).arg("--examples"))?;
     if !ran.succeeded() {
         return Err(ran.account().into());
     }

@@ -23,7 +23,8 @@ pub(crate) fn run(options: &Options) -> Verdict {
 
 /// Runs rustdoc over the workspace.
 pub(crate) fn build(open: bool) -> Result<Ran> {
-    let mut command = cargo(["doc", "--workspace", "--no-deps", "--all-features"]);
+    let mut command = cargo(cargo::whole("doc"));
+    command.arg("--no-deps");
     if open {
         command.arg("--open");
     }

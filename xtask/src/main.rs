@@ -1,5 +1,6 @@
 //! `cargo xtask`: everything that is run in this workspace. This file only dispatches; each task has a file.
 
+mod bench;
 mod cargo;
 mod demo;
 mod docs;
@@ -45,25 +46,28 @@ enum Task {
     Docs(docs::Options),
     /// Checks the textual rules and lists the files that hold unsafe code
     Tidy,
+    /// Measures every mechanism against raw C, the machine's limits and its rivals
+    Bench(bench::Options),
     /// The deep end: full counts, model checkers, fuzz targets; part by part
     Verify(verify::Options),
 }
 
 fn main() -> ExitCode {
     let line = Line::parse();
+    let code = |good| if good { ExitCode::SUCCESS } else { ExitCode::FAILURE };
     let verdict = interrupt::watch().and_then(|()| match line.task {
-        Task::Demo(options) => demo::run(&options),
-        Task::TestAll(options) => test_all::run(&options),
-        Task::Docs(options) => docs::run(&options),
-        Task::Tidy => tidy::run(),
-        Task::Verify(options) => verify::run(&options),
+        Task::Demo(options) => demo::run(&options).map(code),
+        Task::TestAll(options) => test_all::run(&options).map(code),
+        Task::Docs(options) => docs::run(&options).map(code),
+        Task::Tidy => tidy::run().map(code),
+        Task::Bench(options) => bench::run(&options),
+        Task::Verify(options) => verify::run(&options).map(code),
     });
     if interrupt::happened() {
         return ExitCode::from(130);
     }
     match verdict {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::FAILURE,
+        Ok(code) => code,
         Err(error) => {
             eprintln!("{error}");
             ExitCode::FAILURE

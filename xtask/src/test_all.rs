@@ -14,12 +14,13 @@ mod strace;
 pub(crate) mod tally;
 mod tools;
 
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use crate::cargo::{self, cargo};
 use crate::play::Programs;
 use crate::table::{Paint, columns};
-use crate::{Result, Verdict, demo, docs, interrupt, process, tidy, twins};
+use crate::{Result, Verdict, bench, demo, docs, interrupt, process, tidy, twins};
 pub(crate) use binaries::run_all as run_binaries;
 use tally::Tally;
 
@@ -53,9 +54,12 @@ impl Built {
 type Step = (&'static str, fn(&mut Built) -> Result<Tally>);
 
 const STEPS: &[Step] = &[
-    ("fmt", |_| command(&["fmt", "--all", "--check"])),
+    ("fmt", |_| command(&mut cargo(["fmt", "--all", "--check"]))),
     ("clippy", |_| {
-        command(&["clippy", "--workspace", "--all-targets", "--all-features", "--", "-Dwarnings"])
+        let rest = ["--all-targets", "--", "-Dwarnings"];
+        let mut tally = command(cargo(cargo::whole("clippy")).args(rest))?;
+        tally.add(command(cargo(["clippy", "--package", cargo::BENCHMARKS]).args(rest))?);
+        Ok(tally)
     }),
     ("docs", |_| Ok(Tally::of(&docs::build(false)?))),
     ("tidy", |_| tidy::check()),
@@ -81,6 +85,7 @@ const STEPS: &[Step] = &[
         built.programs()?;
         bad_input::run(&built.examples)
     }),
+    ("bench", |_| bench::check()),
     ("package", |_| package::run()),
     ("demo", |built| {
         built.programs()?;
@@ -138,9 +143,8 @@ fn run_steps(steps: &[&Step]) -> bool {
 }
 
 /// A cargo command that is one check.
-fn command(arguments: &[&str]) -> Result<Tally> {
-    let ran = process::run(&mut cargo(arguments.iter().copied()), cargo::DEADLINE)?;
-    Ok(Tally::of(&ran))
+fn command(command: &mut Command) -> Result<Tally> {
+    Ok(Tally::of(&process::run(command, cargo::DEADLINE)?))
 }
 
 /// How long one test binary may take.
@@ -148,15 +152,17 @@ const BINARY: Duration = Duration::from_secs(180);
 
 fn tests() -> Result<Tally> {
     println!("building the tests");
-    let (ran, built) = cargo::build(&mut cargo(["test", "--workspace", "--all-features", "--no-run"]))?;
+    let (ran, mut built) = cargo::build(cargo(cargo::whole("test")).arg("--no-run"))?;
     let mut tally = Tally::of(&ran);
+    let (ran, more) = cargo::build(cargo(["test", "--package", cargo::BENCHMARKS]).arg("--no-run"))?;
+    tally.add(Tally::of(&ran));
+    built.extend(more);
     tally.add(run_binaries(&built, BINARY, &[])?);
     Ok(tally)
 }
 
 fn doctests() -> Result<Tally> {
-    let arguments = ["test", "--workspace", "--all-features", "--doc", "--no-fail-fast"];
-    let ran = process::run(&mut cargo(arguments), cargo::DEADLINE)?;
+    let ran = process::run(cargo(cargo::whole("test")).args(["--doc", "--no-fail-fast"]), cargo::DEADLINE)?;
     let mut tally = libtest::read(&ran);
     if !ran.succeeded() {
         tally.fail(ran.account());

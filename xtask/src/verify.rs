@@ -95,7 +95,8 @@ fn storms(long: bool) -> Result<Tally> {
 
 fn properties(long: bool) -> Result<Tally> {
     let cases = if long { "1000000" } else { "5120" };
-    let mut command = cargo(["test", "--workspace", "--all-features", "--no-run", "--test", "properties"]);
+    let mut command = cargo(["test", "--workspace", "--exclude", "ipc-bench", "--all-features", "--no-run"]);
+    command.args(["--test", "properties"]);
     tests(&mut command, long, &[("IPC_TIER", "full"), ("PROPTEST_CASES", cases)])
 }
 
@@ -159,7 +160,8 @@ fn sanitizer(name: &'static str) -> Result<Tally> {
         (Ok(alone), Ok(pairs)) => (alone, pairs),
         (Err(reason), _) | (_, Err(reason)) => return Ok(skipped(name, &reason)),
     };
-    alone.args(["--workspace", "--exclude", "xtask", "--exclude", "ipc-testkit", "--lib", "--tests"]);
+    alone.args(["--workspace", "--exclude", "xtask", "--exclude", "ipc-bench", "--exclude", "ipc-testkit"]);
+    alone.args(["--lib", "--tests"]);
     pairs.args(["--package", "ipc-testkit", "--test", "signal"]);
     let environment = [("IPC_SANITIZER", name), ("IPC_TIER", "full")];
     let mut tally = tests(&mut alone, false, &environment)?;

@@ -1,132 +1,142 @@
-//! What the machine itself takes: a cache line to and fro, a futex to and fro, rtrb between two threads.
-#![expect(unsafe_code, reason = "what is measured is raw memory that two processes share")]
+//! What no implementation can go below on this machine, measured next to it: a cache line handed over, a sleeper woken, a
+//! bare system call, a copy.
+#![expect(unsafe_code, reason = "slots are used by turns, as in C; a bare system call")]
 
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use std::time::Instant;
+use std::sync::atomic::AtomicU64;
 
-use ipc_sys::{Deadline, futex};
+use crate::cell::{Cell, Cores, Kind, Wait};
+use crate::end::{End, Side, check, fill};
+use crate::meet::Meet;
+use crate::raw::memory::{Word, place, shared};
 
-use crate::{Case, pair};
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Limit {
+    /// The payload in place and a flag; 16 places in turn, each on lines of its own.
+    Rotating,
+    /// The same with one place each way: two flags.
+    TwoFlags,
+    /// A word, and a futex on which the other side sleeps.
+    Futex,
+    /// The bytes written, copied and read by one core.
+    Copy,
+    /// As many bare system calls as a message takes on the slower of the two cores, or on the only one, and the copy.
+    Call,
+}
 
-pub(crate) const CASES: &[Case] = &[
-    ("limit cache line, one way", || ping_pong(1)),
-    ("limit cache line, rotating, one way", || ping_pong(16)),
-    ("limit futex, two CPUs, one way", || futex_ping_pong(1)),
-    ("limit futex, one CPU, one way", || futex_ping_pong(0)),
-    ("limit rtrb 64 B stream, threads", rtrb_stream::<8>),
-    ("limit rtrb 8 B stream, threads", rtrb_stream::<1>),
-];
-
-const ROUNDS: u64 = 200_000;
-
-/// Two lines a round; `lines` of them in turn.
-fn ping_pong(lines: usize) -> f64 {
-    let memory = shared(4096 * 4);
-    let word = |turn: u64, side: usize| &memory[(turn as usize % lines * 2 + side) * 16];
-    let until = |word: &AtomicU64, value| {
-        while word.load(Ordering::Acquire) != value {
-            std::hint::spin_loop();
+impl Limit {
+    pub(crate) fn of(cell: &Cell) -> Self {
+        match (cell.kind, cell.wait) {
+            (Kind::Latency, Wait::Spin) => Self::Rotating,
+            (Kind::Latency, Wait::Park | Wait::Block) => Self::Futex,
+            (Kind::Stream, Wait::Spin | Wait::Park) => Self::Copy,
+            (Kind::Stream, Wait::Block) => Self::Call,
         }
-    };
-    pair::run(
-        1,
-        2 * ROUNDS,
-        || {
-            for turn in 1..=ROUNDS + 1000 {
-                until(word(turn, 0), turn);
-                word(turn, 1).store(turn, Ordering::Release);
-            }
-        },
-        || {
-            let mut start = Instant::now();
-            for turn in 1..=ROUNDS + 1000 {
-                if turn == 1000 {
-                    start = Instant::now();
-                }
-                word(turn, 0).store(turn, Ordering::Release);
-                until(word(turn, 1), turn);
-            }
-            start
-        },
-    )
-}
+    }
 
-fn futex_ping_pong(cpu: usize) -> f64 {
-    const ROUNDS: u32 = 5_000;
-    let memory = shared(4096);
-    // SAFETY: the low halves of two words of the mapping, which is never unmapped.
-    let word = |side: usize| unsafe { &*memory[side * 16].as_ptr().cast::<AtomicU32>() };
-    let until = |word: &AtomicU32, value: u32| {
-        loop {
-            let now = word.load(Ordering::Acquire);
-            if now == value {
-                break;
-            }
-            futex::wait(word, now, Deadline::NEVER).unwrap();
+    /// What frames a block: it tells whether the host has moved or slowed the cores meanwhile.
+    pub(crate) fn control(cell: &Cell) -> Self {
+        if cell.cores == Cores::Two { Self::TwoFlags } else { Self::Call }
+    }
+
+    pub(crate) const fn describe(self) -> &'static str {
+        match self {
+            Self::Rotating => "cache lines handed over, 16 places in turn",
+            Self::TwoFlags => "cache lines handed over, two flags",
+            Self::Futex => "bare futex",
+            Self::Copy => "memcpy",
+            Self::Call => "bare system call and memcpy",
         }
-    };
-    pair::run(
-        cpu,
-        2 * u64::from(ROUNDS),
-        || {
-            for turn in 1..=ROUNDS {
-                until(word(0), turn);
-                word(1).store(turn, Ordering::Release);
-                futex::wake(word(1), 1).unwrap();
-            }
-        },
-        || {
-            let start = Instant::now();
-            for turn in 1..=ROUNDS {
-                word(0).store(turn, Ordering::Release);
-                futex::wake(word(0), 1).unwrap();
-                until(word(1), turn);
-            }
-            start
-        },
-    )
+    }
+
+    pub(crate) fn side(self, cell: &Cell, meet: &mut Meet) -> Box<dyn Side> {
+        match self {
+            Self::Rotating => Handover::side(cell, meet, 16),
+            Self::TwoFlags | Self::Futex => Handover::side(cell, meet, 1),
+            Self::Copy => Alone::side(cell, 0),
+            Self::Call => Alone::side(cell, if cell.cores == Cores::One { 2 } else { 1 }),
+        }
+    }
 }
 
-fn rtrb_stream<const N: usize>() -> f64 {
-    const COUNT: u64 = 3_000_000;
-    let (mut sender, mut receiver) = rtrb::RingBuffer::<[u64; N]>::new(1024);
-    let spent = std::thread::scope(|scope| {
-        let receiving = scope.spawn(move || {
-            pair::pin(0);
-            let mut start = Instant::now();
-            for turn in 0..COUNT {
-                while receiver.pop().is_err() {
-                    std::hint::spin_loop();
-                }
-                if turn == 1000 {
-                    start = Instant::now();
-                }
-            }
-            start.elapsed()
-        });
-        scope.spawn(move || {
-            pair::pin(1);
-            for turn in 0..COUNT {
-                let message = [turn; N];
-                while sender.push(message).is_err() {
-                    std::hint::spin_loop();
-                }
-            }
-        });
-        receiving.join().unwrap()
-    });
-    spent.as_nanos() as f64 / COUNT as f64
+/// The payload in place, the turn beside it. A payload of one word is its own flag.
+struct Handover {
+    near: bool,
+    memory: &'static [AtomicU64],
+    words: usize,
+    stride: usize,
+    places: u64,
+    wait: Wait,
 }
 
-/// Zeroed memory that a forked child shares, never unmapped.
-fn shared(len: usize) -> &'static [AtomicU64] {
-    // SAFETY: a fresh mapping at an address of the kernel's choice.
-    let base = unsafe {
-        let access = libc::PROT_READ | libc::PROT_WRITE;
-        let flags = libc::MAP_SHARED | libc::MAP_ANONYMOUS | libc::MAP_POPULATE;
-        libc::mmap(std::ptr::null_mut(), len, access, flags, -1, 0)
-    };
-    assert!(base != libc::MAP_FAILED);
-    // SAFETY: mapped, zeroed, aligned, never unmapped; the other process uses atomics too.
-    unsafe { std::slice::from_raw_parts(base.cast::<AtomicU64>(), len / 8) }
+/// A flag takes four pairs of lines' room: its word, and whether somebody sleeps.
+const FLAG: usize = 32;
+
+impl Handover {
+    fn side(cell: &Cell, meet: &mut Meet, places: usize) -> Box<dyn Side> {
+        let words = cell.words();
+        let stride = FLAG + if words == 1 { 0 } else { words.next_multiple_of(16) };
+        let memory = shared(meet, 2 * stride * places);
+        Box::new(Self { near: meet.is_near(), memory, words, stride, places: places as u64, wait: cell.wait })
+    }
+
+    /// The place of this turn in one direction.
+    #[inline]
+    fn place(&self, turn: u64, from_near: bool) -> &'static [AtomicU64] {
+        let at = ((turn % self.places) * 2 + u64::from(from_near)) as usize * self.stride;
+        &self.memory[at..at + self.stride]
+    }
+
+    #[inline]
+    fn payload(&mut self, at: &'static [AtomicU64]) -> &mut [u64] {
+        // SAFETY: the flag says whose turn it is.
+        unsafe { place(&at[FLAG..FLAG + self.words]) }
+    }
+}
+
+impl End for Handover {
+    #[inline]
+    fn send(&mut self, turn: u64) {
+        let place = self.place(turn, self.near);
+        if self.words > 1 {
+            fill(self.payload(place), turn);
+        }
+        Word::at(place).change(self.wait, turn);
+    }
+
+    #[inline]
+    fn receive(&mut self, turn: u64) {
+        let place = self.place(turn, !self.near);
+        Word::at(place).until(self.wait, |value| value == turn);
+        if self.words > 1 {
+            check(self.payload(place), turn);
+        }
+    }
+}
+
+/// What the near side does alone while the far one has nothing to do.
+struct Alone {
+    from: Vec<u64>,
+    to: Vec<u64>,
+    calls: u32,
+}
+
+impl Alone {
+    fn side(cell: &Cell, calls: u32) -> Box<dyn Side> {
+        Box::new(Self { from: vec![0; cell.words()], to: vec![0; cell.words()], calls })
+    }
+}
+
+impl End for Alone {
+    fn send(&mut self, _: u64) {}
+
+    #[inline]
+    fn receive(&mut self, turn: u64) {
+        fill(std::hint::black_box(&mut self.from), turn);
+        for _ in 0..self.calls {
+            // SAFETY: takes nothing and cannot fail.
+            unsafe { libc::syscall(libc::SYS_getppid) };
+        }
+        std::hint::black_box(&mut self.to).copy_from_slice(&self.from);
+        check(std::hint::black_box(&self.to), turn);
+    }
 }

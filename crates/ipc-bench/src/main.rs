@@ -1,69 +1,214 @@
-//! Ratios inside one run, pinned: our channels against the bare cache line, the bare futex and rtrb; our calls against
-//! the C that one would write by hand.
+//! The measurement: every mechanism of the workspace between two pinned processes, against the same thing written by hand
+//! in C's calls, against what the machine itself can do, and against its rivals, in one run.
 //!
-//! `ipc-bench [NAME…]` runs the cases whose names begin so, each for well under a second, and prints medians. Absolute
-//! numbers depend on where the host puts the two CPUs at the moment: believe ratios of neighbouring lines.
+//! Absolute numbers depend on where a host puts the two CPUs at the moment. Believe ratios: they are taken within one
+//! short block.
 #![expect(
     clippy::unwrap_used,
     clippy::print_stdout,
+    clippy::print_stderr,
     clippy::cast_precision_loss,
-    clippy::indexing_slicing,
     clippy::cast_possible_truncation,
-    reason = "a program that measures: it forks, maps raw memory, and may die of a surprise"
+    clippy::cast_sign_loss,
+    clippy::indexing_slicing,
+    reason = "a program that measures: it counts, divides, maps raw memory, and may die of a surprise"
 )]
 
+#[macro_use]
+mod mechanism;
+mod block;
+mod cell;
+mod check;
+mod column;
+mod count;
+mod end;
 mod limit;
+mod machine;
+mod meet;
 mod pair;
-mod pipe;
-mod signal;
-mod spsc;
-mod uds;
+#[cfg(feature = "peers")]
+mod peers;
+mod promise;
+mod raw;
+mod report;
+mod run;
+mod side;
+mod statistics;
 
-/// A case: its name and what measures it, in nanoseconds per unit.
-type Case = (&'static str, fn() -> f64);
+use std::fs;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::{Instant, SystemTime};
 
-/// Two measures in nanoseconds per unit, whose ratio is what counts.
-type Ratio = (&'static str, fn() -> f64, fn() -> f64);
+use report::{Report, Row, Run, compare, page, plot, table};
+use run::Wanted;
 
-fn main() {
-    let wanted: Vec<String> = std::env::args().skip(1).collect();
-    let is_wanted =
-        |name: &str| wanted.is_empty() || wanted.iter().any(|prefix| name.starts_with(prefix.as_str()));
-    let cases: Vec<Case> = [limit::CASES, signal::CASES, spsc::CASES].concat();
-    for (name, measure) in cases {
-        if is_wanted(name) {
-            let mut rounds: Vec<f64> = (0..7).map(|_| measure()).collect();
-            rounds.sort_by(f64::total_cmp);
-            println!("{name:<44} best {:>8.1} ns   median {:>8.1} ns", rounds[0], rounds[rounds.len() / 2]);
-        }
-    }
-    for (name, ours, theirs) in [signal::RATIOS, pipe::RATIOS, uds::RATIOS].concat() {
-        if is_wanted(name) {
-            ratio(name, ours, theirs);
-        }
+const HELP: &str = "\
+cargo xtask bench [SELECTION...]: measures, prints a table, writes target/bench/{report.md,bench.json,*.svg}
+
+A selection is the beginning of words of a cell's name (\"spsc 64 latency\", \"pipe,4Ki,one\") or of a promise's.
+
+    --only TEXT      the same as a selection
+    --quick          short samples of two payloads: under a minute
+    --full           also payloads of 256 B, 1 KiB and 1 MiB
+    --peers          beside the rivals: iceoryx2, ipc-channel, interprocess and others
+    --promises       only the speeds that were promised beside the grid
+    --json           the JSON on standard output in place of the table
+    --compare FILE   what has become slower since that JSON
+    --output DIR     where the files go
+    --check          no times: whether every message arrives, in order, in as many system calls as in C
+    --list           the names of all cells
+
+Exit status: 0; 1 when a side died; 2 bad arguments; 3 when the machine was too noisy to say something of every cell.
+";
+
+struct Options {
+    wanted: Wanted,
+    promises: bool,
+    json: bool,
+    list: bool,
+    check: bool,
+    compare: Option<PathBuf>,
+    output: PathBuf,
+}
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    match arguments.first().map(String::as_str) {
+        Some("side") => match side::main(&arguments[1..]) {
+            Some(()) => ExitCode::SUCCESS,
+            None => ExitCode::from(2),
+        },
+        Some("promise") => promise::main(&arguments[1..]),
+        _ => match options() {
+            Ok(Some(options)) => measure(&options),
+            Ok(None) => {
+                print!("{HELP}");
+                ExitCode::SUCCESS
+            }
+            Err(error) => {
+                eprintln!("{error}");
+                ExitCode::from(2)
+            }
+        },
     }
 }
 
-/// Ours, theirs and theirs again, many times, in an order that is drawn anew each time, so that what the machine does
-/// meanwhile happens to all: the median of ours to theirs, and between which two of the ratios it lies with 95 %
-/// confidence (the binomial of a median); the same of theirs to theirs tells what a ratio of this run is worth.
-fn ratio(name: &str, ours: fn() -> f64, theirs: fn() -> f64) {
-    let cells = [ours, theirs, theirs];
-    let (mut ratios, mut controls) = (Vec::new(), Vec::new());
-    for _ in 0..101 {
-        let (mut order, mut spent) = ([0, 1, 2], [0.0; 3]);
-        fastrand::shuffle(&mut order);
-        for cell in order {
-            spent[cell] = cells[cell]();
-        }
-        ratios.push(spent[0] / spent[1]);
-        controls.push(spent[2] / spent[1]);
+fn options() -> Result<Option<Options>, Box<dyn std::error::Error>> {
+    let mut line = pico_args::Arguments::from_env();
+    if line.contains(["-h", "--help"]) {
+        return Ok(None);
     }
-    ratios.sort_by(f64::total_cmp);
-    controls.sort_by(f64::total_cmp);
-    let [median, from, to] = [50, 40, 60].map(|rank| ratios[rank]);
-    let [control, least, most] = [50, 40, 60].map(|rank| controls[rank]);
-    println!(
-        "{name:<48} {median:>7.3}, {from:.3} to {to:.3}   control {control:.3}, {least:.3} to {most:.3}"
-    );
+    let wanted = Wanted {
+        quick: line.contains("--quick"),
+        full: line.contains("--full"),
+        peers: line.contains("--peers"),
+        only: line.values_from_str("--only")?,
+    };
+    let mut options = Options {
+        wanted,
+        promises: line.contains("--promises"),
+        json: line.contains("--json"),
+        list: line.contains("--list"),
+        check: line.contains("--check"),
+        compare: line.opt_value_from_str("--compare")?,
+        output: line.opt_value_from_str("--output")?.unwrap_or_else(|| "target/bench".into()),
+    };
+    for word in line.finish() {
+        let word = word.into_string().map_err(|word| format!("{} is no text", word.display()))?;
+        if word.starts_with('-') {
+            return Err(format!("there is no option {word}; see --help").into());
+        }
+        options.wanted.only.push(word);
+    }
+    if options.wanted.peers && !cfg!(feature = "peers") {
+        return Err("--peers needs the feature `peers`: cargo xtask bench --peers builds it".into());
+    }
+    Ok(Some(options))
+}
+
+fn measure(options: &Options) -> ExitCode {
+    let old = match options.compare.as_deref().map(compare::read).transpose() {
+        Ok(old) => old,
+        Err(error) => {
+            eprintln!("{error}");
+            return ExitCode::from(2);
+        }
+    };
+    let wanted = &options.wanted;
+    let (mut cells, lacking) = run::cells(wanted);
+    let mut promised = promise::wanted(&wanted.only);
+    if options.promises {
+        cells.clear();
+        promised = promise::wanted(&[]);
+    }
+    if cells.is_empty() && promised.is_empty() && lacking.is_empty() {
+        eprintln!("nothing is called {:?}; see --list", wanted.only);
+        return ExitCode::from(2);
+    }
+    if options.list {
+        cells.iter().for_each(|cell| println!("{cell}"));
+        lacking.iter().for_each(|(cell, reason)| println!("{cell}: n/a: {reason}"));
+        promised.iter().for_each(|promise| println!("promise {}", promise.name));
+        return ExitCode::SUCCESS;
+    }
+    if options.check {
+        let (passed, failed) = check::all(wanted);
+        println!("{passed} passed, {failed} failed");
+        return if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+    }
+    let begin = Instant::now();
+    let machine = machine::Machine::look();
+    let pace = run::pace(wanted);
+    let found = run::measure(&cells, wanted);
+    let mut rows: Vec<Row> = found.iter().map(|found| Row::new(found, &pace)).collect();
+    rows.extend(lacking.iter().map(|(cell, reason)| Row::empty(cell, reason)));
+    rows.sort_by_key(table::order);
+    let promises = promise::measure(&promised, wanted.quick, &rows);
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    let run = Run {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        time: since.as_secs(),
+        seconds: report::round(begin.elapsed().as_secs_f64()),
+        quick: wanted.quick,
+        full: wanted.full,
+        peers: wanted.peers,
+    };
+    let report = Report { machine, cells: rows, promises, run };
+    if let Err(error) = write(&report, options) {
+        eprintln!("{}: {error}", options.output.display());
+        return ExitCode::FAILURE;
+    }
+    if options.json {
+        println!("{}", serde_json::to_string_pretty(&report).unwrap());
+    } else {
+        print!("{}", table::text(&report));
+    }
+    if let Some(old) = old {
+        print!("{}", compare::text(&old, &report));
+    }
+    verdict(&report)
+}
+
+fn write(report: &Report, options: &Options) -> Result<(), Box<dyn std::error::Error>> {
+    fs::create_dir_all(&options.output)?;
+    let at = |name: &str| options.output.join(name);
+    fs::write(at("bench.json"), serde_json::to_string_pretty(report)? + "\n")?;
+    fs::write(at("report.md"), page::text(report))?;
+    plot::draw(report, &at("latency.svg"), cell::Kind::Latency)?;
+    plot::draw(report, &at("throughput.svg"), cell::Kind::Stream)?;
+    Ok(())
+}
+
+fn verdict(report: &Report) -> ExitCode {
+    let notes = || report.cells.iter().filter_map(|row| row.note.as_deref());
+    if notes().any(|note| note.starts_with("broken")) {
+        return ExitCode::FAILURE;
+    }
+    let noisy = notes().filter(|note| *note == "too noisy").count();
+    if noisy > 0 {
+        eprintln!("the machine was too noisy to say something of {noisy} of {} cells", report.cells.len());
+        return ExitCode::from(3);
+    }
+    ExitCode::SUCCESS
 }

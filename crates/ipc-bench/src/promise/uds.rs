@@ -8,12 +8,12 @@ use std::os::fd::{AsFd, AsRawFd, RawFd};
 
 use ipc_uds::{Ancillary, Stream};
 
-use crate::{Ratio, pair};
+use super::Bound::Parity;
+use super::{Promised, pair};
 
-/// Ours and what it is compared with.
-pub(crate) const RATIOS: &[Ratio] = &[
-    ("uds send and recv 64 B, ours to libc", bytes, bytes_libc),
-    ("uds send and recv a descriptor, ours to libc", descriptor, descriptor_libc),
+pub(crate) const PROMISES: &[Promised] = &[
+    Promised::ratio("uds send and recv 64 B, ours to libc", Parity, bytes, bytes_libc),
+    Promised::ratio("uds send and recv a descriptor, ours to libc", Parity, descriptor, descriptor_libc),
 ];
 
 const ROUNDS: u64 = 1000;

@@ -8,22 +8,23 @@ use std::time::Instant;
 
 use ipc_signal::{MaskGuard, Pid, Ring, Signal, SignalFd, SignalSet, Target, on, queue, raise, wait};
 
-use crate::{Case, Ratio, pair};
+use super::Bound::{AtLeast, AtMost, Parity};
+use super::{Promised, pair};
 
-pub(crate) const CASES: &[Case] = &[
-    ("signal queue and wait, libc", queue_and_wait_libc),
-    ("signal queue and wait, ours", queue_and_wait),
-    ("signal handler to pipe, C", handler_to_pipe),
-    ("signal handler to Ring, ours", handler_to_ring),
-    ("signal signalfd, one a read", || signalfd(1)),
-    ("signal signalfd, 64 a read", || signalfd(64)),
-];
-
-/// Ours and what it is compared with.
-pub(crate) const RATIOS: &[Ratio] = &[
-    ("signal queue and wait, ours to libc", queue_and_wait, queue_and_wait_libc),
-    ("signal handler, Ring to pipe", handler_to_ring, handler_to_pipe),
-    ("signal signalfd, one a read to 64", || signalfd(1), || signalfd(64)),
+pub(crate) const PROMISES: &[Promised] = &[
+    Promised::ratio("signal queue and wait, ours to libc", Parity, queue_and_wait, queue_and_wait_libc),
+    Promised::ratio(
+        "signal handler, Ring to a C handler's pipe",
+        AtMost(1.15),
+        handler_to_ring,
+        handler_to_pipe,
+    ),
+    Promised::ratio(
+        "signal SignalFd, one a read to 64, times",
+        AtLeast(1.4),
+        || signalfd(1),
+        || signalfd(64),
+    ),
 ];
 
 const ROUNDS: u64 = 4_000;

@@ -5,25 +5,90 @@ use std::time::Instant;
 
 use ipc_shm::{Wait, spsc};
 
-use crate::{Case, pair};
+use super::Against::{Limit, Peer};
+use super::Bound::{AtMost, Stated};
+use super::{Promised, limit, pair};
+use crate::cell::Wait::{Park, Spin};
+use crate::cell::{Cores, Kind};
 
-pub(crate) const CASES: &[Case] = &[
-    ("spsc 8 B, one way, spin", || ping_pong::<1>(1, Wait::Spin, 100_000)),
-    ("spsc 56 B, one way, spin", || ping_pong::<7>(1, Wait::Spin, 100_000)),
-    ("spsc 64 B, one way, spin", || ping_pong::<8>(1, Wait::Spin, 100_000)),
-    ("spsc 8 B, one way, spin then park", || ping_pong::<1>(1, Wait::SpinThenPark, 100_000)),
-    ("spsc 8 B, one way, parked, two CPUs", || ping_pong::<1>(1, Wait::Park, 5_000)),
-    ("spsc 8 B, one way, parked, one CPU", || ping_pong::<1>(0, Wait::Park, 5_000)),
-    ("spsc 8 B, one way, spin then park, one CPU", || ping_pong::<1>(0, Wait::SpinThenPark, 5_000)),
-    ("spsc 8 B stream", || stream::<1>(false)),
-    ("spsc 8 B stream, no barrier", || stream::<1>(true)),
-    ("spsc 56 B stream", || stream::<7>(false)),
-    ("spsc 64 B stream", || stream::<8>(false)),
-    ("spsc 64 B stream, no barrier", || stream::<8>(true)),
-    ("spsc 8 B stream, batches of 32", || batches::<1>()),
-    ("spsc 64 B stream, batches of 32", || batches::<8>()),
-    ("spsc 64 KiB, loan and borrow", big),
+pub(crate) const PROMISES: &[Promised] = &[
+    Promised::ratio(
+        "spsc 8 B one way, spin, to the best bare cache line",
+        AtMost(1.15),
+        spin::<1>,
+        best_line,
+    ),
+    Promised::cell(
+        "spsc 8 B one way, spin, to iceoryx2",
+        AtMost(0.30),
+        ("spsc", 8, Kind::Latency, Cores::Two, Spin),
+        Peer("iceoryx2"),
+    ),
+    Promised::cell(
+        "spsc 8 B one way, parked, two CPUs, to a bare futex",
+        AtMost(1.10),
+        ("spsc", 8, Kind::Latency, Cores::Two, Park),
+        Limit,
+    ),
+    Promised::time("spsc 64 B stream, one message a call", AtMost(12.0), || stream::<8>(false)),
+    Promised::time("spsc 64 B stream, batches of 32", AtMost(6.0), batches::<8>),
+    Promised::cell(
+        "spsc 64 B stream to iceoryx2",
+        AtMost(0.04),
+        ("spsc", 64, Kind::Stream, Cores::Two, Spin),
+        Peer("iceoryx2"),
+    ),
+    Promised::ratio(
+        "spsc 64 B stream to rtrb between threads",
+        AtMost(1.25),
+        || stream::<8>(false),
+        limit::rtrb_stream::<8>,
+    ),
+    Promised::ratio(
+        "spsc 64 B stream, doorbell on to off",
+        AtMost(1.10),
+        || stream::<8>(false),
+        polled_stream::<8>,
+    ),
+    Promised::ratio(
+        "spsc 8 B stream, doorbell on to off",
+        AtMost(1.30),
+        || stream::<1>(false),
+        polled_stream::<1>,
+    ),
+    Promised::ratio(
+        "spsc parked wake-up to a raw futex, two CPUs",
+        AtMost(1.10),
+        || ping_pong::<1>(1, Wait::Park, 1_000),
+        || limit::futex_ping_pong(1),
+    ),
+    Promised::ratio(
+        "spsc parked wake-up to a raw futex, one CPU",
+        AtMost(1.10),
+        || ping_pong::<1>(0, Wait::Park, 1_000),
+        || limit::futex_ping_pong(0),
+    ),
+    Promised::time("spsc 64 KiB, loan and borrow", Stated, big),
+    Promised::time("spsc 8 B one way, spin then park", Stated, || {
+        ping_pong::<1>(1, Wait::SpinThenPark, 20_000)
+    }),
+    Promised::time("spsc 56 B one way, spin", Stated, spin::<7>),
+    Promised::time("spsc 64 B one way, spin", Stated, spin::<8>),
+    Promised::time("spsc 8 B stream", Stated, || stream::<1>(false)),
+    Promised::time("spsc 8 B stream, no barrier", Stated, || stream::<1>(true)),
+    Promised::time("spsc 8 B stream, batches of 32", Stated, batches::<1>),
+    Promised::time("spsc 56 B stream", Stated, || stream::<7>(false)),
+    Promised::time("spsc 64 B stream, no barrier", Stated, || stream::<8>(true)),
 ];
+
+fn spin<const N: usize>() -> f64 {
+    ping_pong::<N>(1, Wait::Spin, 20_000)
+}
+
+/// Two flags or rotating lines, whichever is faster.
+fn best_line() -> f64 {
+    limit::ping_pong(1).min(limit::ping_pong(16))
+}
 
 fn options(capacity: usize, without_barrier: bool) -> ipc_shm::ChannelOptions {
     let options = ipc_shm::ChannelOptions::new(capacity);
@@ -61,20 +126,31 @@ fn ping_pong<const N: usize>(cpu: usize, wait: Wait, rounds: u64) -> f64 {
     )
 }
 
+/// The same where the receiver spins: nobody is ever woken, so the doorbell is out of the way.
+fn polled_stream<const N: usize>() -> f64 {
+    stream_waiting::<N>(false, Wait::Spin)
+}
+
 fn stream<const N: usize>(without_barrier: bool) -> f64 {
-    const COUNT: u64 = 2_000_000;
+    stream_waiting::<N>(without_barrier, Wait::default())
+}
+
+fn stream_waiting<const N: usize>(without_barrier: bool, wait: Wait) -> f64 {
+    const COUNT: u64 = 500_000;
     let (to, from) = spsc::channel::<[u64; N]>(options(1024, without_barrier)).unwrap();
     pair::run(
         1,
         COUNT,
         move || {
             let mut sender = to.attach().unwrap();
+            sender.set_wait(wait);
             for turn in 0..COUNT + 1000 {
                 sender.send(&[turn; N]).unwrap();
             }
         },
         move || {
             let mut receiver = from.attach().unwrap();
+            receiver.set_wait(wait);
             let mut start = Instant::now();
             for turn in 0..COUNT + 1000 {
                 if turn == 1000 {
@@ -88,7 +164,7 @@ fn stream<const N: usize>(without_barrier: bool) -> f64 {
 }
 
 fn batches<const N: usize>() -> f64 {
-    const COUNT: u64 = 4_000_000;
+    const COUNT: u64 = 1_000_000;
     let (to, from) = spsc::channel::<[u64; N]>(options(1024, false)).unwrap();
     pair::run(
         1,
@@ -121,7 +197,7 @@ fn batches<const N: usize>() -> f64 {
 }
 
 fn big() -> f64 {
-    const COUNT: u64 = 20_000;
+    const COUNT: u64 = 2_000;
     type Block = [u64; 8192];
     let (to, from) = spsc::channel::<Block>(options(16, false)).unwrap();
     pair::run(

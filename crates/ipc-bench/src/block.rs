@@ -1,0 +1,164 @@
+//! Blocks: [control, A, B, C, control], A to C in an order that is drawn anew each time, each column for as long as the
+//! others. What the machine does meanwhile happens to all of them; where the controls tell that it did much, the block is
+//! dropped and counted.
+
+use std::time::Duration;
+
+use hdrhistogram::Histogram;
+
+use crate::cell::{Cell, Cores, Kind, Wait};
+use crate::column::Column;
+use crate::pair::{Broken, Pair};
+
+/// How long a sample takes, and how many blocks there are.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Pace {
+    pub(crate) sample: Duration,
+    pub(crate) control: Duration,
+    /// How often the processes of a cell are started anew, spread over the run.
+    pub(crate) passes: usize,
+    /// Blocks each time.
+    pub(crate) blocks: usize,
+}
+
+impl Pace {
+    pub(crate) const DEFAULT: Self =
+        Self { sample: Duration::from_millis(20), control: Duration::from_millis(4), passes: 4, blocks: 3 };
+    pub(crate) const QUICK: Self = Self {
+        sample: Duration::from_micros(1500),
+        control: Duration::from_millis(1),
+        passes: 1,
+        blocks: 12,
+    };
+}
+
+/// How much of each other the controls of a block may differ.
+const APART: f64 = 1.15;
+/// How many blocks are tried for each one that is wanted.
+const TRIES: usize = 3;
+/// Messages a second of the open loop.
+pub(crate) const RATES: [u64; 2] = [10_000, 100_000];
+
+/// What was found in a cell so far.
+pub(crate) struct Found {
+    pub(crate) cell: Cell,
+    /// Ours comes first, then the limit.
+    pub(crate) columns: Vec<Column>,
+    /// Nanoseconds a message: by column, by pass, by block.
+    pub(crate) ns: Vec<Vec<Vec<f64>>>,
+    /// Of ours.
+    pub(crate) each: Histogram<u64>,
+    /// Of ours, by rate.
+    pub(crate) open: Vec<(u64, Histogram<u64>)>,
+    pub(crate) blocks: usize,
+    pub(crate) dropped: usize,
+    /// A side died or hung.
+    pub(crate) broken: bool,
+}
+
+impl Found {
+    pub(crate) fn new(cell: Cell, columns: Vec<Column>) -> Self {
+        let ns = vec![Vec::new(); columns.len()];
+        let open =
+            if is_open(&cell) { RATES.iter().map(|rate| (*rate, histogram())).collect() } else { Vec::new() };
+        Self { cell, columns, ns, each: histogram(), open, blocks: 0, dropped: 0, broken: false }
+    }
+
+    /// The ratios of ours to a column, by pass.
+    pub(crate) fn ratios(&self, column: usize) -> Vec<Vec<f64>> {
+        let divide = |(ours, theirs): (&Vec<f64>, &Vec<f64>)| {
+            ours.iter().zip(theirs).map(|(ours, theirs)| ours / theirs).collect()
+        };
+        self.ns[0].iter().zip(&self.ns[column]).map(divide).collect()
+    }
+}
+
+/// Open loops need the second core for who keeps the time, and a sleeper there is a matter of its own.
+fn is_open(cell: &Cell) -> bool {
+    cell.kind == Kind::Latency && cell.cores == Cores::Two
+}
+
+fn histogram() -> Histogram<u64> {
+    Histogram::new(3).unwrap()
+}
+
+/// The pairs that frame blocks; they live as long as the run.
+pub(crate) struct Controls {
+    two: Option<Pair>,
+    one: Pair,
+}
+
+impl Controls {
+    pub(crate) fn start(pace: &Pace) -> Result<Self, Broken> {
+        let cell = |cores| {
+            let (kind, wait) = match cores {
+                Cores::Two => (Kind::Latency, Wait::Spin),
+                Cores::One => (Kind::Stream, Wait::Block),
+            };
+            Cell { mechanism: "pipe", payload: 8, kind, cores, wait }
+        };
+        let start = |cores| {
+            let mut pair = Pair::start(&cell(cores), Column::Control)?;
+            pair.calibrate(pace.control)?;
+            Ok(pair)
+        };
+        let [near, far] = crate::machine::cpus();
+        let two = if near == far { None } else { Some(start(Cores::Two)?) };
+        Ok(Self { two, one: start(Cores::One)? })
+    }
+
+    fn of(&mut self, cell: &Cell) -> &mut Pair {
+        match (&mut self.two, cell.cores) {
+            (Some(two), Cores::Two) => two,
+            _ => &mut self.one,
+        }
+    }
+}
+
+/// One pass over a cell: starts its pairs, and adds the blocks to what was found.
+pub(crate) fn pass(found: &mut Found, pace: &Pace, controls: &mut Controls) {
+    if try_pass(found, pace, controls).is_err() {
+        found.broken = true;
+    }
+}
+
+fn try_pass(found: &mut Found, pace: &Pace, controls: &mut Controls) -> Result<(), Broken> {
+    let mut pairs = Vec::new();
+    for column in &found.columns {
+        let mut pair = Pair::start(&found.cell, *column)?;
+        pair.calibrate(pace.sample)?;
+        pairs.push(pair);
+    }
+    let control = controls.of(&found.cell);
+    let mut good: Vec<Vec<f64>> = vec![Vec::new(); pairs.len()];
+    let mut order: Vec<usize> = (0..pairs.len()).collect();
+    for _ in 0..TRIES * pace.blocks {
+        if good[0].len() == pace.blocks {
+            break;
+        }
+        fastrand::shuffle(&mut order);
+        let before = control.sample()?;
+        let mut block = vec![0.0; pairs.len()];
+        for column in &order {
+            block[*column] = pairs[*column].sample()?;
+        }
+        let after = control.sample()?;
+        if after / before > APART || before / after > APART {
+            found.dropped += 1;
+            continue;
+        }
+        found.blocks += 1;
+        good.iter_mut().zip(block).for_each(|(column, ns)| column.push(ns));
+    }
+    found.ns.iter_mut().zip(good).for_each(|(column, ns)| column.push(ns));
+    for time in pairs[0].each(4)? {
+        found.each.record(time).unwrap();
+    }
+    for (rate, histogram) in &mut found.open {
+        for late in pairs[0].open(1_000_000_000 / *rate, pace.sample)? {
+            histogram.record(late).unwrap();
+        }
+    }
+    pairs.into_iter().for_each(Pair::end);
+    Ok(())
+}
