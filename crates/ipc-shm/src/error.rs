@@ -48,6 +48,9 @@ pub enum Error {
     /// The other end was dropped, or its process is dead. What it had sent has been received.
     #[error("the other end is gone")]
     Disconnected,
+    /// A server took a request and gave it up without an answer, or died with it (ECANCELED). It is not served again.
+    #[error("the server gave up the request without an answer")]
+    Unanswered,
     /// The other process wrote what its protocol cannot say. This end stays unusable for good; make a new channel.
     #[error("the other process wrote nonsense: {what}")]
     PeerCorrupt {
@@ -236,6 +239,7 @@ impl Error {
             Self::Overflow => libc::EOVERFLOW,
             Self::TimedOut => libc::ETIMEDOUT,
             Self::Disconnected | Self::WriterDied | Self::Broken => libc::EPIPE,
+            Self::Unanswered => libc::ECANCELED,
             Self::EndInUse { .. } => libc::EBUSY,
             Self::ReadOnly => libc::EROFS,
             Self::OutOfBounds { .. } | Self::InvalidParameter { .. } => libc::EINVAL,
@@ -312,6 +316,7 @@ mod tests {
             (Error::Broken, libc::EPIPE),
             (Error::Disconnected, libc::EPIPE),
             (Error::WriterDied, libc::EPIPE),
+            (Error::Unanswered, libc::ECANCELED),
             (Error::EndInUse { object: name(), end: "sender" }, libc::EBUSY),
             (Error::ReadOnly, libc::EROFS),
             (Error::OutOfBounds { offset: 1, len: 1, size: 1 }, libc::EINVAL),

@@ -35,6 +35,7 @@
 //! - [`spsc`]: a channel for one sender and one receiver, by name, by [`Invitation`], or by descriptor
 //! - [`bytes`]: the same for messages of any length
 //! - [`mpsc`]: several senders, a lane each
+//! - [`request`]: questions and their answers, with deadlines
 //! - [`latest`], [`broadcast`]: one writer, any number of readers, which never make it wait
 //! - [`Shared`], [`InPlace`]: one typed value in a segment, made once and used there by all: atomics and locks
 //! - [`Semaphore`], [`Event`], [`Barrier`]: safe to call whatever others write into them
@@ -74,7 +75,7 @@ pub use crate::{
 pub use crate::{
     channel::{
         Acceptance, ChannelOptions, ChannelStat, End, EndStat, Invitation, Offer, Payload, Presence,
-        Unattached, Wait, broadcast, bytes, latest, mpsc, spsc, stat,
+        Unattached, Wait, broadcast, bytes, latest, mpsc, request, spsc, stat,
     },
     memory::{
         Common, Holder, Listed, MemoryOptions, Mode, Origin, PlainMemory, Sealed, SharedMemory, Trusted,

@@ -72,6 +72,16 @@ pub(crate) fn fence(name: &'static str, ordering: Ordering) {
     }
 }
 
+/// Whether a model leaves this step of an algorithm out, to see that it matters; never in what ships.
+#[cfg(not(ipc_loom))]
+#[inline(always)]
+pub(crate) const fn is_left_out(_: &'static str) -> bool {
+    false
+}
+
+#[cfg(ipc_loom)]
+pub(crate) use crate::models::is_left_out;
+
 /// How many words a `T` fills.
 pub(crate) const fn words_of<T>() -> usize {
     size_of::<T>().div_ceil(8)

@@ -48,8 +48,9 @@ impl Deadline {
     }
 }
 
-/// CLOCK_MONOTONIC, which [`Instant`] does not give as a number.
-fn monotonic_now() -> Duration {
+/// CLOCK_MONOTONIC, which [`Instant`] does not give as a number: what two processes can compare.
+#[must_use]
+pub fn monotonic_now() -> Duration {
     let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: `now` is a live timespec; CLOCK_MONOTONIC always exists.
     unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut now) };

@@ -89,6 +89,8 @@ pub(crate) struct Plan {
     pub(crate) init: fn(&Layout, &Mapping, Side),
     /// The longest memory to attach.
     pub(crate) max: usize,
+    /// How long the part of a sealed pair is that a side writes; 0 where that is not known.
+    pub(crate) part: fn(&Layout, Side) -> u64,
 }
 
 impl Plan {
@@ -96,13 +98,9 @@ impl Plan {
         Layout { mode: TRUSTED, ..self.layout }
     }
 
-    /// The part that `side` writes of a sealed pair: the receiver's is a header page.
+    /// The part that `side` writes of a sealed pair.
     pub(crate) fn part(&self, side: Side) -> Layout {
-        let mode = side.sealed_mode();
-        match side {
-            Side::Producer => Layout { mode, ..self.layout },
-            Side::Consumer => Layout { mode, len: HEADER as u64, ..self.layout },
-        }
+        Layout { mode: side.sealed_mode(), len: (self.part)(&self.layout, side), ..self.layout }
     }
 
     /// The same, with the tag that the user named.
@@ -111,9 +109,17 @@ impl Plan {
     }
 
     fn init_common(&self, mapping: &Mapping) -> Result<()> {
-        (self.init)(&self.layout, mapping, Side::Producer);
-        (self.init)(&self.layout, mapping, Side::Consumer);
+        (self.init)(&self.common(), mapping, Side::Producer);
+        (self.init)(&self.common(), mapping, Side::Consumer);
         Ok(())
+    }
+}
+
+/// Where only the sender writes messages, the receiver's part is a header page.
+pub(crate) fn one_way(layout: &Layout, side: Side) -> u64 {
+    match side {
+        Side::Producer => layout.len,
+        Side::Consumer => HEADER as u64,
     }
 }
 
@@ -210,7 +216,7 @@ impl Link {
     pub(crate) fn part(side: Side, plan: &Plan) -> Result<(Segment, OwnedFd)> {
         register(plan.layout.flags);
         let segment = Segment::sealed(plan.part(side), |mapping| {
-            (plan.init)(&plan.layout, mapping, side);
+            (plan.init)(&plan.part(side), mapping, side);
             Ok(())
         })?;
         segment.try_take(side.lock(), Kind::Write)?;

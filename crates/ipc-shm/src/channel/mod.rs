@@ -18,6 +18,7 @@ mod meet;
 pub mod mpsc;
 #[cfg(not(ipc_loom))]
 mod options;
+pub mod request;
 pub mod spsc;
 #[cfg(not(ipc_loom))]
 mod stat;

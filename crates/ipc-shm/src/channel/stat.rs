@@ -13,7 +13,7 @@ use nix::fcntl::OFlag;
 use crate::channel::area::{consumer, producer};
 use crate::channel::counters::Counter;
 use crate::channel::link::{ATTACHED, LEFT, Link, Side};
-use crate::channel::{Payload, spsc};
+use crate::channel::{Payload, request, spsc};
 use crate::memory::attach::{self, Seals};
 use crate::memory::header::{HEADER, Kind, Layout, Page};
 use crate::memory::mode::TRUSTED;
@@ -26,9 +26,9 @@ use crate::{Error, Refusal, Result, Tag};
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ChannelStat {
-    /// The protocol: `spsc`, `bytes`, `latest`, `broadcast` …
+    /// The protocol: `spsc`, `bytes`, `latest`, `broadcast`, `request` …
     pub kind: &'static str,
-    /// The bytes of a message; 0 where messages have any length.
+    /// The bytes of a message; 0 where messages have any length; of `request`, of a question.
     pub size: u64,
     /// What the user told apart beyond size and alignment.
     pub tag: Tag,
@@ -190,6 +190,26 @@ impl<T: Payload, M: Mode> spsc::Receiver<T, M> {
     }
 }
 
+impl<Q: Payload, A: Payload, M: Mode> request::Client<Q, A, M> {
+    /// What the channel's words say of both ends; asks the kernel whether the server lives.
+    ///
+    /// # Errors
+    /// [`Error::Forked`], [`Error::System`].
+    pub fn stat(&self) -> Result<ChannelStat> {
+        self.with_link(of_link)
+    }
+}
+
+impl<Q: Payload, A: Payload, M: Mode> request::Server<Q, A, M> {
+    /// What the channel's words say of both ends; asks the kernel whether the client lives.
+    ///
+    /// # Errors
+    /// [`Error::Forked`], [`Error::System`].
+    pub fn stat(&self) -> Result<ChannelStat> {
+        self.with_link(of_link)
+    }
+}
+
 /// Whether any number read, and none of them holds the receiving end.
 fn has_readers(kind: Kind) -> bool {
     matches!(kind, Kind::Latest | Kind::Broadcast)
@@ -232,6 +252,8 @@ pub(crate) fn of(
     };
     let (size, unit) = match layout.kind {
         Kind::Bytes => (0, layout.size),
+        // The upper half is the question's, the lower the answer's.
+        Kind::Request => (layout.size >> 32, 1),
         _ => (layout.size, 1),
     };
     ChannelStat {

@@ -102,11 +102,13 @@ pub(crate) enum Kind {
     Broadcast = 5,
     /// Messages of any length.
     Bytes = 6,
+    /// Questions and their answers.
+    Request = 7,
 }
 
 impl Kind {
-    const ALL: [Self; 6] =
-        [Self::Memory, Self::Shared, Self::Spsc, Self::Latest, Self::Broadcast, Self::Bytes];
+    const ALL: [Self; 7] =
+        [Self::Memory, Self::Shared, Self::Spsc, Self::Latest, Self::Broadcast, Self::Bytes, Self::Request];
 
     /// The word for it, in listings.
     pub(crate) fn name(self) -> &'static str {
@@ -117,6 +119,7 @@ impl Kind {
             Self::Latest => "latest",
             Self::Broadcast => "broadcast",
             Self::Bytes => "bytes",
+            Self::Request => "request",
         }
     }
 

@@ -4,6 +4,7 @@
 mod bytes;
 mod memory;
 mod one_to_many;
+mod request;
 mod spsc;
 mod steps;
 mod tag;
@@ -11,7 +12,15 @@ mod tag;
 use ipc_testkit::role::{self, Role};
 
 fn main() -> role::Result {
-    let roles: Vec<Role> =
-        [memory::ROLES, spsc::ROLES, one_to_many::ROLES, bytes::ROLES, steps::ROLES, tag::ROLES].concat();
+    let roles: Vec<Role> = [
+        memory::ROLES,
+        spsc::ROLES,
+        one_to_many::ROLES,
+        bytes::ROLES,
+        request::ROLES,
+        steps::ROLES,
+        tag::ROLES,
+    ]
+    .concat();
     role::play(&roles)
 }

@@ -20,7 +20,7 @@ pub(crate) const ROLES: &[Role] = &[
     ("spsc-restarter", restarter),
 ];
 
-fn wait_of(name: &str) -> Wait {
+pub(crate) fn wait_of(name: &str) -> Wait {
     match name {
         "spin" => Wait::Spin,
         "park" => Wait::Park,

@@ -15,6 +15,7 @@ mod lock_words;
 mod memory;
 mod mpsc;
 mod one_to_many;
+mod request;
 mod spsc;
 mod stat;
 mod steps;

@@ -13,7 +13,7 @@ use crate::channel::broadcast::log::{Found, Log, Reading, Shape};
 use crate::channel::call::{self, Fences};
 use crate::channel::doorbell::POLLS;
 use crate::channel::inlet::{Inlet, check_fences, fences, with_fences};
-use crate::channel::link::{Attached, Link, Plan, Side};
+use crate::channel::link::{Attached, Link, Plan, Side, one_way};
 use crate::channel::options::check_capacity;
 use crate::channel::{ChannelOptions, ChannelStat, LastWords, Payload, meet, stat};
 use crate::memory::header::{Kind, Layout};
@@ -320,14 +320,15 @@ fn plan<T: Payload>(options: &ChannelOptions) -> Result<Plan> {
         value: capacity,
         reason: "so many messages of this type do not fit in the address space",
     })?;
-    let plan = Plan { layout, permissions: options.permissions, init: init::<T>, max: meet::MAX };
+    let plan =
+        Plan { layout, permissions: options.permissions, init: init::<T>, max: meet::MAX, part: one_way };
     Ok(plan.tagged(options.tag))
 }
 
 /// What to expect of a channel whose capacity we do not know.
 fn any_plan<T: Payload>() -> Plan {
     let permissions = ChannelOptions::new(16).permissions;
-    Plan { layout: fingerprint::<T>(), permissions, init: init::<T>, max: meet::MAX }
+    Plan { layout: fingerprint::<T>(), permissions, init: init::<T>, max: meet::MAX, part: one_way }
 }
 
 /// The shape of a log that this header promises, if its memory is as long as that.

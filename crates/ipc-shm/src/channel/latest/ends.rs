@@ -12,7 +12,7 @@ use nix::fcntl::OFlag;
 use crate::channel::call::{self, Fences};
 use crate::channel::inlet::{Inlet, check_fences, fences, with_fences};
 use crate::channel::latest::cells::{self, Cells};
-use crate::channel::link::{Attached, Link, Plan, Side};
+use crate::channel::link::{Attached, Link, Plan, Side, one_way};
 use crate::channel::{ChannelStat, LastWords, Payload, meet, stat};
 use crate::memory::header::{Kind, Layout};
 use crate::memory::view::View;
@@ -322,7 +322,13 @@ fn plan<T: Payload>() -> Result<Plan> {
         flags: 0,
     };
     // A cell is complete when it is zero: version 0.
-    Ok(Plan { layout, permissions: MemoryOptions::new().permissions, init: |_, _, _| (), max: meet::MAX })
+    Ok(Plan {
+        layout,
+        permissions: MemoryOptions::new().permissions,
+        init: |_, _, _| (),
+        max: meet::MAX,
+        part: one_way,
+    })
 }
 
 fn plan_with<T: Payload>(options: &MemoryOptions) -> Result<Plan> {

@@ -1,6 +1,6 @@
 //! What a ring for messages of one type takes: its layout in the header, and what to expect of one that is opened.
 
-use crate::channel::link::{Plan, Side};
+use crate::channel::link::{Plan, Side, one_way};
 use crate::channel::meet;
 use crate::channel::options::check_capacity;
 use crate::channel::spsc::ring::Shape;
@@ -17,7 +17,8 @@ pub(in crate::channel) fn plan<T: Payload>(options: &ChannelOptions) -> Result<P
         value: capacity,
         reason: "so many messages of this type do not fit in the address space",
     })?;
-    let plan = Plan { layout, permissions: options.permissions, init: init::<T>, max: usize::MAX };
+    let plan =
+        Plan { layout, permissions: options.permissions, init: init::<T>, max: usize::MAX, part: one_way };
     Ok(plan.tagged(options.tag))
 }
 
@@ -25,7 +26,13 @@ pub(in crate::channel) fn plan<T: Payload>(options: &ChannelOptions) -> Result<P
 pub(in crate::channel) fn any_plan<T: Payload>() -> Plan {
     let layout =
         Layout { kind: Kind::Spsc, mode: 0, capacity: 0, len: 0, start: 0, flags: 0, ..fingerprint::<T>() };
-    Plan { layout, permissions: ChannelOptions::new(16).permissions, init: init::<T>, max: meet::MAX }
+    Plan {
+        layout,
+        permissions: ChannelOptions::new(16).permissions,
+        init: init::<T>,
+        max: meet::MAX,
+        part: one_way,
+    }
 }
 
 /// The same, for what a header says, once it is consistent.

@@ -1,0 +1,421 @@
+//! The end that asks.
+
+use std::cell::{Cell, RefCell, RefMut};
+use std::ffi::OsStr;
+use std::fmt;
+use std::marker::PhantomData;
+use std::time::Duration;
+
+use ipc_sys::Deadline;
+use ipc_sys::deadline::monotonic_now;
+
+use crate::channel::link::{Link, Plan, Side};
+use crate::channel::meet::private;
+use crate::channel::request::exchange::{Answer, Asking, NO_DEADLINE};
+use crate::channel::request::plan::{Inner, any_plan, plan, plan_for, shape_of};
+use crate::channel::request::server::Server;
+use crate::channel::{ChannelOptions, End, Invitation, Offer, Payload, Unattached, Wait};
+use crate::memory::header::Layout;
+use crate::memory::view::View;
+use crate::memory::{MemoryOptions, Mode, Origin, Sealed, Trusted};
+use crate::{Error, Result};
+
+/// The end that asks.
+pub struct Client<Q: Payload, A: Payload, M: Mode = Trusted> {
+    inner: RefCell<Caller<Q, A>>,
+    capacity: usize,
+    mode: PhantomData<fn() -> M>,
+}
+
+/// A question that was asked. Dropped, it is given up: if the server has not taken it yet, it never will. One that is
+/// forgotten ([`std::mem::forget`]) keeps its place among the calls in flight.
+#[must_use = "dropped, the call is given up"]
+pub struct PendingCall<'c, Q: Payload, A: Payload, M: Mode = Trusted> {
+    client: &'c Client<Q, A, M>,
+    pos: u64,
+    until: Until,
+    taken: Cell<bool>,
+}
+
+#[derive(Debug)]
+struct Caller<Q, A> {
+    inner: Inner<Asking<Q, A, View>>,
+    /// For each place, whether a [`PendingCall`] has it.
+    held: Vec<bool>,
+}
+
+/// When a call ends: nanoseconds of CLOCK_MONOTONIC, as the server sees them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Until(u64);
+
+impl Until {
+    const NEVER: Self = Self(NO_DEADLINE);
+
+    fn after(timeout: Duration) -> Self {
+        let at = monotonic_now().checked_add(timeout).and_then(|at| u64::try_from(at.as_nanos()).ok());
+        at.map_or(Self::NEVER, Self)
+    }
+
+    fn deadline(self) -> Deadline {
+        if self == Self::NEVER {
+            return Deadline::NEVER;
+        }
+        Deadline::after(Duration::from_nanos(self.0).saturating_sub(monotonic_now()))
+    }
+}
+
+/// A channel in common memory without a name: two ends, each to be attached in the process that uses it, after the fork
+/// or exec.
+///
+/// # Errors
+/// As [`spsc::channel`](crate::spsc::channel).
+#[expect(clippy::type_complexity, reason = "two ends")]
+pub fn channel<Q: Payload, A: Payload>(
+    options: impl Into<ChannelOptions>,
+) -> Result<(Unattached<Client<Q, A>>, Unattached<Server<Q, A>>)> {
+    let options = options.into();
+    let (client, server) = Link::anonymous(&plan::<Q, A>(&options)?)?;
+    Ok((Unattached::new(client).tag(options.tag), Unattached::new(server).tag(options.tag)))
+}
+
+impl<Q: Payload, A: Payload> Client<Q, A, Trusted> {
+    /// Makes the channel under a name, which appears when it is complete, and becomes its client. Dropping it removes the
+    /// name; see [`Client::persist`].
+    ///
+    /// # Errors
+    /// As [`spsc::Sender::create`](crate::spsc::Sender::create).
+    pub fn create(name: impl AsRef<OsStr>, options: impl Into<ChannelOptions>) -> Result<Self> {
+        let plan = plan::<Q, A>(&options.into())?;
+        private::End::from_link(Link::create(name.as_ref(), Side::Producer, &plan)?)
+    }
+
+    /// Becomes the client of a channel that is there.
+    ///
+    /// # Errors
+    /// As [`spsc::Sender::open`](crate::spsc::Sender::open); [`Error::EndInUse`] where another client is alive.
+    pub fn open(name: impl AsRef<OsStr>) -> Result<Self> {
+        Self::open_with(name, &MemoryOptions::new())
+    }
+
+    /// As [`Client::open`], of a channel that was made with this tag.
+    ///
+    /// # Errors
+    /// As [`Client::open`].
+    pub fn open_with(name: impl AsRef<OsStr>, options: &MemoryOptions) -> Result<Self> {
+        let plan = any_plan::<Q, A>().tagged(options.tag);
+        private::End::from_link(Link::open(name.as_ref(), Side::Producer, &plan)?)
+    }
+
+    /// Becomes the client of a channel that any process alive has attached; else makes it new, in the place of what dead
+    /// ones left.
+    ///
+    /// # Errors
+    /// As [`Client::create`] and [`Client::open`].
+    pub fn open_or_replace(
+        name: impl AsRef<OsStr>,
+        options: impl Into<ChannelOptions>,
+    ) -> Result<(Self, Origin)> {
+        let plan = plan::<Q, A>(&options.into())?;
+        let (link, origin) = Link::open_or_replace(name.as_ref(), Side::Producer, &plan)?;
+        Ok((private::End::from_link(link)?, origin))
+    }
+}
+
+impl<Q: Payload, A: Payload> Client<Q, A, Sealed> {
+    /// Makes this process's half of a sealed pair, to ask from, and the invitation for the process that answers.
+    ///
+    /// # Errors
+    /// As [`spsc::Sender::offer`](crate::spsc::Sender::offer).
+    #[expect(clippy::type_complexity, reason = "an end and the invitation to the other")]
+    pub fn offer(
+        options: impl Into<ChannelOptions>,
+    ) -> Result<(Offer<Self>, Invitation<Server<Q, A, Sealed>>)> {
+        Offer::new(plan::<Q, A>(&options.into())?)
+    }
+}
+
+impl<Q: Payload, A: Payload, M: Mode> Client<Q, A, M> {
+    /// Asks, and waits for the answer.
+    ///
+    /// # Blocking
+    /// Until the answer comes or the server is gone; a signal does not end it. With as many calls in flight as the
+    /// capacity says, until the oldest is answered too.
+    ///
+    /// # Errors
+    /// | errno | error |
+    /// | --- | --- |
+    /// | EPIPE | [`Error::Disconnected`]: the server is gone |
+    /// | ECANCELED | [`Error::Unanswered`]: it took the question and gave it up, or died with it |
+    /// | EAGAIN | [`Error::Full`]: all places are [`PendingCall`]s that this process holds |
+    /// | | [`Error::PeerCorrupt`], [`Error::Forked`] |
+    #[inline]
+    pub fn call(&self, question: &Q) -> Result<A> {
+        self.call_until(question, Until::NEVER)
+    }
+
+    /// As [`Client::call`], for at most `timeout`, which the server can see.
+    ///
+    /// # Errors
+    /// [`Error::TimedOut`]: the call is given up, and a late answer is dropped; and as [`Client::call`].
+    pub fn call_timeout(&self, question: &Q, timeout: Duration) -> Result<A> {
+        self.call_until(question, Until::after(timeout))
+    }
+
+    /// Asks, and does not wait for the answer.
+    ///
+    /// # Blocking
+    /// As [`Client::call`], for a place among the calls in flight.
+    ///
+    /// # Errors
+    /// As [`Client::call`].
+    pub fn send(&self, question: &Q) -> Result<PendingCall<'_, Q, A, M>> {
+        self.send_until(question, Until::NEVER)
+    }
+
+    /// As [`Client::send`], for an answer within `timeout`, which the server can see.
+    ///
+    /// # Errors
+    /// [`Error::TimedOut`], and as [`Client::send`].
+    pub fn send_timeout(&self, question: &Q, timeout: Duration) -> Result<PendingCall<'_, Q, A, M>> {
+        self.send_until(question, Until::after(timeout))
+    }
+
+    /// Asks if there is a place among the calls in flight now.
+    ///
+    /// # Errors
+    /// [`Error::Full`], and as [`Client::send`].
+    pub fn try_send(&self, question: &Q) -> Result<PendingCall<'_, Q, A, M>> {
+        let mut caller = self.inner.borrow_mut();
+        if !caller.has_place()? {
+            caller.inner.end.link.look()?;
+            return Err(Error::Full);
+        }
+        Ok(self.pending(&mut caller, question, Until::NEVER))
+    }
+
+    /// How many calls may be in flight.
+    #[must_use]
+    pub fn capacity(&self) -> usize {
+        self.capacity
+    }
+
+    /// How a blocking call waits from now on.
+    pub fn set_wait(&mut self, wait: Wait) {
+        self.inner.get_mut().inner.wait = wait;
+    }
+
+    pub(in crate::channel) fn with_link<T>(&self, look: impl FnOnce(&Link) -> T) -> T {
+        look(&self.inner.borrow().inner.end.link)
+    }
+
+    /// Leaves the name in place when this end is dropped.
+    pub fn persist(&self) {
+        self.inner.borrow().inner.end.link.persist();
+    }
+
+    #[inline]
+    fn call_until(&self, question: &Q, until: Until) -> Result<A> {
+        let mut caller = self.inner.borrow_mut();
+        if !caller.has_place()? {
+            caller.wait_for_place(until)?;
+        }
+        let pos = caller.inner.end.ring.pos();
+        caller.inner.end.ring.ask(until.0, question);
+        let answer = caller.answer(pos, || until.deadline());
+        if let Err(Error::TimedOut | Error::Disconnected) = answer {
+            caller.inner.end.ring.give_up(pos);
+        }
+        answer
+    }
+
+    fn send_until(&self, question: &Q, until: Until) -> Result<PendingCall<'_, Q, A, M>> {
+        let mut caller = self.inner.borrow_mut();
+        if !caller.has_place()? {
+            caller.wait_for_place(until)?;
+        }
+        Ok(self.pending(&mut caller, question, until))
+    }
+
+    fn pending(&self, caller: &mut Caller<Q, A>, question: &Q, until: Until) -> PendingCall<'_, Q, A, M> {
+        let pos = caller.inner.end.ring.pos();
+        caller.inner.end.ring.ask(until.0, question);
+        caller.hold(pos, true);
+        PendingCall { client: self, pos, until, taken: Cell::new(false) }
+    }
+}
+
+impl<Q: Payload, A: Payload, M: Mode> PendingCall<'_, Q, A, M> {
+    /// Waits for the answer.
+    ///
+    /// # Blocking
+    /// Until the answer comes, the time of [`Client::send_timeout`] is over, or the server is gone.
+    ///
+    /// # Errors
+    /// [`Error::TimedOut`], and as [`Client::call`].
+    pub fn recv(self) -> Result<A> {
+        let mut caller = self.ready()?;
+        let answer = caller.answer(self.pos, || self.until.deadline());
+        self.note(&mut caller, answer)
+    }
+
+    /// As [`PendingCall::recv`], for at most `timeout`; the call stays in flight when it times out.
+    ///
+    /// # Errors
+    /// As [`PendingCall::recv`]; [`Error::Empty`] where the answer has been received.
+    pub fn recv_timeout(&mut self, timeout: Duration) -> Result<A> {
+        let mut caller = self.ready()?;
+        let answer = caller.answer(self.pos, || Deadline::after(timeout));
+        self.note(&mut caller, answer)
+    }
+
+    /// Receives the answer if it is there.
+    ///
+    /// # Errors
+    /// [`Error::Empty`] where it is not there, or has been received; and as [`PendingCall::recv`].
+    pub fn try_recv(&mut self) -> Result<A> {
+        let mut caller = self.ready()?;
+        let answer = caller.answer_now(self.pos);
+        self.note(&mut caller, answer)
+    }
+
+    fn ready(&self) -> Result<RefMut<'_, Caller<Q, A>>> {
+        if self.taken.get() { Err(Error::Empty) } else { Ok(self.client.inner.borrow_mut()) }
+    }
+
+    /// Gives the place back with the answer.
+    fn note(&self, caller: &mut Caller<Q, A>, answer: Result<A>) -> Result<A> {
+        if let Ok(_) | Err(Error::Unanswered) = answer {
+            caller.hold(self.pos, false);
+            self.taken.set(true);
+        }
+        answer
+    }
+}
+
+impl<Q: Payload, A: Payload, M: Mode> Drop for PendingCall<'_, Q, A, M> {
+    fn drop(&mut self) {
+        if !self.taken.get() {
+            let mut caller = self.client.inner.borrow_mut();
+            caller.hold(self.pos, false);
+            if caller.inner.end.link.check_fork().is_ok() {
+                caller.inner.end.ring.give_up(self.pos);
+            }
+        }
+    }
+}
+
+impl<Q: Payload, A: Payload> Caller<Q, A> {
+    /// Whether a question can be asked now.
+    ///
+    /// # Errors
+    /// [`Error::Full`], where waiting would not help: we hold the place ourselves.
+    #[inline]
+    fn has_place(&mut self) -> Result<bool> {
+        self.inner.check()?;
+        if self.held.get(self.index(self.inner.end.ring.pos())) == Some(&true) {
+            return Err(Error::Full);
+        }
+        self.inner.end.ring.has_room().map_err(|error| self.inner.note(error))
+    }
+
+    #[cold]
+    fn wait_for_place(&mut self, until: Until) -> Result<()> {
+        let oldest = self.inner.end.ring.oldest();
+        self.wait(oldest, until.deadline())
+    }
+
+    #[inline]
+    fn answer(&mut self, pos: u64, deadline: impl FnOnce() -> Deadline) -> Result<A> {
+        self.inner.check()?;
+        if !self.stands(pos)? {
+            self.wait(pos, deadline())?;
+        }
+        self.take(pos)
+    }
+
+    fn answer_now(&mut self, pos: u64) -> Result<A> {
+        self.inner.check()?;
+        if !self.stands(pos)? {
+            let gone = self.inner.end.link.look();
+            // What the server answered before it left is there now, if it ever was.
+            if !self.stands(pos)? {
+                gone?;
+                return Err(Error::Empty);
+            }
+        }
+        self.take(pos)
+    }
+
+    #[inline]
+    fn stands(&mut self, pos: u64) -> Result<bool> {
+        self.inner.end.ring.stands(pos).map_err(|error| self.inner.note(error))
+    }
+
+    #[inline(never)]
+    fn wait(&mut self, pos: u64, deadline: Deadline) -> Result<()> {
+        let Inner { end, wait, .. } = &mut self.inner;
+        let link = &mut end.link;
+        end.ring.wait(pos, *wait, deadline, || link.look()).map_err(|error| self.inner.note(error))
+    }
+
+    #[inline]
+    fn take(&mut self, pos: u64) -> Result<A> {
+        let Inner { end, .. } = &mut self.inner;
+        end.ring.count(|| end.link.may_be_hot());
+        match end.ring.answer(pos).map_err(|error| self.inner.note(error))? {
+            Answer::Answered(answer) => Ok(answer),
+            Answer::Unanswered => Err(Error::Unanswered),
+            Answer::Expired => Err(Error::TimedOut),
+            Answer::Pending => Err(self.inner.note(Error::PeerCorrupt { what: "an answer taken back" })),
+        }
+    }
+
+    fn hold(&mut self, pos: u64, held: bool) {
+        let index = self.index(pos);
+        if let Some(place) = self.held.get_mut(index) {
+            *place = held;
+        }
+    }
+
+    #[expect(clippy::cast_possible_truncation, reason = "usize is 64 bits wide on every target")]
+    fn index(&self, pos: u64) -> usize {
+        pos as usize & (self.held.len() - 1)
+    }
+}
+
+impl<Q: Payload, A: Payload, M: Mode> End for Client<Q, A, M> {}
+
+#[expect(private_interfaces, reason = "the trait is sealed: who cannot name these types need not")]
+impl<Q: Payload, A: Payload, M: Mode> private::End for Client<Q, A, M> {
+    const SIDE: Side = Side::Producer;
+
+    fn plan() -> Plan {
+        any_plan::<Q, A>()
+    }
+
+    fn plan_for(layout: &Layout) -> Result<Plan> {
+        plan_for::<Q, A>(layout)
+    }
+
+    fn from_link(link: Link) -> Result<Self> {
+        // Both parts are looked at before either is touched.
+        let shape = shape_of::<Q, A>(link.own.segment().layout(), Side::Producer)?;
+        shape_of::<Q, A>(link.peer.segment().layout(), Side::Consumer)?;
+        let capacity = usize::try_from(link.own.segment().layout().capacity).unwrap_or(usize::MAX);
+        let ring = Asking::resume(link.own.clone(), link.peer.clone(), shape);
+        let caller = Caller { inner: Inner::new(ring, link), held: vec![false; capacity] };
+        Ok(Self { inner: RefCell::new(caller), capacity, mode: PhantomData })
+    }
+}
+
+impl<Q: Payload, A: Payload, M: Mode> fmt::Debug for Client<Q, A, M> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Client").field("capacity", &self.capacity).finish_non_exhaustive()
+    }
+}
+
+impl<Q: Payload, A: Payload, M: Mode> fmt::Debug for PendingCall<'_, Q, A, M> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("PendingCall").field("number", &self.pos).finish_non_exhaustive()
+    }
+}

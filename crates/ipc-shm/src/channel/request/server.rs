@@ -1,0 +1,270 @@
+//! The end that answers.
+
+use std::cell::RefCell;
+use std::ffi::OsStr;
+use std::fmt;
+use std::marker::PhantomData;
+use std::time::Duration;
+
+use ipc_sys::Deadline;
+use ipc_sys::deadline::monotonic_now;
+
+use crate::channel::link::{Link, Plan, Side};
+use crate::channel::meet::private;
+use crate::channel::request::client::Client;
+use crate::channel::request::exchange::{Answering, End as Ending, NO_DEADLINE};
+use crate::channel::request::plan::{Inner, any_plan, plan, plan_for, shape_of};
+use crate::channel::{ChannelOptions, End, Invitation, Offer, Payload, Wait};
+use crate::memory::header::Layout;
+use crate::memory::view::View;
+use crate::memory::{MemoryOptions, Mode, Origin, Sealed, Trusted};
+use crate::{Error, Result};
+
+/// The end that answers.
+pub struct Server<Q: Payload, A: Payload, M: Mode = Trusted> {
+    inner: RefCell<Inner<Answering<Q, A, View>>>,
+    mode: PhantomData<fn() -> M>,
+}
+
+/// A question that waits for its answer. Several may be held at once and answered in any order. Dropped without an answer,
+/// its client is told [`Error::Unanswered`].
+#[must_use = "dropped, the client is told that there is no answer"]
+pub struct Request<'s, Q: Payload, A: Payload, M: Mode = Trusted> {
+    server: &'s Server<Q, A, M>,
+    pos: u64,
+    question: Q,
+    ended: bool,
+}
+
+impl<Q: Payload, A: Payload> Server<Q, A, Trusted> {
+    /// Makes the channel under a name, which appears when it is complete, and becomes its server. Dropping it removes the
+    /// name; see [`Server::persist`].
+    ///
+    /// # Errors
+    /// As [`spsc::Sender::create`](crate::spsc::Sender::create).
+    pub fn create(name: impl AsRef<OsStr>, options: impl Into<ChannelOptions>) -> Result<Self> {
+        let plan = plan::<Q, A>(&options.into())?;
+        private::End::from_link(Link::create(name.as_ref(), Side::Consumer, &plan)?)
+    }
+
+    /// Becomes the server of a channel that is there.
+    ///
+    /// # Errors
+    /// As [`spsc::Sender::open`](crate::spsc::Sender::open); [`Error::EndInUse`] where another server is alive.
+    pub fn open(name: impl AsRef<OsStr>) -> Result<Self> {
+        Self::open_with(name, &MemoryOptions::new())
+    }
+
+    /// As [`Server::open`], of a channel that was made with this tag.
+    ///
+    /// # Errors
+    /// As [`Server::open`].
+    pub fn open_with(name: impl AsRef<OsStr>, options: &MemoryOptions) -> Result<Self> {
+        let plan = any_plan::<Q, A>().tagged(options.tag);
+        private::End::from_link(Link::open(name.as_ref(), Side::Consumer, &plan)?)
+    }
+
+    /// Becomes the server of a channel that any process alive has attached; else makes it new, in the place of what dead
+    /// ones left.
+    ///
+    /// # Errors
+    /// As [`Server::create`] and [`Server::open`].
+    pub fn open_or_replace(
+        name: impl AsRef<OsStr>,
+        options: impl Into<ChannelOptions>,
+    ) -> Result<(Self, Origin)> {
+        let plan = plan::<Q, A>(&options.into())?;
+        let (link, origin) = Link::open_or_replace(name.as_ref(), Side::Consumer, &plan)?;
+        Ok((private::End::from_link(link)?, origin))
+    }
+}
+
+impl<Q: Payload, A: Payload> Server<Q, A, Sealed> {
+    /// Makes this process's half of a sealed pair, to answer from, and the invitation for the process that asks.
+    ///
+    /// # Errors
+    /// As [`spsc::Sender::offer`](crate::spsc::Sender::offer).
+    #[expect(clippy::type_complexity, reason = "an end and the invitation to the other")]
+    pub fn offer(
+        options: impl Into<ChannelOptions>,
+    ) -> Result<(Offer<Self>, Invitation<Client<Q, A, Sealed>>)> {
+        Offer::new(plan::<Q, A>(&options.into())?)
+    }
+}
+
+impl<Q: Payload, A: Payload, M: Mode> Server<Q, A, M> {
+    /// Takes the next question, waiting for one.
+    ///
+    /// # Blocking
+    /// Until a question comes or the client is gone; a signal does not end it.
+    ///
+    /// # Errors
+    /// [`Error::Disconnected`], when everything that was asked has been taken; [`Error::PeerCorrupt`], [`Error::Forked`].
+    #[inline]
+    pub fn recv(&self) -> Result<Request<'_, Q, A, M>> {
+        self.recv_until(|| Deadline::NEVER)
+    }
+
+    /// As [`Server::recv`], for at most `timeout`.
+    ///
+    /// # Errors
+    /// [`Error::TimedOut`], and as [`Server::recv`].
+    pub fn recv_timeout(&self, timeout: Duration) -> Result<Request<'_, Q, A, M>> {
+        let deadline = Deadline::after(timeout);
+        self.recv_until(|| deadline)
+    }
+
+    /// Takes the next question if it is there.
+    ///
+    /// # Errors
+    /// [`Error::Empty`], and as [`Server::recv`].
+    pub fn try_recv(&self) -> Result<Request<'_, Q, A, M>> {
+        let mut inner = self.inner.borrow_mut();
+        if let Some((pos, question)) = next(&mut inner)? {
+            return Ok(self.request(pos, question));
+        }
+        let gone = inner.end.link.look();
+        // What the client asked before it left is there now, if it ever was.
+        if let Some((pos, question)) = next(&mut inner)? {
+            return Ok(self.request(pos, question));
+        }
+        gone?;
+        Err(Error::Empty)
+    }
+
+    /// How a blocking call waits from now on.
+    pub fn set_wait(&mut self, wait: Wait) {
+        self.inner.get_mut().wait = wait;
+    }
+
+    pub(in crate::channel) fn with_link<T>(&self, look: impl FnOnce(&Link) -> T) -> T {
+        look(&self.inner.borrow().end.link)
+    }
+
+    /// Leaves the name in place when this end is dropped.
+    pub fn persist(&self) {
+        self.inner.borrow().end.link.persist();
+    }
+
+    #[inline]
+    fn recv_until(&self, deadline: impl Fn() -> Deadline) -> Result<Request<'_, Q, A, M>> {
+        let mut inner = self.inner.borrow_mut();
+        loop {
+            if let Some((pos, question)) = next(&mut inner)? {
+                return Ok(self.request(pos, question));
+            }
+            wait(&mut inner, deadline())?;
+        }
+    }
+
+    fn request(&self, pos: u64, question: Q) -> Request<'_, Q, A, M> {
+        Request { server: self, pos, question, ended: false }
+    }
+}
+
+/// The next question that its client still wants answered.
+#[inline]
+fn next<Q: Payload, A: Payload>(inner: &mut Inner<Answering<Q, A, View>>) -> Result<Option<(u64, Q)>> {
+    inner.check()?;
+    loop {
+        let Some((pos, until, question)) = inner.end.ring.next().map_err(|error| inner.note(error))? else {
+            return Ok(None);
+        };
+        if until == NO_DEADLINE || !remaining(until).is_zero() {
+            let Inner { end, .. } = inner;
+            end.ring.count(|| end.link.may_be_hot());
+            return Ok(Some((pos, question)));
+        }
+        inner.end.ring.end(pos, Ending::Expired);
+    }
+}
+
+#[inline(never)]
+fn wait<Q: Payload, A: Payload>(inner: &mut Inner<Answering<Q, A, View>>, deadline: Deadline) -> Result<()> {
+    let Inner { end, wait, .. } = inner;
+    let link = &mut end.link;
+    end.ring.wait(*wait, deadline, || link.look()).map_err(|error| inner.note(error))
+}
+
+/// How long it is until this many nanoseconds of CLOCK_MONOTONIC.
+fn remaining(until: u64) -> Duration {
+    Duration::from_nanos(until).saturating_sub(monotonic_now())
+}
+
+impl<Q: Payload, A: Payload, M: Mode> Request<'_, Q, A, M> {
+    /// What was asked.
+    pub fn question(&self) -> &Q {
+        &self.question
+    }
+
+    /// How long the client will wait from now: `None` for as long as it takes, zero when its time is over or it has given
+    /// the call up meanwhile.
+    ///
+    /// # Errors
+    /// [`Error::Forked`].
+    pub fn remaining(&self) -> Result<Option<Duration>> {
+        let inner = self.server.inner.borrow();
+        inner.end.link.check_fork()?;
+        let until = inner.end.ring.deadline(self.pos);
+        Ok((until != NO_DEADLINE).then(|| remaining(until)))
+    }
+
+    /// Answers. It never waits; what became of the client does not matter.
+    ///
+    /// # Errors
+    /// [`Error::Forked`].
+    #[inline]
+    pub fn answer(mut self, answer: &A) -> Result<()> {
+        let mut inner = self.server.inner.borrow_mut();
+        inner.end.link.check_fork()?;
+        self.ended = true;
+        inner.end.ring.answer(self.pos, answer);
+        Ok(())
+    }
+}
+
+impl<Q: Payload, A: Payload, M: Mode> Drop for Request<'_, Q, A, M> {
+    fn drop(&mut self) {
+        if !self.ended {
+            let mut inner = self.server.inner.borrow_mut();
+            if inner.end.link.check_fork().is_ok() {
+                inner.end.ring.end(self.pos, Ending::Unanswered);
+            }
+        }
+    }
+}
+
+impl<Q: Payload, A: Payload, M: Mode> End for Server<Q, A, M> {}
+
+#[expect(private_interfaces, reason = "the trait is sealed: who cannot name these types need not")]
+impl<Q: Payload, A: Payload, M: Mode> private::End for Server<Q, A, M> {
+    const SIDE: Side = Side::Consumer;
+
+    fn plan() -> Plan {
+        any_plan::<Q, A>()
+    }
+
+    fn plan_for(layout: &Layout) -> Result<Plan> {
+        plan_for::<Q, A>(layout)
+    }
+
+    fn from_link(link: Link) -> Result<Self> {
+        // Both parts are looked at before either is touched.
+        let shape = shape_of::<Q, A>(link.own.segment().layout(), Side::Consumer)?;
+        shape_of::<Q, A>(link.peer.segment().layout(), Side::Producer)?;
+        let ring = Answering::resume(link.own.clone(), link.peer.clone(), shape);
+        Ok(Self { inner: RefCell::new(Inner::new(ring, link)), mode: PhantomData })
+    }
+}
+
+impl<Q: Payload, A: Payload, M: Mode> fmt::Debug for Server<Q, A, M> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Server").finish_non_exhaustive()
+    }
+}
+
+impl<Q: Payload, A: Payload, M: Mode> fmt::Debug for Request<'_, Q, A, M> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Request").field("number", &self.pos).finish_non_exhaustive()
+    }
+}
