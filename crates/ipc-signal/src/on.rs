@@ -81,6 +81,12 @@ pub unsafe fn on_raw(
 /// Where registrations for one signal differ, and where a former handler is chained to: calls are restarted only if all
 /// of them want that, and all their masks are blocked.
 ///
+/// Two flags are not offered. SA_RESETHAND: a handler that is gone after its first delivery leaves the second one to the
+/// default, in most programs by accident; where that is meant, [`Shutdown`](crate::Shutdown) does it, and who wants one
+/// delivery drops the registration after it. SA_NODEFER: the handler would interrupt itself, as often as signals come, until
+/// the stack ends; nothing that an [`Action`] does is so slow that it would help. A former handler that asked for either is
+/// called once for each delivery, with its signal blocked.
+///
 /// # Examples
 /// ```
 /// use ipc_signal::{Action, HandlerOptions, Signal};

@@ -284,11 +284,19 @@ impl Error {
 }
 
 impl From<Error> for io::Error {
-    /// Keeps kind and errno; what has no errno keeps its text.
+    /// Keeps kind and errno; what has no errno keeps its text, under the kind that comes nearest.
     fn from(error: Error) -> Self {
+        let kind = match &error {
+            Error::Replaced { .. } => io::ErrorKind::NotFound,
+            Error::KeyCollision { .. } | Error::Foreign { .. } => io::ErrorKind::AlreadyExists,
+            Error::InUse { .. } => io::ErrorKind::ResourceBusy,
+            Error::ForeignOwner { .. } => io::ErrorKind::PermissionDenied,
+            Error::Uninitialized { .. } => io::ErrorKind::InvalidData,
+            _ => io::ErrorKind::Other,
+        };
         match error.errno() {
             Some(errno) => Self::from_raw_os_error(errno),
-            None => Self::other(error),
+            None => Self::new(kind, error),
         }
     }
 }

@@ -61,8 +61,11 @@ impl Key {
     /// Two files may have the same key: see [`KeyFile`].
     ///
     /// # Errors
-    /// - ENOENT, ENOTDIR, EACCES, ELOOP, ENAMETOOLONG → [`Error::KeyFile`]
-    /// - a `project` of 0 with a file whose key then is IPC_PRIVATE → [`Error::KeyFile`] with EINVAL
+    ///
+    /// | errno | variant |
+    /// | --- | --- |
+    /// | ENOENT, ENOTDIR, EACCES, ELOOP, ENAMETOOLONG | [`Error::KeyFile`] |
+    /// | EINVAL (a `project` of 0 with a file whose key then is IPC_PRIVATE) | [`Error::KeyFile`] |
     ///
     /// # Examples
     /// ```

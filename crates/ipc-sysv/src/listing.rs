@@ -28,7 +28,7 @@ use crate::{MessageQueue, QueueStat, Segment, SegmentStat, SemaphoreSet, Semapho
 /// The semaphore sets of this IPC namespace, those we may not read too.
 ///
 /// # Errors
-/// Neither the system call nor /proc is to be had → [`Error::System`]
+/// [`Error::System`]: neither the system call nor /proc is to be had.
 ///
 /// # Examples
 /// ```
@@ -90,20 +90,34 @@ pub struct Removal<T> {
 /// A line of a listing: [`SemaphoreStat`], [`QueueStat`] or [`SegmentStat`]. Nobody else implements it.
 pub trait Entry: Copy + sealed::Entry {
     /// Id, key, creator.
-    fn identity(&self) -> Identity;
+    fn identity(&self) -> Identity {
+        self.head().0
+    }
+
     /// Owner and mode.
-    fn permissions(&self) -> Permissions;
+    fn permissions(&self) -> Permissions {
+        self.head().1
+    }
+
     /// Creation, or the last change, in whole seconds.
-    fn changed(&self) -> Option<SystemTime>;
+    fn changed(&self) -> Option<SystemTime> {
+        self.head().2
+    }
 }
 
+impl Entry for SemaphoreStat {}
+impl Entry for QueueStat {}
+impl Entry for SegmentStat {}
+
 mod sealed {
-    use super::{Handle, Kind, io};
+    use super::{Handle, Identity, Kind, Permissions, SystemTime, io};
 
     pub trait Entry: Sized {
         /// The handle of such an object.
         type Handle: Handle;
         const KIND: Kind;
+        /// What every kind has.
+        fn head(&self) -> (Identity, Permissions, Option<SystemTime>);
         /// The highest place in use.
         fn highest() -> io::Result<i32>;
         fn at(index: i32) -> io::Result<Self>;
@@ -246,23 +260,13 @@ fn remove<T: Entry>(entry: &T) -> Result<bool> {
     }
 }
 
-impl Entry for SemaphoreStat {
-    fn identity(&self) -> Identity {
-        self.identity
-    }
-
-    fn permissions(&self) -> Permissions {
-        self.permissions
-    }
-
-    fn changed(&self) -> Option<SystemTime> {
-        self.changed
-    }
-}
-
 impl sealed::Entry for SemaphoreStat {
     type Handle = SemaphoreSet;
     const KIND: Kind = Kind::SemaphoreSet;
+
+    fn head(&self) -> (Identity, Permissions, Option<SystemTime>) {
+        (self.identity, self.permissions, self.changed)
+    }
 
     fn highest() -> io::Result<i32> {
         semaphore::limits().map(|(highest, _)| highest)
@@ -277,23 +281,13 @@ impl sealed::Entry for SemaphoreStat {
     }
 }
 
-impl Entry for QueueStat {
-    fn identity(&self) -> Identity {
-        self.identity
-    }
-
-    fn permissions(&self) -> Permissions {
-        self.permissions
-    }
-
-    fn changed(&self) -> Option<SystemTime> {
-        self.changed
-    }
-}
-
 impl sealed::Entry for QueueStat {
     type Handle = MessageQueue;
     const KIND: Kind = Kind::MessageQueue;
+
+    fn head(&self) -> (Identity, Permissions, Option<SystemTime>) {
+        (self.identity, self.permissions, self.changed)
+    }
 
     fn highest() -> io::Result<i32> {
         queue::limits().map(|(highest, _)| highest)
@@ -308,23 +302,13 @@ impl sealed::Entry for QueueStat {
     }
 }
 
-impl Entry for SegmentStat {
-    fn identity(&self) -> Identity {
-        self.identity
-    }
-
-    fn permissions(&self) -> Permissions {
-        self.permissions
-    }
-
-    fn changed(&self) -> Option<SystemTime> {
-        self.changed
-    }
-}
-
 impl sealed::Entry for SegmentStat {
     type Handle = Segment;
     const KIND: Kind = Kind::Segment;
+
+    fn head(&self) -> (Identity, Permissions, Option<SystemTime>) {
+        (self.identity, self.permissions, self.changed)
+    }
 
     fn highest() -> io::Result<i32> {
         segment::limits().map(|(highest, _)| highest)

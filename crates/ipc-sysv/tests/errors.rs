@@ -276,4 +276,14 @@ fn what_has_no_errno_keeps_its_text() {
     assert!(text.contains("/a/file") && text.contains("0x00000007"), "{text}");
     let converted = io::Error::from(error);
     assert_eq!((converted.raw_os_error(), converted.to_string()), (None, text));
+    assert_eq!(converted.kind(), io::ErrorKind::AlreadyExists);
+    let Err(Error::NotFound { object, .. }) = SemaphoreSet::open(Key::PRIVATE) else { unreachable!() };
+    for (error, kind) in [
+        (Error::InUse { object, attached: 1 }, io::ErrorKind::ResourceBusy),
+        (Error::Foreign { object }, io::ErrorKind::AlreadyExists),
+        (Error::ForeignOwner { object, uid: None }, io::ErrorKind::PermissionDenied),
+        (Error::Uninitialized { object }, io::ErrorKind::InvalidData),
+    ] {
+        assert_eq!(io::Error::from(error).kind(), kind);
+    }
 }

@@ -111,7 +111,7 @@ pub struct SegmentUsage {
 /// semctl, msgctl and shmctl IPC_INFO: the limits of this IPC namespace.
 ///
 /// # Errors
-/// Refused by a filter of system calls → [`Error::System`]
+/// [`Error::System`]: refused by a filter of system calls.
 ///
 /// # Examples
 /// ```

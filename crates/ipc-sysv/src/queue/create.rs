@@ -50,9 +50,13 @@ impl MessageQueueOptions {
     /// msgget(IPC_CREAT | IPC_EXCL).
     ///
     /// # Errors
-    /// - EEXIST → [`Error::Exists`]
-    /// - ENOSPC → [`Error::LimitReached`]: MSGMNI queues; ENOMEM → the same, memory
-    /// - somebody removed the queue at once → [`Error::Removed`]
+    ///
+    /// | errno | variant |
+    /// | --- | --- |
+    /// | EEXIST | [`Error::Exists`] |
+    /// | ENOSPC (MSGMNI queues) | [`Error::LimitReached`] |
+    /// | ENOMEM | [`Error::LimitReached`] |
+    /// | (somebody removed the queue at once) | [`Error::Removed`] |
     ///
     /// # After a crash
     /// The queue and its messages stay until somebody removes them.
@@ -64,8 +68,11 @@ impl MessageQueueOptions {
     /// msgget of an existing queue.
     ///
     /// # Errors
-    /// - ENOENT → [`Error::NotFound`]; so is [`Key::PRIVATE`], which leads to nothing
-    /// - EACCES → [`Error::PermissionDenied`]
+    ///
+    /// | errno | variant |
+    /// | --- | --- |
+    /// | ENOENT (and for [`Key::PRIVATE`], which leads to nothing) | [`Error::NotFound`] |
+    /// | EACCES | [`Error::PermissionDenied`] |
     pub fn open(&self, key: Key) -> Result<MessageQueue> {
         if key.is_private() {
             // To the kernel this would be another word for creating one.
@@ -78,8 +85,12 @@ impl MessageQueueOptions {
     /// msgget(IPC_CREAT): the queue with this key, made if it is missing, and which of the two happened.
     ///
     /// # Errors
-    /// - EACCES → [`Error::PermissionDenied`]
-    /// - else as [`MessageQueueOptions::create`], except EEXIST
+    ///
+    /// | errno | variant |
+    /// | --- | --- |
+    /// | EACCES | [`Error::PermissionDenied`] |
+    ///
+    /// Else as [`MessageQueueOptions::create`], except EEXIST.
     pub fn open_or_create(&self, key: Key) -> Result<(MessageQueue, Origin)> {
         // Without IPC_EXCL the kernel does not say what it did: try both until one succeeds.
         loop {

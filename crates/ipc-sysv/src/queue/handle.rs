@@ -106,7 +106,10 @@ impl MessageQueue {
     /// The queue with this id, which another process has told us.
     ///
     /// # Errors
-    /// - EINVAL, EIDRM → [`Error::NotFound`]
+    ///
+    /// | errno | variant |
+    /// | --- | --- |
+    /// | EINVAL, EIDRM | [`Error::NotFound`] |
     pub fn from_id(id: i32) -> Result<Self> {
         let object = Object::numbered(Kind::MessageQueue, id);
         let status = handle::status(id, sys::status);
@@ -138,10 +141,14 @@ impl MessageQueue {
     /// EINTR is retried.
     ///
     /// # Errors
-    /// - EINVAL: a body over msgmax → [`Error::TooLong`]; the queue is gone → [`Error::Removed`]
-    /// - EIDRM → [`Error::Removed`], while blocked too
-    /// - EACCES → [`Error::PermissionDenied`]
-    /// - ENOMEM → [`Error::LimitReached`]
+    ///
+    /// | errno | variant |
+    /// | --- | --- |
+    /// | EINVAL (a body over msgmax) | [`Error::TooLong`] |
+    /// | EINVAL (the queue is gone) | [`Error::Removed`] |
+    /// | EIDRM (while blocked too) | [`Error::Removed`] |
+    /// | EACCES | [`Error::PermissionDenied`] |
+    /// | ENOMEM | [`Error::LimitReached`] |
     #[doc(alias = "msgsnd")]
     pub fn send(&self, kind: MessageType, body: &[u8]) -> Result<()> {
         errno::retry(|| sys::send(self.id(), kind.get(), body, 0))
@@ -151,8 +158,12 @@ impl MessageQueue {
     /// msgsnd(IPC_NOWAIT).
     ///
     /// # Errors
-    /// - EAGAIN → [`Error::WouldBlock`]: the queue is full
-    /// - else as [`MessageQueue::send`]
+    ///
+    /// | errno | variant |
+    /// | --- | --- |
+    /// | EAGAIN (the queue is full) | [`Error::WouldBlock`] |
+    ///
+    /// Else as [`MessageQueue::send`].
     pub fn try_send(&self, kind: MessageType, body: &[u8]) -> Result<()> {
         errno::retry(|| sys::send(self.id(), kind.get(), body, libc::IPC_NOWAIT))
             .map_err(|source| self.send_failed(body, source))
@@ -161,9 +172,12 @@ impl MessageQueue {
     /// msgsnd that gives up at a signal.
     ///
     /// # Errors
-    /// - EINTR → [`Error::Interrupted`]: nothing was sent. Not for a handler with SA_RESTART: the kernel never restarts
-    ///   msgsnd.
-    /// - else as [`MessageQueue::send`]
+    ///
+    /// | errno | variant |
+    /// | --- | --- |
+    /// | EINTR (nothing was sent; the kernel never restarts msgsnd, not even with SA_RESTART) | [`Error::Interrupted`] |
+    ///
+    /// Else as [`MessageQueue::send`].
     pub fn send_interruptible(&self, kind: MessageType, body: &[u8]) -> Result<()> {
         sys::send(self.id(), kind.get(), body, 0).map_err(|source| self.send_failed(body, source))
     }
@@ -185,10 +199,13 @@ impl MessageQueue {
     /// Until there is such a message. EINTR is retried.
     ///
     /// # Errors
-    /// - EIDRM; EINVAL and the queue is gone → [`Error::Removed`], while blocked too
-    /// - E2BIG at the buffer's limit → [`Error::TooLong`]; the message stays
-    /// - EACCES → [`Error::PermissionDenied`]
-    /// - ENOMEM → [`Error::LimitReached`]
+    ///
+    /// | errno | variant |
+    /// | --- | --- |
+    /// | EIDRM, EINVAL (the queue is gone; while blocked too) | [`Error::Removed`] |
+    /// | E2BIG (at the buffer's limit; the message stays) | [`Error::TooLong`] |
+    /// | EACCES | [`Error::PermissionDenied`] |
+    /// | ENOMEM | [`Error::LimitReached`] |
     ///
     /// # After a crash
     /// A receiver that is killed has taken the message or has not. If it has, it is lost with it.
@@ -200,8 +217,12 @@ impl MessageQueue {
     /// msgrcv(IPC_NOWAIT).
     ///
     /// # Errors
-    /// - ENOMSG → [`Error::WouldBlock`]: there is no such message
-    /// - else as [`MessageQueue::recv`]
+    ///
+    /// | errno | variant |
+    /// | --- | --- |
+    /// | ENOMSG (there is no such message) | [`Error::WouldBlock`] |
+    ///
+    /// Else as [`MessageQueue::recv`].
     pub fn try_recv<'a>(&self, select: Select, buffer: &'a mut MessageBuffer) -> Result<Message<'a>> {
         self.recv_with(select, libc::IPC_NOWAIT, buffer, true)
     }
@@ -209,8 +230,12 @@ impl MessageQueue {
     /// msgrcv that gives up at a signal.
     ///
     /// # Errors
-    /// - EINTR → [`Error::Interrupted`]: nothing was taken. The kernel never restarts msgrcv, not even with SA_RESTART.
-    /// - else as [`MessageQueue::recv`]
+    ///
+    /// | errno | variant |
+    /// | --- | --- |
+    /// | EINTR (nothing was taken; the kernel never restarts msgrcv, not even with SA_RESTART) | [`Error::Interrupted`] |
+    ///
+    /// Else as [`MessageQueue::recv`].
     pub fn recv_interruptible<'a>(
         &self,
         select: Select,
@@ -242,8 +267,12 @@ impl MessageQueue {
     /// are not so many. Nothing is taken.
     ///
     /// # Errors
-    /// - ENOSYS → [`Error::System`]: a kernel without CONFIG_CHECKPOINT_RESTORE
-    /// - else as [`MessageQueue::recv`]
+    ///
+    /// | errno | variant |
+    /// | --- | --- |
+    /// | ENOSYS (a kernel without CONFIG_CHECKPOINT_RESTORE) | [`Error::System`] |
+    ///
+    /// Else as [`MessageQueue::recv`].
     ///
     /// # Examples
     /// ```
@@ -291,8 +320,11 @@ impl MessageQueue {
     /// msgctl IPC_STAT.
     ///
     /// # Errors
-    /// - EINVAL, EIDRM → [`Error::Removed`]
-    /// - EACCES → [`Error::PermissionDenied`]
+    ///
+    /// | errno | variant |
+    /// | --- | --- |
+    /// | EINVAL, EIDRM | [`Error::Removed`] |
+    /// | EACCES | [`Error::PermissionDenied`] |
     pub fn stat(&self) -> Result<QueueStat> {
         self.raw_status().map(|status| QueueStat::new(self.id(), &status))
     }
@@ -301,8 +333,11 @@ impl MessageQueue {
     /// another process that changes those.
     ///
     /// # Errors
-    /// - EINVAL, EIDRM → [`Error::Removed`]
-    /// - EPERM → [`Error::PermissionDenied`]: neither owner nor creator, or more than msgmnb without CAP_SYS_RESOURCE
+    ///
+    /// | errno | variant |
+    /// | --- | --- |
+    /// | EINVAL, EIDRM | [`Error::Removed`] |
+    /// | EPERM (neither owner nor creator, or more than msgmnb without CAP_SYS_RESOURCE) | [`Error::PermissionDenied`] |
     pub fn set_max_bytes(&self, max_bytes: u64) -> Result<()> {
         let mut status = self.raw_status()?;
         status.bytes_max = max_bytes;
@@ -312,8 +347,12 @@ impl MessageQueue {
     /// msgctl IPC_SET: owner and mode. Owner, creator and root may.
     ///
     /// # Errors
-    /// - EINVAL, EIDRM → [`Error::Removed`]; a uid or gid of -1 → [`Error::OutOfRange`]
-    /// - EPERM → [`Error::PermissionDenied`]
+    ///
+    /// | errno | variant |
+    /// | --- | --- |
+    /// | EINVAL, EIDRM | [`Error::Removed`] |
+    /// | EINVAL (a uid or gid of -1) | [`Error::OutOfRange`] |
+    /// | EPERM | [`Error::PermissionDenied`] |
     pub fn set_permissions(&self, permissions: Permissions) -> Result<()> {
         let mut status = self.raw_status()?;
         permissions.write_to(&mut status.permissions);
@@ -323,8 +362,11 @@ impl MessageQueue {
     /// msgctl IPC_STAT: whether the queue that this handle was opened for is still there.
     ///
     /// # Errors
-    /// - it is gone → [`Error::Removed`]
-    /// - another queue has its id → [`Error::Replaced`]
+    ///
+    /// | errno | variant |
+    /// | --- | --- |
+    /// | (it is gone) | [`Error::Removed`] |
+    /// | (another queue has its id) | [`Error::Replaced`] |
     pub fn verify(&self) -> Result<()> {
         handle::verify(self, "verify")
     }
@@ -336,8 +378,12 @@ impl MessageQueue {
     /// takes 65,536 creations, or a write to `/proc/sys/kernel/msg_next_id`.
     ///
     /// # Errors
-    /// - as [`MessageQueue::verify`]
-    /// - EPERM → [`Error::PermissionDenied`]: owner, creator and root may
+    ///
+    /// | errno | variant |
+    /// | --- | --- |
+    /// | EPERM (owner, creator and root may) | [`Error::PermissionDenied`] |
+    ///
+    /// As [`MessageQueue::verify`].
     pub fn remove(&self) -> Result<()> {
         handle::remove(self)
     }

@@ -125,7 +125,7 @@ impl ReadOnlyAttachment {
     /// shmdt, and says how that went; dropping does the same silently.
     ///
     /// # Errors
-    /// EINVAL → [`Error::System`]: somebody else has detached it.
+    /// [`Error::System`]: EINVAL (somebody else has detached it).
     #[doc(alias = "shmdt")]
     pub fn detach(self) -> Result<()> {
         let this = std::mem::ManuallyDrop::new(self);

@@ -75,11 +75,16 @@ impl SegmentOptions {
     /// shmget(IPC_CREAT | IPC_EXCL): `len` zero bytes.
     ///
     /// # Errors
-    /// - EEXIST → [`Error::Exists`]
-    /// - EINVAL: a length of 0 → [`Error::OutOfRange`], over SHMMAX → [`Error::TooLong`]
-    /// - ENOSPC → [`Error::LimitReached`]: SHMMNI segments, SHMALL pages; ENOMEM, ENFILE → the same, memory
-    /// - EPERM → [`Error::PermissionDenied`]: huge pages without the privilege
-    /// - somebody removed the segment at once → [`Error::Removed`]
+    ///
+    /// | errno | variant |
+    /// | --- | --- |
+    /// | EEXIST | [`Error::Exists`] |
+    /// | EINVAL (a length of 0) | [`Error::OutOfRange`] |
+    /// | EINVAL (over SHMMAX) | [`Error::TooLong`] |
+    /// | ENOSPC (SHMMNI segments, SHMALL pages) | [`Error::LimitReached`] |
+    /// | ENOMEM, ENFILE | [`Error::LimitReached`] |
+    /// | EPERM (huge pages without the privilege) | [`Error::PermissionDenied`] |
+    /// | (somebody removed the segment at once) | [`Error::Removed`] |
     ///
     /// # After a crash
     /// The segment stays until somebody removes it, whether or not anybody is attached.
@@ -92,9 +97,13 @@ impl SegmentOptions {
     /// [`SegmentOptions::recover`].
     ///
     /// # Errors
-    /// - EINVAL: the segment is smaller than `len` → [`Error::WrongSize`]; a larger one is opened
-    /// - EACCES → [`Error::PermissionDenied`]
-    /// - else as [`SegmentOptions::create`], except EEXIST
+    ///
+    /// | errno | variant |
+    /// | --- | --- |
+    /// | EINVAL (the segment is smaller than `len`; a larger one is opened) | [`Error::WrongSize`] |
+    /// | EACCES | [`Error::PermissionDenied`] |
+    ///
+    /// Else as [`SegmentOptions::create`], except EEXIST.
     pub fn open_or_create(&self, key: Key, len: usize) -> Result<(Segment, Origin)> {
         loop {
             if !key.is_private() {
@@ -113,9 +122,12 @@ impl SegmentOptions {
     /// shmget of an existing segment of at least `len` bytes; 0 takes any.
     ///
     /// # Errors
-    /// - ENOENT → [`Error::NotFound`]; so is [`Key::PRIVATE`], which leads to nothing
-    /// - EINVAL → [`Error::WrongSize`]: it is smaller
-    /// - EACCES → [`Error::PermissionDenied`]
+    ///
+    /// | errno | variant |
+    /// | --- | --- |
+    /// | ENOENT (and for [`Key::PRIVATE`], which leads to nothing) | [`Error::NotFound`] |
+    /// | EINVAL (it is smaller) | [`Error::WrongSize`] |
+    /// | EACCES | [`Error::PermissionDenied`] |
     pub fn open(&self, key: Key, len: usize) -> Result<Segment> {
         if key.is_private() {
             let object = Object::keyed(Kind::Segment, key);

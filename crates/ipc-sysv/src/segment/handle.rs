@@ -72,8 +72,12 @@ impl AttachOptions {
     /// shmat, for reading and writing.
     ///
     /// # Errors
-    /// - EINVAL: something is mapped there already → [`Error::OutOfRange`]
-    /// - else as [`Segment::attach`]
+    ///
+    /// | errno | variant |
+    /// | --- | --- |
+    /// | EINVAL (something is mapped there already) | [`Error::OutOfRange`] |
+    ///
+    /// Else as [`Segment::attach`].
     pub fn attach(&self, segment: &Segment) -> Result<Attachment> {
         Attachment::attach(&segment.identity, self.near)
     }
@@ -116,7 +120,10 @@ impl Segment {
     /// The segment with this id, which another process has told us.
     ///
     /// # Errors
-    /// - EINVAL, EIDRM → [`Error::NotFound`]
+    ///
+    /// | errno | variant |
+    /// | --- | --- |
+    /// | EINVAL, EIDRM | [`Error::NotFound`] |
     pub fn from_id(id: i32) -> Result<Self> {
         let object = Object::numbered(Kind::Segment, id);
         let status = handle::status(id, sys::status);
@@ -167,10 +174,13 @@ impl Segment {
     /// shmat, for reading and writing, where the kernel likes.
     ///
     /// # Errors
-    /// - EIDRM; EINVAL and the segment is gone → [`Error::Removed`]
-    /// - another segment has the id → [`Error::Replaced`], and it is detached again
-    /// - EACCES → [`Error::PermissionDenied`]
-    /// - ENOMEM → [`Error::LimitReached`]
+    ///
+    /// | errno | variant |
+    /// | --- | --- |
+    /// | EIDRM, EINVAL (the segment is gone) | [`Error::Removed`] |
+    /// | (another segment has the id; it is detached again) | [`Error::Replaced`] |
+    /// | EACCES | [`Error::PermissionDenied`] |
+    /// | ENOMEM | [`Error::LimitReached`] |
     ///
     /// # After a crash
     /// The kernel detaches a process that has ended.
@@ -191,8 +201,11 @@ impl Segment {
     /// shmctl IPC_STAT.
     ///
     /// # Errors
-    /// - EINVAL, EIDRM → [`Error::Removed`]
-    /// - EACCES → [`Error::PermissionDenied`]
+    ///
+    /// | errno | variant |
+    /// | --- | --- |
+    /// | EINVAL, EIDRM | [`Error::Removed`] |
+    /// | EACCES | [`Error::PermissionDenied`] |
     pub fn stat(&self) -> Result<SegmentStat> {
         let status = sys::status(By::Id(self.id()));
         let (id, status) = status.map_err(|source| self.failed("IPC_STAT", source))?;
@@ -202,8 +215,12 @@ impl Segment {
     /// shmctl IPC_SET: owner and mode. Owner, creator and root may.
     ///
     /// # Errors
-    /// - EINVAL, EIDRM → [`Error::Removed`]; a uid or gid of -1 → [`Error::OutOfRange`]
-    /// - EPERM → [`Error::PermissionDenied`]
+    ///
+    /// | errno | variant |
+    /// | --- | --- |
+    /// | EINVAL, EIDRM | [`Error::Removed`] |
+    /// | EINVAL (a uid or gid of -1) | [`Error::OutOfRange`] |
+    /// | EPERM | [`Error::PermissionDenied`] |
     pub fn set_permissions(&self, permissions: Permissions) -> Result<()> {
         let mut status = sys::SegmentStatus::default();
         permissions.write_to(&mut status.permissions);
@@ -213,9 +230,12 @@ impl Segment {
     /// shmctl SHM_LOCK: its pages stay in memory once they are there.
     ///
     /// # Errors
-    /// - ENOMEM → [`Error::LimitReached`]: RLIMIT_MEMLOCK
-    /// - EPERM → [`Error::PermissionDenied`]: neither owner nor creator, or a limit of 0, without CAP_IPC_LOCK
-    /// - EINVAL, EIDRM → [`Error::Removed`]
+    ///
+    /// | errno | variant |
+    /// | --- | --- |
+    /// | ENOMEM (RLIMIT_MEMLOCK) | [`Error::LimitReached`] |
+    /// | EPERM (neither owner nor creator, or a limit of 0, without CAP_IPC_LOCK) | [`Error::PermissionDenied`] |
+    /// | EINVAL, EIDRM | [`Error::Removed`] |
     #[doc(alias = "SHM_LOCK")]
     pub fn lock(&self) -> Result<()> {
         sys::lock(self.id()).map_err(|source| {
@@ -245,8 +265,11 @@ impl Segment {
     /// still attached by somebody is not.
     ///
     /// # Errors
-    /// - it is gone → [`Error::Removed`]
-    /// - another segment has its id → [`Error::Replaced`]
+    ///
+    /// | errno | variant |
+    /// | --- | --- |
+    /// | (it is gone) | [`Error::Removed`] |
+    /// | (another segment has its id) | [`Error::Replaced`] |
     pub fn verify(&self) -> Result<()> {
         handle::verify(self, "verify")
     }
@@ -257,8 +280,12 @@ impl Segment {
     /// takes 65,536 creations, or a write to `/proc/sys/kernel/shm_next_id`.
     ///
     /// # Errors
-    /// - as [`Segment::verify`]
-    /// - EPERM → [`Error::PermissionDenied`]: owner, creator and root may
+    ///
+    /// | errno | variant |
+    /// | --- | --- |
+    /// | EPERM (owner, creator and root may) | [`Error::PermissionDenied`] |
+    ///
+    /// As [`Segment::verify`].
     pub fn remove(&self) -> Result<()> {
         handle::remove(self)
     }

@@ -66,11 +66,15 @@ impl Segment {
     /// Whether its owner still lives it does not ask: [`SegmentStat::attached`] of before tells.
     ///
     /// # Errors
-    /// - ENOENT → [`Error::NotFound`]
-    /// - it belongs to another file with the same key → [`Error::KeyCollision`]
-    /// - its creator has not finished it → [`Error::Uninitialized`]
-    /// - it has another magic number, or no room for one → [`Error::Foreign`]
-    /// - else as [`Segment::attach`]
+    ///
+    /// | errno | variant |
+    /// | --- | --- |
+    /// | ENOENT | [`Error::NotFound`] |
+    /// | (it belongs to another file with the same key) | [`Error::KeyCollision`] |
+    /// | (its creator has not finished it) | [`Error::Uninitialized`] |
+    /// | (it has another magic number, or no room for one) | [`Error::Foreign`] |
+    ///
+    /// Else as [`Segment::attach`].
     pub fn open_recoverable(file: &KeyFile, magic: NonZeroU64) -> Result<Attachment> {
         let segment = Self::open(file.key())?;
         let attachment = segment.attach()?;
@@ -93,11 +97,15 @@ impl SegmentOptions {
     /// ([`ReadOnlyAttachment::segment`]), or let the next start do it.
     ///
     /// # Errors
-    /// - somebody has it attached, or is just making it → [`Error::InUse`]
-    /// - it belongs to another file with the same key → [`Error::KeyCollision`]
-    /// - another user owns or created it → [`Error::ForeignOwner`]
-    /// - it has another magic number, or no room for one → [`Error::Foreign`]
-    /// - else as [`SegmentOptions::create`], except EEXIST, and [`Segment::attach`]
+    ///
+    /// | errno | variant |
+    /// | --- | --- |
+    /// | (somebody has it attached, or is just making it) | [`Error::InUse`] |
+    /// | (it belongs to another file with the same key) | [`Error::KeyCollision`] |
+    /// | (another user owns or created it) | [`Error::ForeignOwner`] |
+    /// | (it has another magic number, or no room for one) | [`Error::Foreign`] |
+    ///
+    /// Else as [`SegmentOptions::create`], except EEXIST, and [`Segment::attach`].
     ///
     /// # After a crash
     /// At whatever instruction we are killed, the next call finds a dead segment of ours and makes it anew

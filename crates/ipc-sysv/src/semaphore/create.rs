@@ -95,13 +95,17 @@ impl SemaphoreSetOptions {
     /// semget(IPC_CREAT | IPC_EXCL) and a semop that gives the values.
     ///
     /// # Errors
-    /// - EEXIST → [`Error::Exists`]
-    /// - no value → [`Error::OutOfRange`] (EINVAL); a value over 32,767 → [`Error::OutOfRange`] (ERANGE); neither creates
-    ///   anything
-    /// - EINVAL → [`Error::TooLong`]: more semaphores than SEMMSL
-    /// - ENOSPC → [`Error::LimitReached`]: SEMMNI sets, SEMMNS semaphores; ENOMEM → the same, memory
-    /// - EACCES → [`Error::PermissionDenied`]: a mode that does not let the creator write to its own set; it is removed
-    /// - somebody removed the set at once → [`Error::Removed`]
+    ///
+    /// | errno | variant |
+    /// | --- | --- |
+    /// | EEXIST | [`Error::Exists`] |
+    /// | EINVAL (no value) | [`Error::OutOfRange`] |
+    /// | ERANGE (a value over 32,767; neither creates anything) | [`Error::OutOfRange`] |
+    /// | EINVAL (more semaphores than SEMMSL) | [`Error::TooLong`] |
+    /// | ENOSPC (SEMMNI sets, SEMMNS semaphores) | [`Error::LimitReached`] |
+    /// | ENOMEM | [`Error::LimitReached`] |
+    /// | EACCES (a mode that does not let the creator write to its own set; it is removed) | [`Error::PermissionDenied`] |
+    /// | (somebody removed the set at once) | [`Error::Removed`] |
     ///
     /// # After a crash
     /// Killed in between, we leave a set that was never initialized: `open_or_create` adopts it, `open` gives
@@ -134,9 +138,12 @@ impl SemaphoreSetOptions {
     /// Until the set is initialized, at most [`SemaphoreSetOptions::initialization_timeout`]; not at all when it is.
     ///
     /// # Errors
-    /// - ENOENT → [`Error::NotFound`]; so is [`Key::PRIVATE`], which leads to nothing
-    /// - EACCES → [`Error::PermissionDenied`]
-    /// - nobody initializes it in time → [`Error::Uninitialized`]
+    ///
+    /// | errno | variant |
+    /// | --- | --- |
+    /// | ENOENT (and for [`Key::PRIVATE`], which leads to nothing) | [`Error::NotFound`] |
+    /// | EACCES | [`Error::PermissionDenied`] |
+    /// | (nobody initializes it in time) | [`Error::Uninitialized`] |
     pub fn open(&self, key: Key) -> Result<SemaphoreSet> {
         let object = Object::keyed(Kind::SemaphoreSet, key);
         let deadline = Deadline::after(self.patience);
@@ -158,9 +165,13 @@ impl SemaphoreSetOptions {
     /// As [`SemaphoreSetOptions::open`].
     ///
     /// # Errors
-    /// - the key belongs to a set of another size → [`Error::WrongSize`]
-    /// - the set is not initialized and we may not do it → [`Error::Uninitialized`]
-    /// - else as [`SemaphoreSetOptions::create`], except EEXIST, and as [`SemaphoreSetOptions::open`], except ENOENT
+    ///
+    /// | errno | variant |
+    /// | --- | --- |
+    /// | (the key belongs to a set of another size) | [`Error::WrongSize`] |
+    /// | (the set is not initialized and we may not do it) | [`Error::Uninitialized`] |
+    ///
+    /// Else as [`SemaphoreSetOptions::create`], except EEXIST, and as [`SemaphoreSetOptions::open`], except ENOENT.
     ///
     /// # After a crash
     /// As [`SemaphoreSetOptions::create`].

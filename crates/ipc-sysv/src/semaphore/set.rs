@@ -78,7 +78,10 @@ impl SemaphoreSet {
     /// The set with this id, which another process has told us.
     ///
     /// # Errors
-    /// - EINVAL, EIDRM → [`Error::NotFound`]
+    ///
+    /// | errno | variant |
+    /// | --- | --- |
+    /// | EINVAL, EIDRM | [`Error::NotFound`] |
     pub fn from_id(id: i32) -> Result<Self> {
         let object = Object::numbered(Kind::SemaphoreSet, id);
         let status = handle::status(id, sys::status);
@@ -126,13 +129,15 @@ impl SemaphoreSet {
     /// Until every operation can be done. A signal handler runs meanwhile and the wait goes on (EINTR is retried).
     ///
     /// # Errors
-    /// - EAGAIN → [`Error::WouldBlock`], when an operation that carries [`Op::no_wait`] would have to wait
-    /// - EIDRM; EINVAL and the set is gone → [`Error::Removed`]
-    /// - EFBIG (an index), ERANGE (a value over 32,767; the sum of the process's undos beyond ±32,767), EINVAL (no
-    ///   operation, or an [`Op::add`] or [`Op::subtract`] out of range) → [`Error::OutOfRange`]
-    /// - E2BIG → [`Error::TooLong`]: more operations than SEMOPM, 500 by default
-    /// - EACCES → [`Error::PermissionDenied`]: altering wants write permission, waiting for zero read permission
-    /// - ENOMEM → [`Error::LimitReached`]
+    ///
+    /// | errno | variant |
+    /// | --- | --- |
+    /// | EAGAIN (when an operation that carries [`Op::no_wait`] would have to wait) | [`Error::WouldBlock`] |
+    /// | EIDRM, EINVAL (the set is gone) | [`Error::Removed`] |
+    /// | EFBIG (an index), ERANGE (a value over 32,767, or a sum of the process's undos beyond ±32,767), EINVAL (no operation, or an [`Op::add`] or [`Op::subtract`] out of range) | [`Error::OutOfRange`] |
+    /// | E2BIG (more operations than SEMOPM, 500 by default) | [`Error::TooLong`] |
+    /// | EACCES (altering wants write permission, waiting for zero read permission) | [`Error::PermissionDenied`] |
+    /// | ENOMEM | [`Error::LimitReached`] |
     ///
     /// # After a crash
     /// What was done with [`Op::undo`] the kernel takes back, the rest stays done.
@@ -156,8 +161,12 @@ impl SemaphoreSet {
     /// semop that gives up at a signal: as [`SemaphoreSet::op`], and
     ///
     /// # Errors
-    /// - EINTR → [`Error::Interrupted`]: nothing was done
-    /// - else as [`SemaphoreSet::op`]
+    ///
+    /// | errno | variant |
+    /// | --- | --- |
+    /// | EINTR (nothing was done) | [`Error::Interrupted`] |
+    ///
+    /// Else as [`SemaphoreSet::op`].
     pub fn op_interruptible(&self, ops: &[Op]) -> Result<()> {
         let raw = self.checked(ops)?;
         sys::operate(self.id(), raw, None).map_err(|source| self.op_failed(ops, source))
@@ -166,8 +175,12 @@ impl SemaphoreSet {
     /// semop with IPC_NOWAIT on every operation: does all of `ops` now, or none.
     ///
     /// # Errors
-    /// - EAGAIN → [`Error::WouldBlock`]
-    /// - else as [`SemaphoreSet::op`]
+    ///
+    /// | errno | variant |
+    /// | --- | --- |
+    /// | EAGAIN | [`Error::WouldBlock`] |
+    ///
+    /// Else as [`SemaphoreSet::op`].
     pub fn try_op(&self, ops: &[Op]) -> Result<()> {
         const ON_STACK: usize = 32;
         self.checked(ops)?;
@@ -195,9 +208,13 @@ impl SemaphoreSet {
     /// Until every operation can be done or the time is over, by CLOCK_MONOTONIC; EINTR is retried with what is left.
     ///
     /// # Errors
-    /// - EAGAIN, when the time is over → [`Error::TimedOut`]; before → [`Error::WouldBlock`] (an operation that carries
-    ///   [`Op::no_wait`])
-    /// - else as [`SemaphoreSet::op`]
+    ///
+    /// | errno | variant |
+    /// | --- | --- |
+    /// | EAGAIN (the time is over) | [`Error::TimedOut`] |
+    /// | EAGAIN (before; an operation that carries [`Op::no_wait`]) | [`Error::WouldBlock`] |
+    ///
+    /// Else as [`SemaphoreSet::op`].
     #[doc(alias = "semtimedop")]
     pub fn op_timeout(&self, ops: &[Op], timeout: Duration) -> Result<()> {
         let raw = self.checked(ops)?;
@@ -215,9 +232,13 @@ impl SemaphoreSet {
     /// semctl GETVAL.
     ///
     /// # Errors
-    /// - EINVAL: an index that the set does not have → [`Error::OutOfRange`]; the set is gone → [`Error::Removed`]
-    /// - EIDRM → [`Error::Removed`]
-    /// - EACCES → [`Error::PermissionDenied`]
+    ///
+    /// | errno | variant |
+    /// | --- | --- |
+    /// | EINVAL (an index that the set does not have) | [`Error::OutOfRange`] |
+    /// | EINVAL (the set is gone) | [`Error::Removed`] |
+    /// | EIDRM | [`Error::Removed`] |
+    /// | EACCES | [`Error::PermissionDenied`] |
     #[doc(alias = "GETVAL")]
     pub fn value(&self, index: u16) -> Result<u16> {
         let value = self.at("GETVAL", sys::value(self.id(), index.into()))?;
@@ -258,8 +279,12 @@ impl SemaphoreSet {
     /// It races with whoever operates on the semaphore: to initialize one, create the set with its values.
     ///
     /// # Errors
-    /// - ERANGE → [`Error::OutOfRange`]: over 32,767
-    /// - else as [`SemaphoreSet::value`]
+    ///
+    /// | errno | variant |
+    /// | --- | --- |
+    /// | ERANGE (over 32,767) | [`Error::OutOfRange`] |
+    ///
+    /// Else as [`SemaphoreSet::value`].
     #[doc(alias = "SETVAL")]
     pub fn set_value(&self, index: u16, value: u16) -> Result<()> {
         self.at("SETVAL", sys::set_value(self.id(), index.into(), value.into()))
@@ -268,9 +293,13 @@ impl SemaphoreSet {
     /// semctl GETALL: all values at one moment.
     ///
     /// # Errors
-    /// - EIDRM; EINVAL and the set is gone → [`Error::Removed`]
-    /// - the id belongs to a larger set by now → [`Error::Replaced`]
-    /// - EACCES → [`Error::PermissionDenied`]; ENOMEM → [`Error::LimitReached`]
+    ///
+    /// | errno | variant |
+    /// | --- | --- |
+    /// | EIDRM, EINVAL (the set is gone) | [`Error::Removed`] |
+    /// | (the id belongs to a larger set by now) | [`Error::Replaced`] |
+    /// | EACCES | [`Error::PermissionDenied`] |
+    /// | ENOMEM | [`Error::LimitReached`] |
     #[doc(alias = "GETALL")]
     pub fn values(&self) -> Result<Vec<u16>> {
         let mut values = vec![0; self.len];
@@ -281,9 +310,13 @@ impl SemaphoreSet {
     /// semctl SETALL: sets all values at one moment, wakes who can go on, and clears every process's undo of this set.
     ///
     /// # Errors
-    /// - not as many values as the set has → [`Error::WrongSize`]
-    /// - ERANGE → [`Error::OutOfRange`]: a value over 32,767
-    /// - else as [`SemaphoreSet::values`]
+    ///
+    /// | errno | variant |
+    /// | --- | --- |
+    /// | (not as many values as the set has) | [`Error::WrongSize`] |
+    /// | ERANGE (a value over 32,767) | [`Error::OutOfRange`] |
+    ///
+    /// Else as [`SemaphoreSet::values`].
     #[doc(alias = "SETALL")]
     pub fn set_values(&self, values: &[u16]) -> Result<()> {
         if values.len() != self.len {
@@ -300,8 +333,11 @@ impl SemaphoreSet {
     /// semctl IPC_STAT.
     ///
     /// # Errors
-    /// - EINVAL, EIDRM → [`Error::Removed`]
-    /// - EACCES → [`Error::PermissionDenied`]
+    ///
+    /// | errno | variant |
+    /// | --- | --- |
+    /// | EINVAL, EIDRM | [`Error::Removed`] |
+    /// | EACCES | [`Error::PermissionDenied`] |
     #[doc(alias = "IPC_STAT")]
     pub fn stat(&self) -> Result<SemaphoreStat> {
         let status = sys::status(ipc_sys::sysv::By::Id(self.id()));
@@ -312,8 +348,12 @@ impl SemaphoreSet {
     /// semctl IPC_SET: owner and mode. Owner, creator and root may.
     ///
     /// # Errors
-    /// - EINVAL, EIDRM → [`Error::Removed`]; a uid or gid of -1 → [`Error::OutOfRange`]
-    /// - EPERM → [`Error::PermissionDenied`]
+    ///
+    /// | errno | variant |
+    /// | --- | --- |
+    /// | EINVAL, EIDRM | [`Error::Removed`] |
+    /// | EINVAL (a uid or gid of -1) | [`Error::OutOfRange`] |
+    /// | EPERM | [`Error::PermissionDenied`] |
     #[doc(alias = "IPC_SET")]
     pub fn set_permissions(&self, permissions: Permissions) -> Result<()> {
         let mut status = sys::SemaphoreStatus::default();
@@ -324,8 +364,11 @@ impl SemaphoreSet {
     /// semctl IPC_STAT: whether the set that this handle was opened for is still there.
     ///
     /// # Errors
-    /// - it is gone → [`Error::Removed`]
-    /// - another set has its id → [`Error::Replaced`]
+    ///
+    /// | errno | variant |
+    /// | --- | --- |
+    /// | (it is gone) | [`Error::Removed`] |
+    /// | (another set has its id) | [`Error::Replaced`] |
     pub fn verify(&self) -> Result<()> {
         handle::verify(self, "verify")
     }
@@ -336,8 +379,12 @@ impl SemaphoreSet {
     /// 65,536 creations, or a write to `/proc/sys/kernel/sem_next_id`.
     ///
     /// # Errors
-    /// - as [`SemaphoreSet::verify`]
-    /// - EPERM → [`Error::PermissionDenied`]: owner, creator and root may
+    ///
+    /// | errno | variant |
+    /// | --- | --- |
+    /// | EPERM (owner, creator and root may) | [`Error::PermissionDenied`] |
+    ///
+    /// As [`SemaphoreSet::verify`].
     #[doc(alias = "IPC_RMID")]
     pub fn remove(&self) -> Result<()> {
         handle::remove(self)

@@ -285,6 +285,89 @@ pub(crate) fn chain_naive(_: &[String]) -> role::Result {
     say(format_args!("{:?}", disposition(Signal::USR2)?))
 }
 
+/// What the kernel holds for a signal: flags and mask.
+fn installed(signal: Signal) -> (i32, libc::sigset_t) {
+    // SAFETY: integers and an optional function pointer: all zeros are valid.
+    let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
+    // SAFETY: a live sigaction; a null new one changes nothing.
+    unsafe { libc::sigaction(signal.number(), ptr::null(), &raw mut action) };
+    (action.sa_flags, action.sa_mask)
+}
+
+fn blocks(signal: Signal, other: Signal) -> bool {
+    let (_, mask) = installed(signal);
+    // SAFETY: a live set.
+    unsafe { libc::sigismember(&raw const mask, other.number()) == 1 }
+}
+
+/// How handlers are installed, what wakes whom, and what the thread of a closure may do. Says `ok`.
+pub(crate) fn options(_: &[String]) -> role::Result {
+    let signal = Signal::USR1;
+    let restarts = || installed(signal).0 & libc::SA_RESTART != 0;
+    let seen = Arc::new(AtomicU64::new(0));
+    // Calls are restarted if all of them want that; the masks of all are blocked.
+    let first = on(signal, &seen)?;
+    assert!(restarts() && !blocks(signal, Signal::INT));
+    let second = HandlerOptions::new().restart(false).block(Signal::INT).on(signal, &seen)?;
+    let third = HandlerOptions::new().block(Signal::TERM).on(signal, &seen)?;
+    assert!(!restarts() && blocks(signal, Signal::INT) && blocks(signal, Signal::TERM));
+    drop(second);
+    assert!(restarts() && !blocks(signal, Signal::INT) && blocks(signal, Signal::TERM));
+    drop((first, third));
+    // A former handler keeps its stack and its mask, and decides on restarting as well.
+    for (flags, restarted) in [(libc::SA_ONSTACK, false), (libc::SA_ONSTACK | libc::SA_RESTART, true)] {
+        // SAFETY: integers and an optional function pointer: all zeros are valid.
+        let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
+        action.sa_sigaction = foreign_address();
+        action.sa_flags = flags;
+        // SAFETY: a live set.
+        unsafe { libc::sigaddset(&raw mut action.sa_mask, libc::SIGHUP) };
+        // SAFETY: a live sigaction; the handler only counts.
+        unsafe { libc::sigaction(signal.number(), &raw const action, ptr::null_mut()) };
+        let _ours = on(signal, &seen)?;
+        assert!(installed(signal).0 & libc::SA_ONSTACK != 0 && restarts() == restarted);
+        assert!(blocks(signal, Signal::HUP));
+    }
+    // A socket gets the signal's number as a byte; one whose peer has gone kills nobody.
+    // SAFETY: SIG_DFL runs no code.
+    unsafe { libc::signal(libc::SIGPIPE, libc::SIG_DFL) };
+    let (mut reader, writer) = std::os::unix::net::UnixStream::pair()?;
+    let waking = on(Signal::USR2, Action::Wake(writer.into()))?;
+    raise(Signal::USR2)?;
+    let mut byte = [0];
+    std::io::Read::read_exact(&mut reader, &mut byte)?;
+    assert_eq!(i32::from(byte[0]), Signal::USR2.number());
+    drop(reader);
+    raise(Signal::USR2)?;
+    drop(waking);
+    // A closure's thread takes no signals, and may drop the registration that it serves.
+    let (place, held) = (Arc::new(Mutex::new(None::<Registration>)), Arc::new(Mutex::new(())));
+    let (tell, told) = std::sync::mpsc::channel();
+    let (own, gate) = (Arc::clone(&place), Arc::clone(&held));
+    let closure = Action::thread(move |_| {
+        drop(gate.lock());
+        let mask = ipc_signal::mask().unwrap();
+        drop(own.lock().unwrap().take());
+        tell.send(
+            Signal::all()
+                .all(|signal| mask.contains(signal) || matches!(signal, Signal::KILL | Signal::STOP)),
+        )
+        .unwrap();
+    });
+    let registration = {
+        let _until_it_has_its_place = held.lock();
+        let registration = on(Signal::USR2, closure)?;
+        raise(Signal::USR2)?;
+        *place.lock().unwrap() = Some(registration);
+        told
+    };
+    assert!(registration.recv_timeout(ipc_testkit::WATCHDOG)?, "the closure's thread blocks every signal");
+    ipc_testkit::until("the former disposition", || {
+        disposition(Signal::USR2).unwrap() == Disposition::Default
+    });
+    say("ok")
+}
+
 /// After fork: what the child does with the parent's registrations does not reach the parent. Says `ok`.
 pub(crate) fn fork(_: &[String]) -> role::Result {
     let (ring, flag) = (Ring::with_capacity(8)?, Arc::new(AtomicBool::new(false)));

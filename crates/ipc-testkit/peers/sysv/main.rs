@@ -33,6 +33,7 @@ fn main() -> role::Result {
         ("recv-all", queue::recv_all),
         ("recv-and-count", queue::recv_and_count),
         ("recv-interruptibly", queue::recv_interruptibly),
+        ("refused-listing", namespace::refused_listing),
         ("remove-set", semaphore::remove_set),
         ("replace-by-id", namespace::replace_by_id),
         ("send", queue::send),

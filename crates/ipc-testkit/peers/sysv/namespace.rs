@@ -275,3 +275,42 @@ pub(crate) fn in_another_namespace(arguments: &[String]) -> Result {
     check!(MessageQueue::create(key)?.send(MessageType::ONE, b"inside"), Ok(()));
     say("ok")
 }
+
+/// What a listing says of one object of each kind, while the kernel refuses the calls by which it is made, and while it
+/// refuses /proc as well.
+pub(crate) fn refused_listing(_: &[String]) -> Result {
+    let key = || Key::new(ipc_testkit::name::key());
+    let set = RemoveOnDrop::new(SemaphoreSet::create(key(), &[1, 2])?);
+    let queue = RemoveOnDrop::new(MessageQueue::create(key())?);
+    queue.send(MessageType::ONE, b"seen")?;
+    let segment = RemoveOnDrop::new(Segment::create(key(), 4096)?);
+    let listed = || -> std::result::Result<String, Error> {
+        let queues: Vec<_> = ipc_sysv::queues()?.id(queue.id()).into_iter().collect();
+        Ok(format!(
+            "{:?} {:?} {:?}",
+            ipc_sysv::semaphores()?.id(set.id()),
+            // /proc does not tell how many bytes a queue may hold.
+            queues
+                .iter()
+                .map(|queue| (queue.identity, queue.permissions, queue.messages, queue.bytes))
+                .collect::<Vec<_>>(),
+            ipc_sysv::segments()?.id(segment.id()),
+        ))
+    };
+    let by_place = listed()?;
+    for errno in [libc::ENOSYS, libc::EPERM] {
+        std::thread::scope(|scope| {
+            let refused = scope.spawn(|| {
+                for call in [libc::SYS_semctl, libc::SYS_msgctl, libc::SYS_shmctl] {
+                    ipc_testkit::refuse::call(call, errno).unwrap();
+                }
+                assert_eq!(set.stat().unwrap_err().errno(), Some(errno));
+                assert_eq!(listed().unwrap(), by_place);
+                ipc_testkit::refuse::call(libc::SYS_openat, libc::EACCES).unwrap();
+                assert!(matches!(listed(), Err(Error::System { source, .. }) if source.raw_os_error() == Some(errno)));
+            });
+            refused.join().unwrap();
+        });
+    }
+    say("ok")
+}

@@ -121,6 +121,14 @@ fn e9_former_dispositions_come_back_and_are_called() {
     );
 }
 
+/// sigaction01 and 02 of LTP: flags and mask of what is in force, and who is woken how.
+#[test]
+fn e9_flags_and_masks_of_all_registrations_are_in_force() {
+    let mut peer = peer!("peer-signal", "options");
+    peer.expect("ok");
+    peer.finish();
+}
+
 #[test]
 fn e9_a_forked_child_leaves_the_parents_registrations_alone() {
     let mut peer = peer!("peer-signal", "fork");

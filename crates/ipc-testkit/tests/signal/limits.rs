@@ -59,6 +59,19 @@ fn without_descriptors_everything_says_so() {
     peer.finish();
 }
 
+/// What no limit of this machine provokes: ENFILE, ENODEV, ENOMEM, ENOSPC, and EAGAIN of a thread's start.
+#[test]
+fn a_refused_system_call_is_told_and_leaves_nothing() {
+    let mut peer = peer!("peer-signal", "refusals");
+    let told = numbers(&peer.hear())[0];
+    peer.finish();
+    assert!(told > 30);
+    proof!(
+        "errno",
+        "{told} refusals by seccomp, each told with its errno, no descriptor and no registration left"
+    );
+}
+
 /// In a pid namespace of its own the next number can be chosen: the same one is given out again every time.
 #[test]
 fn e6_a_pidfd_never_reaches_who_got_the_number_next() {

@@ -61,6 +61,16 @@ fn b8_another_user_is_refused() {
     proof!("B8", "nobody is refused everything on root's objects of mode 0600, and sees them listed");
 }
 
+/// A sandbox that refuses the calls leaves /proc, and the listing says the same.
+#[test]
+fn d5_a_listing_falls_back_to_proc() {
+    assert!(says_ok("refused-listing", &[]));
+    proof!(
+        "D5",
+        "semctl, msgctl and shmctl refused by seccomp: /proc/sysvipc lists the same; refused as well: an error"
+    );
+}
+
 #[test]
 fn sysvipc_namespaces_do_not_meet() {
     let key = crate::key();

@@ -173,7 +173,7 @@ fn c3_full_by_bytes_and_by_count() {
 fn c4_killed_sender_or_receiver_loses_one_at_most() {
     let seed = seed();
     let mut random = fastrand::Rng::with_seed(seed);
-    let rounds = repetitions(150, 10_000);
+    let rounds = repetitions(500, 10_000);
     let (mut received, mut lost) = (0, 0);
     for _ in 0..rounds {
         let queue = queue();

@@ -4,7 +4,9 @@ use std::collections::HashMap;
 use std::fs;
 use std::num::NonZeroU64;
 use std::path::Path;
+use std::time::Duration;
 
+use ipc_sys::sysv::lock::pause;
 use ipc_sysv::{Error, Key, KeyFile, Origin, Permissions, RemoveOnDrop, Segment, SegmentOptions};
 use ipc_testkit::{command, crash, name, peer, proof, repetitions, skip};
 
@@ -42,6 +44,29 @@ fn d1_dead_owner_at_every_step() {
     proof!(
         "D1",
         "owner killed at {points} instructions, the next start had a segment each time: {origins:?}"
+    );
+}
+
+/// The same at any instant, which is cheaper: as often as not the owner is just starting, or has finished.
+#[test]
+fn d1_dead_owner_at_a_random_instant() {
+    let seed = ipc_testkit::report::seed();
+    let mut random = fastrand::Rng::with_seed(seed);
+    let mut origins = HashMap::new();
+    let kills = repetitions(100, 2000);
+    for _ in 0..kills {
+        let directory = name::directory();
+        let file = file(directory.path());
+        let mut owner = peer!("peer-sysv", "recover", file.path().display(), MAGIC);
+        pause(Duration::from_micros(random.u64(..4000)));
+        owner.kill();
+        let (memory, origin) = Segment::recover(&file, MAGIC, 100).unwrap();
+        memory.segment().remove().unwrap();
+        *origins.entry(format!("{origin:?}")).or_insert(0) += 1;
+    }
+    proof!(
+        "D1",
+        "{kills} owners killed at a random instant, the next start had a segment: {origins:?}; seed {seed}"
     );
 }
 
