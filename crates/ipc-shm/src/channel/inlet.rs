@@ -39,7 +39,8 @@ impl Inlet {
     fn new(segment: Segment) -> Self {
         let fences = fences(segment.layout());
         let view = View::new(Arc::new(segment));
-        Self { view, watch: Watch::new(Side::Producer), fences, lagged: 0 }
+        let watch = Watch::new(Side::Producer, &view);
+        Self { view, watch, fences, lagged: 0 }
     }
 
     pub(crate) fn layout(&self) -> &Layout {

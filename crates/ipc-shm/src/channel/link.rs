@@ -138,6 +138,8 @@ pub(crate) struct Link {
 #[derive(Debug)]
 pub(crate) struct Watch {
     side: Side,
+    /// Whether it is known to have been there: it made the memory that we received, under its lock.
+    came: bool,
     /// When we last asked the kernel whether it lives, in milliseconds.
     looked: u64,
     /// What the kernel said.
@@ -145,8 +147,9 @@ pub(crate) struct Watch {
 }
 
 impl Watch {
-    pub(crate) fn new(side: Side) -> Self {
-        Self { side, looked: coarse_millis(), dead: false }
+    pub(crate) fn new(side: Side, view: &View) -> Self {
+        let came = view.segment().layout().mode != TRUSTED;
+        Self { side, came, looked: coarse_millis(), dead: false }
     }
 
     /// Whether the side that writes `view` is gone; the kernel is asked every [`LOOK`]. One that has not come yet is not
@@ -160,7 +163,8 @@ impl Watch {
             return Err(Error::Disconnected);
         }
         let now = coarse_millis();
-        if state & ATTACHED != 0 && (self.dead || now.wrapping_sub(self.looked) >= LOOK_MILLIS) {
+        if (self.came || state & ATTACHED != 0) && (self.dead || now.wrapping_sub(self.looked) >= LOOK_MILLIS)
+        {
             self.looked = now;
             self.dead = !view.segment().is_held(self.side.lock())?;
             if self.dead {
@@ -252,7 +256,8 @@ impl Link {
 
     fn new(own: View, peer: View, side: Side, registered: bool) -> Self {
         let state = if registered { ATTACHED | REGISTERED } else { ATTACHED };
-        Self { own, peer, side, state, watch: Watch::new(side.other()) }
+        let watch = Watch::new(side.other(), &peer);
+        Self { own, peer, side, state, watch }
     }
 
     /// Tells the other side that we are there, once our words stand.

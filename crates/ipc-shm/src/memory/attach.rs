@@ -58,6 +58,8 @@ pub(crate) fn check(file: impl AsFd, object: &str, seals: Seals, min: usize, max
     if !seals.are_on(file.as_fd()) {
         return refused(Refusal::NotSealed);
     }
+    // Again: until it was sealed its maker could cut it short or punch holes, and the first look may be older than that.
+    let stat = fstat(file.as_fd()).map_err(|errno| Error::system("fstat", object)(errno.into()))?;
     let len = u64::try_from(stat.st_size).unwrap_or(0);
     if len > max as u64 {
         return refused(Refusal::TooLong { len, max: max as u64 });

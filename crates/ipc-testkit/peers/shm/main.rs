@@ -2,12 +2,15 @@
 #![expect(clippy::indexing_slicing, reason = "a role that is started wrongly may die of it")]
 
 mod bytes;
+mod ends;
 mod memory;
 mod one_to_many;
 mod request;
 mod spsc;
 mod steps;
+mod strangers;
 mod tag;
+mod victim;
 
 use ipc_testkit::role::{self, Role};
 
@@ -20,6 +23,8 @@ fn main() -> role::Result {
         request::ROLES,
         steps::ROLES,
         tag::ROLES,
+        victim::ROLES,
+        strangers::ROLES,
     ]
     .concat();
     role::play(&roles)

@@ -8,7 +8,7 @@ use std::fs::OpenOptions;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::Path;
 
-use ipc_shm::{Error, Origin, PlainMemory, Sealed, SharedMemory};
+use ipc_shm::{Error, Origin, PlainMemory, Sealed, SharedMemory, broadcast, bytes, latest, spsc};
 use ipc_testkit::role::{Result, Role, hear, say};
 use nix::errno::Errno;
 
@@ -18,6 +18,7 @@ pub(crate) const ROLES: &[Role] = &[
     ("holder", holder),
     ("attacker", attacker),
     ("full", full),
+    ("full-channels", full_channels),
     ("stranger", stranger),
     ("forker", forker),
 ];
@@ -103,9 +104,7 @@ fn attacker(arguments: &[String]) -> Result {
 
 /// `full`: in a mount namespace of its own, with 64 KiB of /dev/shm, asks for more.
 fn full(_: &[String]) -> Result {
-    nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWNS)?;
-    mount(None, c"/", libc::MS_REC | libc::MS_PRIVATE, c"")?;
-    mount(Some(c"tmpfs"), c"/dev/shm", 0, c"size=64k")?;
+    small_tmpfs()?;
     for len in [1 << 20, 60 << 10] {
         match SharedMemory::create("/full", len) {
             Err(Error::NoSpace { len: asked }) => say(format_args!("shared: no space for {asked}"))?,
@@ -118,6 +117,34 @@ fn full(_: &[String]) -> Result {
     }
     let left = std::fs::read_dir("/dev/shm")?.count();
     say(format_args!("left {left}"))
+}
+
+/// The same, of channels.
+fn full_channels(_: &[String]) -> Result {
+    fn tell<T>(what: &str, made: ipc_shm::Result<T>) -> Result {
+        match made {
+            Err(Error::NoSpace { .. }) => say(format_args!("{what}: no space")),
+            Err(error) => Err(error.into()),
+            Ok(_) => say(format_args!("{what}: made")),
+        }
+    }
+    small_tmpfs()?;
+    let capacity = 1 << 16;
+    tell("slots", spsc::Sender::<u64>::create("/full", capacity))?;
+    tell("replaced", spsc::Receiver::<u64>::open_or_replace("/full", capacity))?;
+    tell("packed", spsc::Sender::<[u64; 8]>::create("/full", capacity))?;
+    tell("bytes", bytes::Receiver::create("/full", capacity))?;
+    tell("latest", latest::Writer::<[u64; 4096]>::create("/full"))?;
+    tell("broadcast", broadcast::Writer::<u64>::create("/full", capacity))?;
+    let _small = spsc::Sender::<u64>::create("/full", 16)?;
+    say(format_args!("small: made, left {}", std::fs::read_dir("/dev/shm")?.count()))
+}
+
+/// A mount namespace of our own, with 64 KiB of /dev/shm.
+fn small_tmpfs() -> Result {
+    nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWNS)?;
+    mount(None, c"/", libc::MS_REC | libc::MS_PRIVATE, c"")?;
+    mount(Some(c"tmpfs"), c"/dev/shm", 0, c"size=64k")
 }
 
 fn mount(

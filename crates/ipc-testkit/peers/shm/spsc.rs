@@ -3,6 +3,7 @@
 
 use std::fs::File;
 use std::os::fd::{AsRawFd, OwnedFd};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use ipc_shm::{Acceptance, ChannelOptions, Error, Invitation, Sealed, Wait, spsc};
@@ -13,6 +14,7 @@ pub(crate) const ROLES: &[Role] = &[
     ("spsc-receiver", receiver),
     ("spsc-echo", echo),
     ("spsc-invited", invited),
+    ("spsc-offerer", offerer),
     ("spsc-forker", forker),
     ("spsc-filler", filler),
     ("spsc-scribbler", scribbler),
@@ -143,6 +145,22 @@ fn invited(arguments: &[String]) -> Result {
     Ok(())
 }
 
+/// `spsc-offerer sender|receiver`: makes its half, shows the other's invitation, and does no more.
+fn offerer(arguments: &[String]) -> Result {
+    fn show(invitation: impl Into<Vec<OwnedFd>>) -> Result {
+        let invitation = invitation.into();
+        say(format_args!("/proc/{}/fd/{}", std::process::id(), invitation[0].as_raw_fd()))?;
+        hear().map(drop)
+    }
+    if arguments[0] == "sender" {
+        let (_offer, invitation) = spsc::Sender::<u64, Sealed>::offer(16)?;
+        show(invitation)
+    } else {
+        let (_offer, invitation) = spsc::Receiver::<u64, Sealed>::offer(16)?;
+        show(invitation)
+    }
+}
+
 /// `spsc-forker NAME`: forks with both kinds of end in hand.
 fn forker(arguments: &[String]) -> Result {
     let mut sender = spsc::Sender::<u64>::create(&arguments[0], 16)?;
@@ -187,10 +205,9 @@ fn forker(arguments: &[String]) -> Result {
     ))
 }
 
-/// `spsc-scribbler NAME MILLISECONDS SEED`: writes random words all over a trusted segment.
-fn scribbler(arguments: &[String]) -> Result {
-    let file =
-        std::fs::OpenOptions::new().read(true).write(true).open(format!("/dev/shm/{}", arguments[0]))?;
+/// All words of a named segment, for who writes where no safe call lets it.
+pub(crate) fn words_of_file(name: &str) -> Result<&'static [AtomicU64]> {
+    let file = std::fs::OpenOptions::new().read(true).write(true).open(format!("/dev/shm/{name}"))?;
     let len = usize::try_from(file.metadata()?.len())?;
     // SAFETY: a new mapping at the kernel's choice of address.
     let base = unsafe {
@@ -207,7 +224,12 @@ fn scribbler(arguments: &[String]) -> Result {
         return Err("mmap".into());
     }
     // SAFETY: mapped above, never unmapped, reached through atomics.
-    let words = unsafe { std::slice::from_raw_parts(base.cast::<std::sync::atomic::AtomicU64>(), len / 8) };
+    Ok(unsafe { std::slice::from_raw_parts(base.cast::<AtomicU64>(), len / 8) })
+}
+
+/// `spsc-scribbler NAME MILLISECONDS SEED`: writes random words all over a trusted segment.
+fn scribbler(arguments: &[String]) -> Result {
+    let words = words_of_file(&arguments[0])?;
     let end = Instant::now() + Duration::from_millis(arguments[1].parse()?);
     let mut random = fastrand::Rng::with_seed(arguments[2].parse()?);
     say("ready")?;
@@ -215,7 +237,7 @@ fn scribbler(arguments: &[String]) -> Result {
     while Instant::now() < end {
         for _ in 0..1000 {
             let word = &words[random.usize(0..words.len())];
-            let now = word.load(std::sync::atomic::Ordering::Relaxed);
+            let now = word.load(Ordering::Relaxed);
             let value = match random.u8(0..5) {
                 0 => random.u64(..),
                 1 => 0,
@@ -223,7 +245,7 @@ fn scribbler(arguments: &[String]) -> Result {
                 3 => now.wrapping_add(random.u64(0..3)),
                 _ => now ^ 1 << random.u32(0..64),
             };
-            word.store(value, std::sync::atomic::Ordering::Relaxed);
+            word.store(value, Ordering::Relaxed);
             written += 1;
         }
     }

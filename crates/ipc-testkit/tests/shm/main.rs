@@ -7,6 +7,11 @@
 )]
 
 mod bytes;
+mod corrupt;
+#[path = "../../peers/shm/ends.rs"]
+#[expect(dead_code, reason = "each side uses its part")]
+mod ends;
+mod flip;
 mod lock_barrier;
 mod lock_interop;
 mod lock_mutex;
@@ -19,6 +24,8 @@ mod request;
 mod spsc;
 mod stat;
 mod steps;
+mod strangers;
 mod tag;
+mod truncated;
 #[path = "../../peers/shm_sync/types.rs"]
 mod types;

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::time::{Duration, Instant};
 
-use ipc_shm::{Acceptance, ChannelOptions, Error, Refusal, Sealed, Wait, spsc};
+use ipc_shm::{Acceptance, ChannelOptions, Error, Invitation, Refusal, Sealed, Wait, spsc};
 use ipc_testkit::{WATCHDOG, name, peer, proof, repetitions, report};
 
 use crate::memory::Name;
@@ -127,6 +127,26 @@ fn a_dead_peer_is_told_within_100_ms_after_all_that_it_sent() {
     // The promise is 100 ms; a loaded machine may keep us off the CPU for longer.
     assert!(longest < WATCHDOG, "{longest:?}");
     proof!("F9", "killed sender told after at most {longest:?}, spinning and parked");
+}
+
+#[test]
+fn f9_an_inviter_killed_before_it_completes_is_told_too() {
+    let open = |path: &str| vec![OwnedFd::from(std::fs::File::open(path).unwrap())];
+    let mut peer = peer!("peer-shm", "spsc-offerer", "sender");
+    let invitation = Invitation::<spsc::Receiver<u64, Sealed>>::try_from(open(&peer.hear())).unwrap();
+    let (mut receiver, _) = invitation.accept().unwrap();
+    assert!(matches!(receiver.recv_timeout(Duration::from_millis(150)), Err(Error::TimedOut)));
+    peer.kill();
+    assert!(matches!(receiver.recv_timeout(WATCHDOG), Err(Error::Disconnected)));
+
+    let mut peer = peer!("peer-shm", "spsc-offerer", "receiver");
+    let invitation = Invitation::<spsc::Sender<u64, Sealed>>::try_from(open(&peer.hear())).unwrap();
+    let (mut sender, _) = invitation.accept().unwrap();
+    while sender.try_send(&7).is_ok() {}
+    assert!(matches!(sender.send_timeout(&7, Duration::from_millis(150)), Err(Error::TimedOut)));
+    peer.kill();
+    assert!(matches!(sender.send_timeout(&7, WATCHDOG), Err(Error::Disconnected)));
+    proof!("F9", "a process killed between its offer and its completion is told to who accepted, either way");
 }
 
 #[test]

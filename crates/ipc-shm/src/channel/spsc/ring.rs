@@ -250,16 +250,18 @@ impl<T, W: Words> Producer<T, W> {
         deadline: Deadline,
         look: impl FnMut() -> Result<()>,
     ) -> Result<()> {
-        let Self { own, peer, shape, pos, waiter, .. } = self;
+        let Self { own, peer, shape, pos, read, waiter, .. } = self;
+        // What was checked is what is kept: a receiver that lies may say something else at the next look.
         let ready = || {
-            let used = pos.wrapping_sub(peer_load(peer.word(consumer::READ)));
+            let seen = peer_load(peer.word(consumer::READ));
+            let used = pos.wrapping_sub(seen);
             if used > shape.capacity {
                 return Err(Error::PeerCorrupt { what: "the receiver's position" });
             }
+            *read = seen;
             Ok(shape.capacity - used >= wanted)
         };
-        waiter.wait(own, peer, wait, deadline, ready, look)?;
-        self.look_for_space().map(drop)
+        waiter.wait(own, peer, wait, deadline, ready, look)
     }
 }
 
@@ -432,23 +434,22 @@ impl<T, W: Words> Consumer<T, W> {
         look: impl FnMut() -> Result<()>,
     ) -> Result<()> {
         self.release();
-        let Self { own, peer, shape, pos, waiter, .. } = self;
+        let Self { own, peer, shape, pos, written, waiter, .. } = self;
         let ready = || {
             if Shape::packed::<T>() {
-                let known = peer_load(peer.word(producer::WRITTEN)).wrapping_sub(*pos);
+                // What was checked is what is kept: a sender that lies may say something else at the next look.
+                let seen = peer_load(peer.word(producer::WRITTEN));
+                let known = seen.wrapping_sub(*pos);
                 if known > shape.capacity {
                     return Err(Error::PeerCorrupt { what: "the sender's position" });
                 }
+                *written = seen;
                 Ok(known != 0)
             } else {
                 Ok(peer_load(shape.sequence::<T, W>(peer, *pos)) == pos.wrapping_add(1))
             }
         };
-        waiter.wait(own, peer, wait, deadline, ready, look)?;
-        if Shape::packed::<T>() {
-            self.look_for_more(1)?;
-        }
-        Ok(())
+        waiter.wait(own, peer, wait, deadline, ready, look)
     }
 }
 
