@@ -52,6 +52,8 @@ pub(crate) struct Found {
     pub(crate) open: Vec<(u64, Histogram<u64>)>,
     pub(crate) blocks: usize,
     pub(crate) dropped: usize,
+    /// System calls a message of ours and of the loop in C.
+    pub(crate) calls: Option<[f64; 2]>,
     /// A side died or hung.
     pub(crate) broken: bool,
 }
@@ -61,7 +63,7 @@ impl Found {
         let ns = vec![Vec::new(); columns.len()];
         let open =
             if is_open(&cell) { RATES.iter().map(|rate| (*rate, histogram())).collect() } else { Vec::new() };
-        Self { cell, columns, ns, each: histogram(), open, blocks: 0, dropped: 0, broken: false }
+        Self { cell, columns, ns, each: histogram(), open, blocks: 0, dropped: 0, calls: None, broken: false }
     }
 
     /// The ratios of ours to a column, by pass.

@@ -39,7 +39,29 @@ pub(crate) const SPINS_OR_PARKS: &[(Cores, Wait)] =
     &[(Cores::Two, Wait::Spin), (Cores::Two, Wait::Park), (Cores::One, Wait::Park)];
 
 /// Every mechanism, in the order of the table.
-pub(crate) const ALL: &[&dyn Mechanism] = &[&pipe::Pipe, &sysv_queue::SysvQueue, &spsc::Spsc];
+pub(crate) const ALL: &[&dyn Mechanism] = &[
+    &pipe::Pipe,
+    &packet_pipe::PacketPipe,
+    &framed_pipe::FramedPipe,
+    &fifo::Fifo,
+    &socket::Socket::Stream,
+    &socket::Socket::SeqPacket,
+    &socket::Socket::Datagram,
+    &socket::Socket::Tcp,
+    &sysv_queue::SysvQueue,
+    &sysv_semaphore::SysvSemaphore,
+    &signal::Signal,
+    &eventfd::Eventfd,
+    &posix_shm::PosixShm,
+    &sysv_shm::SysvShm,
+    &spsc::Spsc,
+    &bytes::Bytes,
+    &mpsc::Mpsc,
+    &absent::Absent("mpmc"),
+    &broadcast::Broadcast,
+    &latest::Latest,
+    &absent::Absent("request"),
+];
 
 pub(crate) fn named(name: &str) -> Option<&'static dyn Mechanism> {
     ALL.iter().copied().find(|one| one.name() == name)
@@ -82,6 +104,20 @@ macro_rules! by_words {
     };
 }
 
+mod absent;
+mod broadcast;
+mod bytes;
+mod eventfd;
+mod fifo;
+mod framed_pipe;
+mod latest;
+mod mpsc;
+mod packet_pipe;
 mod pipe;
+mod posix_shm;
+mod signal;
+mod socket;
 mod spsc;
 mod sysv_queue;
+mod sysv_semaphore;
+mod sysv_shm;

@@ -167,6 +167,8 @@ impl Row {
         row.ns_per_message = typical(&found.ns[0]);
         row.bytes_per_second = row.ns_per_message.map(|ns| round(cell.payload as f64 * 1e9 / ns));
         row.limit = crate::mechanism::named(cell.mechanism).map(|one| one.limit(cell).describe().to_owned());
+        [row.syscalls_per_message, row.raw_syscalls_per_message] =
+            found.calls.map_or([None; 2], |calls| calls.map(Some));
         row.open =
             found.open.iter().filter_map(|(rate, late)| Some((*rate, Percentiles::of(late)?))).collect();
         for (index, column) in found.columns.iter().enumerate().skip(1) {

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use crate::block::{self, Controls, Found, Pace};
 use crate::cell::{Cell, Cores, Kind};
 use crate::column::Column;
-use crate::{machine, mechanism};
+use crate::{count, machine, mechanism};
 
 /// What is wanted of a run.
 #[derive(Debug, Default)]
@@ -96,9 +96,14 @@ pub(crate) fn measure(cells: &[Cell], wanted: &Wanted) -> Vec<Found> {
             block::pass(&mut found[index], &pace, &mut controls);
         }
     }
+    for cell in found.iter_mut().filter(|found| !found.broken) {
+        progress.more(&format!("counting system calls: {}", cell.cell));
+        let calls = [Column::Ours, Column::Raw].map(|column| count::calls(&cell.cell, column));
+        cell.calls = if let [Ok(ours), Ok(raw)] = calls { Some([ours, raw]) } else { None };
+    }
     for _ in 0..2 {
         for cell in found.iter_mut().filter(|found| !found.broken && is_noisy(found, &pace)) {
-            progress.more(&cell.cell.to_string());
+            progress.more(&format!("once more, it was too noisy: {}", cell.cell));
             block::pass(cell, &pace, &mut controls);
         }
     }
@@ -142,7 +147,7 @@ impl Progress {
     }
 
     pub(crate) fn more(&mut self, what: &str) {
-        self.show(&format!("once more, it was too noisy: {what}"));
+        self.show(what);
     }
 
     fn show(&self, text: &str) {

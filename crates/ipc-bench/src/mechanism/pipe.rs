@@ -36,15 +36,15 @@ impl Mechanism for Pipe {
 }
 
 /// A reader and a writer for each side.
-fn pipes() -> ([OwnedFd; 2], [OwnedFd; 2]) {
+pub(super) fn pipes() -> ([OwnedFd; 2], [OwnedFd; 2]) {
     let ((near, to_near), (far, to_far)) = (ipc_pipe::pipe().unwrap(), ipc_pipe::pipe().unwrap());
     ([near.into(), to_far.into()], [far.into(), to_near.into()])
 }
 
-struct Ours {
-    reader: PipeReader,
-    writer: PipeWriter,
-    message: Vec<u64>,
+pub(super) struct Ours {
+    pub(super) reader: PipeReader,
+    pub(super) writer: PipeWriter,
+    pub(super) message: Vec<u64>,
 }
 
 impl End for Ours {

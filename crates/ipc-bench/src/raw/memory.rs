@@ -1,7 +1,8 @@
 //! Bare shared memory, and the two things that one does with a word of it: poll it, or sleep on it.
 #![expect(unsafe_code, reason = "what is measured is raw memory that two processes share")]
 
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::ffi::CStr;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::sync::atomic::{AtomicU64, Ordering, fence};
 
 use ipc_sys::{Deadline, futex};
@@ -19,6 +20,20 @@ fn memory_file(len: usize) -> OwnedFd {
     let file = ipc_sys::memory::memory_file(c"ipc-bench").unwrap();
     nix::unistd::ftruncate(&file, i64::try_from(len).unwrap()).unwrap();
     file
+}
+
+/// The same by shm_open, as C does it; the creator removes the name.
+pub(crate) fn map_name(name: &CStr, words: usize, create: bool) -> &'static [AtomicU64] {
+    let flags = libc::O_RDWR | libc::O_CLOEXEC | if create { libc::O_CREAT | libc::O_EXCL } else { 0 };
+    // SAFETY: a C string.
+    let file = unsafe { libc::shm_open(name.as_ptr(), flags, 0o600) };
+    assert!(file >= 0, "{}", std::io::Error::last_os_error());
+    // SAFETY: just opened, and nobody else's.
+    let file = unsafe { OwnedFd::from_raw_fd(file) };
+    if create {
+        nix::unistd::ftruncate(&file, i64::try_from(words * 8).unwrap()).unwrap();
+    }
+    map(&file, words)
 }
 
 fn map(file: &OwnedFd, words: usize) -> &'static [AtomicU64] {

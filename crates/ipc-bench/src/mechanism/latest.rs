@@ -1,0 +1,64 @@
+//! `ipc_shm::latest`, one cell each way; by hand: one place and a flag.
+
+use ipc_shm::latest;
+
+use crate::cell::{Cell, Cores, Kind, Wait};
+use crate::end::{End, Side, check};
+use crate::limit::Limit;
+use crate::mechanism::Mechanism;
+use crate::meet::Meet;
+
+pub(crate) struct Latest;
+
+impl Mechanism for Latest {
+    fn name(&self) -> &'static str {
+        "latest"
+    }
+
+    fn ways(&self) -> &'static [(Cores, Wait)] {
+        &[(Cores::Two, Wait::Spin)]
+    }
+
+    fn lacks(&self, cell: &Cell) -> Option<&'static str> {
+        (cell.kind == Kind::Stream).then_some("only the newest value is kept")
+    }
+
+    fn ours(&self, cell: &Cell, meet: &mut Meet) -> Box<dyn Side> {
+        by_words!(cell.words(), N => ours::<N>(meet))
+    }
+
+    fn raw(&self, cell: &Cell, meet: &mut Meet) -> Box<dyn Side> {
+        Limit::TwoFlags.side(cell, meet)
+    }
+}
+
+fn ours<const N: usize>(meet: &mut Meet) -> Box<dyn Side> {
+    let [near] = meet.numbers(|| [std::process::id().into()]);
+    let (to, back) = (format!("/ipc-bench-{near}-to"), format!("/ipc-bench-{near}-back"));
+    let (own, other) = if meet.is_near() { (to, back) } else { (back, to) };
+    let writer = latest::Writer::create(own).unwrap();
+    meet.together();
+    let reader = latest::Reader::open(other).unwrap();
+    meet.together();
+    Box::new(Ours::<N> { writer, reader })
+}
+
+struct Ours<const N: usize> {
+    writer: latest::Writer<[u64; N]>,
+    reader: latest::Reader<[u64; N]>,
+}
+
+impl<const N: usize> End for Ours<N> {
+    fn send(&mut self, turn: u64) {
+        self.writer.write(&[turn; N]).unwrap();
+    }
+
+    fn receive(&mut self, turn: u64) {
+        loop {
+            match self.reader.read_newer().unwrap() {
+                Some(value) => return check(&value, turn),
+                None => std::hint::spin_loop(),
+            }
+        }
+    }
+}
