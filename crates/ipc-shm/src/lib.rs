@@ -42,6 +42,7 @@
 //! - [`Mutex`], [`RwLock`], [`Condvar`], [`Once`]: in memory whose writers the caller vouches for; a dead owner cannot be overlooked
 //! - [`list()`], [`remove_stale`]: what stands in /dev/shm, and what killed programs left there
 //! - [`stat()`], [`holders`]: a channel's positions and counters, and which processes hold it, without disturbing it
+//! - `sysv` (a feature, off by default): all of it in System V segments
 //! - [`Error`], [`Refusal`]: what goes wrong, and why memory was not attached
 //!
 //! # Limits
@@ -70,6 +71,9 @@ pub use crate::{
     },
     tag::Tag,
 };
+
+#[cfg(all(not(ipc_loom), feature = "sysv"))]
+pub use crate::channel::sysv;
 
 #[cfg(not(ipc_loom))]
 pub use crate::{

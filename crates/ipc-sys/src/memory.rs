@@ -5,6 +5,7 @@
 use std::ffi::CStr;
 use std::io;
 use std::os::fd::{FromRawFd, OwnedFd};
+use std::ptr::NonNull;
 
 use crate::errno;
 
@@ -24,6 +25,19 @@ pub fn memory_file(name: &CStr) -> io::Result<OwnedFd> {
     };
     // SAFETY: the kernel returned this descriptor just now and nobody else owns it.
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// madvise(MADV_DONTFORK): a forked child does not have these pages.
+///
+/// # Errors
+/// EINVAL (not whole pages), ENOMEM (nothing is mapped there).
+///
+/// # Safety
+/// The range is mapped, from a page's beginning, and whoever uses it knows that a child has a hole there.
+pub unsafe fn dont_fork(start: NonNull<u8>, len: usize) -> io::Result<()> {
+    // SAFETY: the caller's.
+    errno::check(unsafe { libc::madvise(start.as_ptr().cast(), len, libc::MADV_DONTFORK) })?;
+    Ok(())
 }
 
 /// CLOCK_MONOTONIC_COARSE in milliseconds: as exact as the kernel's tick, a few nanoseconds to read.

@@ -36,7 +36,7 @@ impl Inlet {
         Ok(Self::new(Segment::sealed_from(descriptor, &plan.part(Side::Producer), plan.max)?))
     }
 
-    fn new(segment: Segment) -> Self {
+    pub(crate) fn new(segment: Segment) -> Self {
         let fences = fences(segment.layout());
         let view = View::new(Arc::new(segment));
         let watch = Watch::new(Side::Producer, &view);

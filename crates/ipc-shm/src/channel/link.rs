@@ -108,7 +108,7 @@ impl Plan {
         Self { layout: Layout { tag, ..self.layout }, ..self }
     }
 
-    fn init_common(&self, mapping: &Mapping) -> Result<()> {
+    pub(crate) fn init_common(&self, mapping: &Mapping) -> Result<()> {
         (self.init)(&self.common(), mapping, Side::Producer);
         (self.init)(&self.common(), mapping, Side::Consumer);
         Ok(())
@@ -239,7 +239,7 @@ impl Link {
         Self::new(View::new(Arc::new(own)), View::new(Arc::new(peer)), side, registered)
     }
 
-    fn common(segment: Segment, side: Side, registered: bool) -> Result<Self> {
+    pub(crate) fn common(segment: Segment, side: Side, registered: bool) -> Result<Self> {
         if !segment.try_take(side.lock(), Kind::Write)? {
             return Err(Error::EndInUse { object: "the channel".to_owned(), end: side.name() });
         }

@@ -22,6 +22,8 @@ pub mod request;
 pub mod spsc;
 #[cfg(not(ipc_loom))]
 mod stat;
+#[cfg(all(not(ipc_loom), feature = "sysv"))]
+pub mod sysv;
 
 pub use doorbell::Wait;
 #[cfg(not(ipc_loom))]

@@ -6,6 +6,8 @@
 
 use std::os::fd::OwnedFd;
 use std::sync::atomic::Ordering;
+#[cfg(feature = "sysv")]
+use std::sync::atomic::fence;
 
 use ipc_sys::errno::retry;
 use nix::sys::uio::pread;
@@ -205,6 +207,35 @@ impl Layout {
             return Err(Refusal::Capacity);
         }
         Ok(layout)
+    }
+
+    /// As [`Layout::read`], of a header in memory that may be longer than what was made in it.
+    #[cfg(feature = "sysv")]
+    pub(crate) fn read_within(load: impl Fn(usize) -> u64, room: u64) -> Result<Self, Refusal> {
+        let len = load(WORD_LEN);
+        if !(HEADER as u64..=room).contains(&len) {
+            return Err(Refusal::Capacity);
+        }
+        // The length is read again there: another one by now is refused.
+        Self::read(load, len)
+    }
+
+    /// Says whose the memory is, before anything else is written: who is killed on the way leaves this.
+    #[cfg(feature = "sysv")]
+    pub(crate) fn begin(words: &impl Words) {
+        words.word(WORD_MAGIC).store(MAGIC, Ordering::Relaxed);
+        words.word(WORD_STATE).store(0, Ordering::Relaxed);
+        fence(Ordering::SeqCst);
+    }
+
+    #[cfg(feature = "sysv")]
+    pub(crate) fn is_begun(load: impl Fn(usize) -> u64) -> bool {
+        load(WORD_MAGIC) == MAGIC
+    }
+
+    #[cfg(feature = "sysv")]
+    pub(crate) fn is_finished(load: impl Fn(usize) -> u64) -> bool {
+        load(WORD_STATE) == READY
     }
 
     /// What kind of segment a file is that begins with these bytes, if it is one of ours.

@@ -18,6 +18,14 @@ pub(crate) const PRODUCER: libc::off_t = ATTACHED + 1;
 /// The byte that the receiving end holds for writing.
 pub(crate) const CONSUMER: libc::off_t = ATTACHED + 2;
 
+/// How many bytes a segment may use that shares its lock file with others, from [`ATTACHED`] on.
+#[cfg(feature = "sysv")]
+pub(crate) const BYTES: libc::off_t = 1024;
+
+#[cfg(feature = "sysv")]
+#[expect(clippy::cast_possible_truncation, reason = "it is 2")]
+const F_UNLCK: libc::c_short = libc::F_UNLCK as libc::c_short;
+
 /// What a lock excludes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
@@ -32,6 +40,15 @@ pub(crate) fn take(file: impl AsFd, byte: libc::off_t, kind: Kind) -> io::Result
         Err(error) if errno::is(&error, libc::EAGAIN) || errno::is(&error, libc::EACCES) => Ok(false),
         Err(error) => Err(error),
     }
+}
+
+/// F_OFD_SETLK with F_UNLCK: lets the byte go before the last close does.
+#[cfg(feature = "sysv")]
+pub(crate) fn release(file: impl AsFd, byte: libc::off_t) -> io::Result<()> {
+    let mut lock = one_byte(byte, Kind::Read);
+    lock.l_type = F_UNLCK;
+    fcntl(file.as_fd(), FcntlArg::F_OFD_SETLK(&lock))?;
+    Ok(())
 }
 
 /// F_OFD_GETLK: whether another opening would exclude a lock of this kind. Asking with `Read` finds write locks only,

@@ -12,17 +12,36 @@ use std::slice;
 use std::sync::atomic::AtomicU64;
 
 use ipc_sys::fork::ForkMark;
+#[cfg(feature = "sysv")]
+use ipc_sys::memory::dont_fork;
 use ipc_sys::words;
 use memmap2::{Advice, MmapOptions, MmapRaw};
 
 /// A mapped file, shared, whole.
 #[derive(Debug)]
 pub(crate) struct Mapping {
-    map: ManuallyDrop<MmapRaw>,
+    start: NonNull<u8>,
+    owner: ManuallyDrop<Owner>,
     len: usize,
     writable: bool,
     mark: ForkMark,
 }
+
+/// What ends the mapping when it is dropped.
+#[derive(Debug)]
+#[expect(dead_code, reason = "they are kept to be dropped")]
+enum Owner {
+    /// munmap.
+    File(MmapRaw),
+    /// shmdt.
+    #[cfg(feature = "sysv")]
+    SystemV(ipc_sysv::Attachment),
+}
+
+// SAFETY: the mapping belongs to the process, not to a thread, its owner is Send, and the words are reached as atomics.
+unsafe impl Send for Mapping {}
+// SAFETY: as above; the owner is Sync.
+unsafe impl Sync for Mapping {}
 
 impl Mapping {
     /// Maps `len` bytes, and all their pages now (MAP_POPULATE).
@@ -30,13 +49,50 @@ impl Mapping {
         let mark = ForkMark::new()?;
         let map = map(file, len, writable)?;
         map.advise(Advice::DontFork)?;
-        Ok(Self { map: ManuallyDrop::new(map), len, writable, mark })
+        Ok(Self::of_file(map, len, writable, mark))
     }
 
     /// As [`Mapping::new`], but a forked child keeps the memory: for bytes that have no protocol to break.
     pub(crate) fn inherited(file: impl AsFd, len: usize, writable: bool) -> io::Result<Self> {
         let mark = ForkMark::new()?;
-        Ok(Self { map: ManuallyDrop::new(map(file, len, writable)?), len, writable, mark })
+        Ok(Self::of_file(map(file, len, writable)?, len, writable, mark))
+    }
+
+    /// A System V segment, all of it, which a forked child does not inherit.
+    #[cfg(feature = "sysv")]
+    pub(crate) fn attached(attachment: ipc_sysv::Attachment) -> io::Result<Self> {
+        let mark = ForkMark::new()?;
+        let len = attachment.len();
+        let start = NonNull::new(attachment.as_mut_ptr()).ok_or(io::ErrorKind::InvalidInput)?;
+        // SAFETY: the kernel attached these whole pages just now, and the attachment is ours alone.
+        unsafe { dont_fork(start, len) }?;
+        Ok(Self { start, owner: ManuallyDrop::new(Owner::SystemV(attachment)), len, writable: true, mark })
+    }
+
+    fn of_file(map: MmapRaw, len: usize, writable: bool, mark: ForkMark) -> Self {
+        // SAFETY: mmap without MAP_FIXED returns no address in the page at 0.
+        let start = unsafe { NonNull::new_unchecked(map.as_mut_ptr()) };
+        Self { start, owner: ManuallyDrop::new(Owner::File(map)), len, writable, mark }
+    }
+
+    /// Whether others can be given a descriptor of it.
+    pub(crate) fn is_file(&self) -> bool {
+        matches!(*self.owner, Owner::File(_))
+    }
+
+    /// Uses the first `len` bytes of what is mapped.
+    #[cfg(feature = "sysv")]
+    pub(crate) fn shorten(&mut self, len: u64) {
+        self.len = usize::try_from(len).map_or(self.len, |len| len.min(self.len));
+    }
+
+    /// Makes the bytes zero again, in whole words.
+    #[cfg(feature = "sysv")]
+    pub(crate) fn clear(&self, from: usize, to: u64) {
+        let to = usize::try_from(to.div_ceil(8)).unwrap_or(usize::MAX);
+        for word in self.all().get(from / 8..to).unwrap_or_default() {
+            word.store(0, std::sync::atomic::Ordering::Relaxed);
+        }
     }
 
     /// Whether this is still the process that mapped it.
@@ -65,15 +121,13 @@ impl Mapping {
     pub(crate) fn at(&self, offset: usize) -> NonNull<u8> {
         assert!(offset <= self.len);
         // SAFETY: `offset` is within the mapping or one past its end.
-        let byte = unsafe { self.map.as_mut_ptr().add(offset) };
-        // SAFETY: mmap without MAP_FIXED returns no address in the page at 0.
-        unsafe { NonNull::new_unchecked(byte) }
+        unsafe { self.start.add(offset) }
     }
 
     /// All of it as words; the last one may reach into the zeroed rest of the last page.
     #[inline]
     pub(crate) fn all(&self) -> &[AtomicU64] {
-        let first = self.map.as_mut_ptr().cast::<AtomicU64>();
+        let first = self.start.as_ptr().cast::<AtomicU64>();
         // SAFETY: shared memory: the range is mapped while `self` lives (rounded up to whole pages by the kernel), page
         // aligned, and other processes' writes cannot make a word invalid, as every bit pattern is a u64. We never write
         // through a read-only mapping (`is_writable` is asked first), and load there with Relaxed only.
@@ -96,7 +150,7 @@ impl Drop for Mapping {
     fn drop(&mut self) {
         if self.mark.is_ours() {
             // SAFETY: dropped here and nowhere else, and not used again.
-            unsafe { ManuallyDrop::drop(&mut self.map) }
+            unsafe { ManuallyDrop::drop(&mut self.owner) }
         }
     }
 }

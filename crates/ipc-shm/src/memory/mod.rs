@@ -10,6 +10,8 @@ pub(crate) mod mode;
 pub(crate) mod name;
 mod plain;
 pub(crate) mod segment;
+#[cfg(feature = "sysv")]
+pub(crate) mod system_v;
 mod trust;
 pub(crate) mod view;
 
@@ -283,7 +285,7 @@ impl<M: Common> SharedMemory<M> {
 }
 
 impl<M: Mode> SharedMemory<M> {
-    fn new(segment: Segment) -> Self {
+    pub(crate) fn new(segment: Segment) -> Self {
         Self { segment, mode: PhantomData }
     }
 

@@ -44,6 +44,8 @@ pub(crate) struct Segment {
     layout: Layout,
     /// Our own opening, whose locks say that we live. It never leaves this process.
     file: OwnedFd,
+    /// Where in that file our locks begin: at 0, unless it is a lock file that several segments share.
+    locks: libc::off_t,
     /// The name that we made and take away again.
     name: Option<Name>,
     /// Whether the name stays.
@@ -207,7 +209,7 @@ impl Segment {
         layout.write(&mapping);
         init(&mapping)?;
         Layout::finish(&mapping);
-        Ok(Self { mapping, layout, file, name: None, keep: AtomicBool::new(false) })
+        Ok(Self { mapping, layout, file, locks: 0, name: None, keep: AtomicBool::new(false) })
     }
 
     /// Checks and maps what somebody else made.
@@ -216,7 +218,19 @@ impl Segment {
         let mapping = Mapping::new(&file, len, writable).map_err(Error::system("mmap", object))?;
         let load = |index| peer_load(mapping.word(index));
         let layout = Layout::read(load, len as u64).map_err(|reason| Error::refused(object, reason))?;
-        Ok(Self { mapping, layout, file, name: None, keep: AtomicBool::new(false) })
+        Ok(Self { mapping, layout, file, locks: 0, name: None, keep: AtomicBool::new(false) })
+    }
+
+    /// A System V segment with a header of ours in it, and the file that its locks are in.
+    #[cfg(feature = "sysv")]
+    pub(crate) fn in_system_v(
+        mut mapping: Mapping,
+        layout: Layout,
+        file: OwnedFd,
+        locks: libc::off_t,
+    ) -> Self {
+        mapping.shorten(layout.len);
+        Self { mapping, layout, file, locks, name: None, keep: AtomicBool::new(false) }
     }
 
     /// The memory.
@@ -244,7 +258,8 @@ impl Segment {
 
     /// Takes a byte, or says false where another handle excludes it.
     pub(crate) fn try_take(&self, byte: libc::off_t, kind: Kind) -> Result<bool> {
-        lock::take(&self.file, byte, kind).map_err(Error::system("fcntl(F_OFD_SETLK)", DESCRIPTOR))
+        lock::take(&self.file, self.locks + byte, kind)
+            .map_err(Error::system("fcntl(F_OFD_SETLK)", DESCRIPTOR))
     }
 
     fn take(&self, byte: libc::off_t, kind: Kind) -> Result<()> {
@@ -257,13 +272,17 @@ impl Segment {
 
     /// Whether another handle, in this or another process, holds this byte for writing.
     pub(crate) fn is_held(&self, byte: libc::off_t) -> Result<bool> {
-        lock::is_excluded(&self.file, byte, Kind::Read)
+        lock::is_excluded(&self.file, self.locks + byte, Kind::Read)
             .map_err(Error::system("fcntl(F_OFD_GETLK)", DESCRIPTOR))
     }
 
     /// An opening of its own for another process: for reading only where the memory is sealed.
     pub(crate) fn share(&self, access: OFlag) -> Result<OwnedFd> {
         self.check_fork()?;
+        if !self.mapping.is_file() {
+            let source = io::Error::from_raw_os_error(libc::EOPNOTSUPP);
+            return Err(Error::system("open", "a System V segment, which has no descriptor")(source));
+        }
         let path = format!("/proc/self/fd/{}", self.file.as_raw_fd());
         open(path.as_str(), access | OFlag::O_CLOEXEC, Mode::empty())
             .map_err(|errno| Error::system("open through /proc/self/fd", DESCRIPTOR)(errno.into()))
@@ -313,7 +332,7 @@ impl Drop for Segment {
 }
 
 /// How often a name is looked up again while others replace it.
-const ATTEMPTS: usize = 1000;
+pub(crate) const ATTEMPTS: usize = 1000;
 const ANONYMOUS: &str = "anonymous memory";
 const DESCRIPTOR: &str = "the descriptor";
 

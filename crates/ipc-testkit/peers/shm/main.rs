@@ -9,6 +9,7 @@ mod request;
 mod spsc;
 mod steps;
 mod strangers;
+mod system_v;
 mod tag;
 mod victim;
 
@@ -22,6 +23,7 @@ fn main() -> role::Result {
         bytes::ROLES,
         request::ROLES,
         steps::ROLES,
+        system_v::ROLES,
         tag::ROLES,
         victim::ROLES,
         strangers::ROLES,

@@ -25,6 +25,7 @@ mod spsc;
 mod stat;
 mod steps;
 mod strangers;
+mod system_v;
 mod tag;
 mod truncated;
 #[path = "../../peers/shm_sync/types.rs"]

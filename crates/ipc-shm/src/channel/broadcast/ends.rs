@@ -105,7 +105,7 @@ impl<T: Payload> Writer<T, Sealed> {
 }
 
 impl<T: Payload, M: Mode> Writer<T, M> {
-    fn new(link: Link) -> Result<Self> {
+    pub(in crate::channel) fn new(link: Link) -> Result<Self> {
         let shape = shape_of::<T>(link.own.segment().layout())?;
         check_fences(&link)?;
         let ring = Log::resume(link.own.clone(), shape);
@@ -191,7 +191,7 @@ impl<T: Payload> Reader<T, Sealed> {
 }
 
 impl<T: Payload, M: Mode> Reader<T, M> {
-    fn new(inlet: Inlet) -> Result<Self> {
+    pub(in crate::channel) fn new(inlet: Inlet) -> Result<Self> {
         let shape = shape_of::<T>(inlet.layout())?;
         let reading = Reading::new(inlet.view.clone(), shape);
         Ok(Self { reading, inlet, mode: PhantomData })
@@ -313,7 +313,7 @@ impl<T: Payload, M: Mode> fmt::Debug for Reader<T, M> {
 }
 
 /// A plan for a new channel.
-fn plan<T: Payload>(options: &ChannelOptions) -> Result<Plan> {
+pub(in crate::channel) fn plan<T: Payload>(options: &ChannelOptions) -> Result<Plan> {
     let capacity = options.capacity()?;
     let layout = layout::<T>(capacity, options.start, options.flags).ok_or(Error::InvalidParameter {
         what: "the capacity",
@@ -326,7 +326,7 @@ fn plan<T: Payload>(options: &ChannelOptions) -> Result<Plan> {
 }
 
 /// What to expect of a channel whose capacity we do not know.
-fn any_plan<T: Payload>() -> Plan {
+pub(in crate::channel) fn any_plan<T: Payload>() -> Plan {
     let permissions = ChannelOptions::new(16).permissions;
     Plan { layout: fingerprint::<T>(), permissions, init: init::<T>, max: meet::MAX, part: one_way }
 }

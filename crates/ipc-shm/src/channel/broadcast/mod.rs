@@ -36,7 +36,7 @@ assert_eq!(reader.try_recv()?, 92);
 )]
 
 #[cfg(not(ipc_loom))]
-mod ends;
+pub(in crate::channel) mod ends;
 pub(crate) mod log;
 
 #[cfg(not(ipc_loom))]

@@ -385,11 +385,11 @@ impl<M: Mode> private::End for Receiver<M> {
 }
 
 /// A plan for a new channel of so many bytes.
-fn plan(options: &ChannelOptions) -> Result<Plan> {
+pub(in crate::channel) fn plan(options: &ChannelOptions) -> Result<Plan> {
     Ok(of_bytes(ring::plan::<Block>(&options.in_blocks_of(BLOCK)?)?))
 }
 
-fn any_plan() -> Plan {
+pub(in crate::channel) fn any_plan() -> Plan {
     of_bytes(ring::any_plan::<Block>())
 }
 

@@ -26,6 +26,6 @@
 //! ```
 
 mod block;
-mod ends;
+pub(in crate::channel) mod ends;
 
 pub use ends::{Receiver, Sender, channel};

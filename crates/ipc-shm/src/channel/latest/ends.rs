@@ -122,7 +122,7 @@ impl<T: Payload> Writer<T, Sealed> {
 }
 
 impl<T: Payload, M: Mode> Writer<T, M> {
-    fn new(link: Link) -> Result<Self> {
+    pub(in crate::channel) fn new(link: Link) -> Result<Self> {
         check::<T>(link.own.segment().layout())?;
         check_fences(&link)?;
         let ring = Cells::resume(link.own.clone());
@@ -208,7 +208,7 @@ impl<T: Payload> Reader<T, Sealed> {
 }
 
 impl<T: Payload, M: Mode> Reader<T, M> {
-    fn new(inlet: Inlet) -> Result<Self> {
+    pub(in crate::channel) fn new(inlet: Inlet) -> Result<Self> {
         check::<T>(inlet.layout())?;
         Ok(Self { inlet, version: 0, payload: PhantomData })
     }
@@ -331,12 +331,12 @@ fn plan<T: Payload>() -> Result<Plan> {
     })
 }
 
-fn plan_with<T: Payload>(options: &MemoryOptions) -> Result<Plan> {
+pub(in crate::channel) fn plan_with<T: Payload>(options: &MemoryOptions) -> Result<Plan> {
     Ok(Plan { permissions: options.permissions, ..plan::<T>()? }.tagged(options.tag))
 }
 
 /// A plan that fits whatever flags a header has; [`check`] looks at the rest.
-fn any_plan<T: Payload>() -> Result<Plan> {
+pub(in crate::channel) fn any_plan<T: Payload>() -> Result<Plan> {
     let plan = plan::<T>()?;
     Ok(Plan { layout: Layout { capacity: 0, len: 0, ..plan.layout }, ..plan })
 }

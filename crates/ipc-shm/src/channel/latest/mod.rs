@@ -30,7 +30,7 @@ assert_eq!(reader.read()?, Some([4.0, 5.0, 6.0]));
 
 pub(crate) mod cells;
 #[cfg(not(ipc_loom))]
-mod ends;
+pub(in crate::channel) mod ends;
 
 #[cfg(not(ipc_loom))]
 pub use ends::{Reader, Writer};

@@ -63,7 +63,7 @@ assert!(matches!(serving.join(), Ok(Err(ipc_shm::Error::Disconnected))));
 mod client;
 pub(crate) mod exchange;
 #[cfg(not(ipc_loom))]
-mod plan;
+pub(in crate::channel) mod plan;
 #[cfg(not(ipc_loom))]
 mod server;
 

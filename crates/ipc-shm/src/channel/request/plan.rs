@@ -53,7 +53,7 @@ impl<R: LastWords> Inner<R> {
 }
 
 /// A plan for a new channel.
-pub(super) fn plan<Q: Payload, A: Payload>(options: &ChannelOptions) -> Result<Plan> {
+pub(in crate::channel) fn plan<Q: Payload, A: Payload>(options: &ChannelOptions) -> Result<Plan> {
     let capacity = options.capacity()?;
     let layout = layout::<Q, A>(capacity, options.start, options.flags).ok_or(Error::InvalidParameter {
         what: "the capacity",
@@ -65,7 +65,7 @@ pub(super) fn plan<Q: Payload, A: Payload>(options: &ChannelOptions) -> Result<P
 }
 
 /// What to expect of a channel whose capacity we do not know.
-pub(super) fn any_plan<Q: Payload, A: Payload>() -> Plan {
+pub(in crate::channel) fn any_plan<Q: Payload, A: Payload>() -> Plan {
     Plan {
         layout: fingerprint::<Q, A>(),
         permissions: ChannelOptions::new(16).permissions,
