@@ -56,9 +56,11 @@ pub struct FrameWriter<W: Write> {
     stream: Option<W>,
     max: usize,
     gather: Gather,
-    /// Frames, and the rest of one that the stream took in part: `kept[start..]`.
-    kept: Vec<u8>,
+    /// Frames, and the rest of one that the stream took in part: `buffer[start..end]`. What is behind them is room, zeroed
+    /// once when it is made.
+    buffer: Vec<u8>,
     start: usize,
+    end: usize,
     count: usize,
     first: Option<Instant>,
 }
@@ -74,7 +76,16 @@ impl<W: Write> FrameWriter<W> {
     #[must_use]
     pub fn gathering(stream: W, max: usize, gather: Gather) -> Self {
         let max = max.min(u32::MAX as usize);
-        Self { stream: Some(stream), max, gather, kept: Vec::new(), start: 0, count: 0, first: None }
+        Self {
+            stream: Some(stream),
+            max,
+            gather,
+            buffer: Vec::new(),
+            start: 0,
+            end: 0,
+            count: 0,
+            first: None,
+        }
     }
 
     /// Sends one frame, or keeps it until there are enough.
@@ -87,18 +98,38 @@ impl<W: Write> FrameWriter<W> {
     /// - [`Error::TooLong`]: above the cap; nothing was written
     /// - [`Error::Io`] with `WouldBlock` or `TimedOut`: frames sent earlier are still kept, this one was not taken
     /// - [`Error::Io`] otherwise: the stream has failed for good
+    #[inline]
     pub fn send(&mut self, payload: &[u8]) -> Result<()> {
         let header = self.header(payload.len())?;
         if self.is_full() {
             self.flush()?;
         }
-        if self.kept.is_empty() && self.gather.count <= 1 && payload.len() > COPIED {
+        if self.count == 0 && self.gather.count <= 1 && payload.len() > COPIED {
             return self.send_uncopied(header, payload);
         }
-        self.kept.extend_from_slice(&header);
-        self.kept.extend_from_slice(payload);
-        self.count += 1;
+        self.keep(header, payload);
         if self.is_full() || self.is_late() { taken(self.flush()) } else { Ok(()) }
+    }
+
+    /// Puts a frame behind those that are kept: one look at the room for both parts, one copy of each.
+    #[inline]
+    fn keep(&mut self, header: [u8; HEADER_LEN], payload: &[u8]) {
+        let to = self.end + HEADER_LEN + payload.len();
+        if to > self.buffer.len() {
+            self.grow(to);
+        }
+        let room = self.buffer.get_mut(self.end..to).and_then(<[u8]>::split_first_chunk_mut);
+        if let Some((head, tail)) = room {
+            *head = header;
+            tail.copy_from_slice(payload);
+        }
+        self.end = to;
+        self.count += 1;
+    }
+
+    #[cold]
+    fn grow(&mut self, to: usize) {
+        self.buffer.resize(to.max(2 * self.buffer.len()).max(4096), 0);
     }
 
     /// Writes what is kept, and flushes the stream.
@@ -107,7 +138,7 @@ impl<W: Write> FrameWriter<W> {
     /// [`Error::Io`]: the stream failed; what it has not taken is still kept.
     pub fn flush(&mut self) -> Result<()> {
         let Some(stream) = &mut self.stream else { return Ok(()) };
-        while let Some(rest @ [_, ..]) = self.kept.get(self.start..) {
+        while let Some(rest @ [_, ..]) = self.buffer.get(self.start..self.end) {
             match stream.write(rest) {
                 Ok(0) => return Err(io::Error::from(io::ErrorKind::WriteZero).into()),
                 Ok(len) => self.start += len,
@@ -115,8 +146,7 @@ impl<W: Write> FrameWriter<W> {
                 Err(error) => return Err(error.into()),
             }
         }
-        self.kept.clear();
-        (self.start, self.count, self.first) = (0, 0, None);
+        (self.start, self.end, self.count, self.first) = (0, 0, 0, None);
         stream.flush()?;
         Ok(())
     }
@@ -139,7 +169,7 @@ impl<W: Write> FrameWriter<W> {
     /// How many bytes are kept, headers included.
     #[must_use]
     pub fn pending(&self) -> usize {
-        self.kept.len() - self.start
+        self.end - self.start
     }
 
     /// The stream below.
@@ -156,11 +186,12 @@ impl<W: Write> FrameWriter<W> {
     /// # Panics
     /// Never: as [`FrameWriter::get_ref`].
     pub fn into_parts(mut self) -> (W, Vec<u8>) {
-        let kept = self.kept.split_off(self.start);
+        let kept = self.buffer.get(self.start..self.end).unwrap_or_default().to_vec();
         #[expect(clippy::expect_used, reason = "nothing else takes it, and the writer is consumed here")]
         (self.stream.take().expect("taken here only"), kept)
     }
 
+    #[inline]
     fn header(&self, len: usize) -> Result<[u8; HEADER_LEN]> {
         match u32::try_from(len) {
             Ok(short) if len <= self.max => Ok(short.to_be_bytes()),
@@ -169,11 +200,13 @@ impl<W: Write> FrameWriter<W> {
     }
 
     /// Whether what is kept must be written before more is.
+    #[inline]
     fn is_full(&self) -> bool {
         self.count > 0 && (self.count >= self.gather.count || self.pending() >= self.gather.bytes)
     }
 
     /// Whether the first frame that is kept is too old.
+    #[inline]
     fn is_late(&mut self) -> bool {
         if self.count == 0 || self.gather.delay == Duration::MAX {
             return false;
@@ -186,7 +219,7 @@ impl<W: Write> FrameWriter<W> {
     /// Writes header and payload from where they lie; keeps what the stream does not take at once.
     fn send_uncopied(&mut self, header: [u8; HEADER_LEN], payload: &[u8]) -> Result<()> {
         let Some(stream) = &mut self.stream else { return Ok(()) };
-        let taken_now = loop {
+        let mut gone = loop {
             match stream.write_vectored(&[IoSlice::new(&header), IoSlice::new(payload)]) {
                 Ok(0) => return Err(io::Error::from(io::ErrorKind::WriteZero).into()),
                 Ok(len) => break len,
@@ -194,20 +227,18 @@ impl<W: Write> FrameWriter<W> {
                 Err(error) => return Err(error.into()),
             }
         };
-        if taken_now < HEADER_LEN {
-            self.kept.extend_from_slice(header.get(taken_now..).unwrap_or_default());
-        }
-        let mut rest = payload.get(taken_now.saturating_sub(HEADER_LEN)..).unwrap_or_default();
-        while self.kept.is_empty() && !rest.is_empty() {
+        while let Some(rest @ [_, ..]) = gone.checked_sub(HEADER_LEN).and_then(|at| payload.get(at..)) {
             match stream.write(rest) {
-                Ok(len) if len > 0 => rest = rest.get(len..).unwrap_or_default(),
+                Ok(len) if len > 0 => gone += len,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 // flush, below, meets whatever stands in the way again.
                 _ => break,
             }
         }
-        self.kept.extend_from_slice(rest);
-        self.count = usize::from(!self.kept.is_empty());
+        if gone < HEADER_LEN + payload.len() {
+            self.keep(header, payload);
+            self.start = gone;
+        }
         taken(self.flush())
     }
 }

@@ -46,7 +46,8 @@ impl AsyncPipeReader {
     /// # Errors
     /// | errno | variant |
     /// | --- | --- |
-    /// | EPERM: a regular file; ENOSPC: the user's /proc/sys/fs/epoll/max_user_watches | [`Error::System`] |
+    /// | EPERM: a regular file, which cannot be watched | [`Error::PermissionDenied`] |
+    /// | ENOSPC: the user's /proc/sys/fs/epoll/max_user_watches | [`Error::System`] |
     ///
     /// # Panics
     /// Outside a tokio runtime, or in one without I/O.

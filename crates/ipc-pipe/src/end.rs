@@ -14,7 +14,6 @@ use std::time::Duration;
 
 use ipc_sys::pipe::Wait;
 use ipc_sys::{Deadline, errno, pipe, poll};
-use nix::fcntl::{FcntlArg, OFlag, fcntl};
 
 use crate::{Error, Result};
 
@@ -39,14 +38,17 @@ impl End {
         self.fd.try_clone().map(Self::new).map_err(|error| Error::of_pipe("fcntl(F_DUPFD_CLOEXEC)", error))
     }
 
+    #[inline]
     pub(crate) fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
         pipe::read(self.fd.as_fd(), buffer)
     }
 
+    #[inline]
     pub(crate) fn read_vectored(&self, buffers: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
         pipe::read_vectored(self.fd.as_fd(), buffers, Wait::AsOpened)
     }
 
+    #[inline]
     pub(crate) fn write(&self, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
         pipe::write_vectored(self.fd.as_fd(), buffers, Wait::AsOpened)
     }
@@ -108,55 +110,10 @@ impl End {
             }
         }
     }
-
-    pub(crate) fn capacity(&self) -> Result<usize> {
-        let size = fcntl(self, FcntlArg::F_GETPIPE_SZ)
-            .map_err(|errno| Error::of_pipe("fcntl(F_GETPIPE_SZ)", errno.into()))?;
-        Ok(usize::try_from(size).unwrap_or(0))
-    }
-
-    pub(crate) fn set_capacity(&self, wanted: usize) -> Result<usize> {
-        let invalid = io::Error::from_raw_os_error(libc::EINVAL);
-        let result = match libc::c_int::try_from(wanted) {
-            Ok(size) => fcntl(self, FcntlArg::F_SETPIPE_SZ(size)).map_err(io::Error::from),
-            Err(_) => Err(invalid),
-        };
-        match result {
-            Ok(size) => Ok(usize::try_from(size).unwrap_or(0)),
-            Err(error) => Err(match error.raw_os_error() {
-                Some(libc::EPERM) => Error::CapacityDenied { wanted },
-                Some(libc::EBUSY) => Error::CapacityInUse { wanted },
-                _ => Error::of_pipe("fcntl(F_SETPIPE_SZ)", error),
-            }),
-        }
-    }
-
-    pub(crate) fn readable(&self) -> Result<usize> {
-        pipe::readable(self).map_err(|error| Error::of_pipe("ioctl(FIONREAD)", error))
-    }
-
-    pub(crate) fn is_nonblocking(&self) -> Result<bool> {
-        self.status().map(|flags| flags.contains(OFlag::O_NONBLOCK))
-    }
-
-    pub(crate) fn set_nonblocking(&self, on: bool) -> Result<()> {
-        let mut flags = self.status()?;
-        flags.set(OFlag::O_NONBLOCK, on);
-        match fcntl(self, FcntlArg::F_SETFL(flags)) {
-            Ok(_) => Ok(()),
-            Err(errno) => Err(Error::of_pipe("fcntl(F_SETFL)", errno.into())),
-        }
-    }
-
-    fn status(&self) -> Result<OFlag> {
-        match fcntl(self, FcntlArg::F_GETFL) {
-            Ok(flags) => Ok(OFlag::from_bits_retain(flags)),
-            Err(errno) => Err(Error::of_pipe("fcntl(F_GETFL)", errno.into())),
-        }
-    }
 }
 
 impl AsFd for End {
+    #[inline]
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.fd.as_fd()
     }

@@ -103,6 +103,16 @@ pub enum Error {
         /// Whose it is.
         uid: u32,
     },
+    /// EACCES, EPERM: permissions do not allow it.
+    #[error("{operation} {} is not permitted", object.display())]
+    PermissionDenied {
+        /// The C call.
+        operation: &'static str,
+        /// The path, or the kind of object where it has none.
+        object: PathBuf,
+        /// errno.
+        source: io::Error,
+    },
     /// Any other errno.
     #[error("{operation} {}", object.display())]
     System {
@@ -132,7 +142,7 @@ impl Error {
             Self::Number { .. } | Self::EmptyPacket | Self::NotFifo { .. } | Self::ForeignOwner { .. } => {
                 None
             }
-            Self::System { source, .. } => source.raw_os_error(),
+            Self::PermissionDenied { source, .. } | Self::System { source, .. } => source.raw_os_error(),
         }
     }
 
@@ -140,7 +150,16 @@ impl Error {
     pub(crate) fn of_pipe(operation: &'static str, source: io::Error) -> Self {
         match source.raw_os_error() {
             Some(libc::EPIPE) => Self::PeerGone { operation },
-            _ => Self::System { operation, object: PathBuf::from("pipe"), source },
+            _ => Self::of(operation, "pipe", source),
+        }
+    }
+
+    /// The error of a call that no other decision is asked for.
+    pub(crate) fn of(operation: &'static str, object: impl Into<PathBuf>, source: io::Error) -> Self {
+        let object = object.into();
+        match source.raw_os_error() {
+            Some(libc::EACCES | libc::EPERM) => Self::PermissionDenied { operation, object, source },
+            _ => Self::System { operation, object, source },
         }
     }
 }
@@ -153,7 +172,7 @@ impl From<Error> for io::Error {
             None => {
                 let kind = match &error {
                     Error::ForeignOwner { .. } => io::ErrorKind::PermissionDenied,
-                    Error::System { source, .. } => source.kind(),
+                    Error::PermissionDenied { source, .. } | Error::System { source, .. } => source.kind(),
                     _ => io::ErrorKind::InvalidInput,
                 };
                 Self::new(kind, error)

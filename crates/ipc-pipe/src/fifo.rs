@@ -16,7 +16,7 @@ use ipc_sys::path::{Entry, FileId};
 use nix::fcntl::{AT_FDCWD, AtFlags};
 use nix::unistd::{AccessFlags, faccessat};
 
-use crate::{Error, FifoOptions, Origin, PipeReader, PipeWriter, Result, rendezvous};
+use crate::{Error, FifoOptions, Origin, PipeEnd, PipeReader, PipeWriter, Result, rendezvous};
 
 /// A FIFO that was made or found, checked, and is held; its ends are opened from here.
 ///
@@ -43,7 +43,8 @@ impl Fifo {
     /// | --- | --- |
     /// | EEXIST: whatever stands there | [`Error::Exists`] |
     /// | ENOENT: a directory on the way is missing, or the path is empty | [`Error::NotFound`] |
-    /// | EACCES, EDQUOT, EINVAL (a NUL byte, a name that ends in `/`, `.` or `..`), ELOOP, ENAMETOOLONG, ENOSPC, ENOTDIR, EROFS, EMFILE | [`Error::System`] |
+    /// | EACCES | [`Error::PermissionDenied`] |
+    /// | EDQUOT, EINVAL (a NUL byte, a name that ends in `/`, `.` or `..`), ELOOP, ENAMETOOLONG, ENOSPC, ENOTDIR, EROFS, EMFILE | [`Error::System`] |
     #[doc(alias = "mkfifo")]
     #[doc(alias = "mknod")]
     pub fn create(path: impl AsRef<Path>) -> Result<Self> {
@@ -58,7 +59,8 @@ impl Fifo {
     /// | ENOENT, an empty path too | [`Error::NotFound`] |
     /// | none: a file, a directory, a socket, a symbolic link | [`Error::NotFifo`] |
     /// | none: another user's | [`Error::ForeignOwner`] |
-    /// | EACCES, EINVAL, ELOOP, ENAMETOOLONG, ENOTDIR, EMFILE | [`Error::System`] |
+    /// | EACCES: no search permission on a directory | [`Error::PermissionDenied`] |
+    /// | EINVAL, ELOOP, ENAMETOOLONG, ENOTDIR, EMFILE | [`Error::System`] |
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
         FifoOptions::new().open(path)
     }
@@ -101,7 +103,8 @@ impl Fifo {
     /// # Errors
     /// | errno | variant |
     /// | --- | --- |
-    /// | EACCES: the mode does not let us read; EMFILE, ENFILE; ENOENT: /proc is not mounted | [`Error::System`] |
+    /// | EACCES: the mode does not let us read | [`Error::PermissionDenied`] |
+    /// | EMFILE, ENFILE; ENOENT: /proc is not mounted | [`Error::System`] |
     pub fn reader(&self) -> Result<PipeReader> {
         self.open_node(OpenOptions::new().read(true)).map(PipeReader::from)
     }
@@ -152,7 +155,8 @@ impl Fifo {
     /// # Errors
     /// | errno | variant |
     /// | --- | --- |
-    /// | EACCES: the mode does not let us write; EMFILE, ENFILE; ENOENT: /proc is not mounted | [`Error::System`] |
+    /// | EACCES: the mode does not let us write | [`Error::PermissionDenied`] |
+    /// | EMFILE, ENFILE; ENOENT: /proc is not mounted | [`Error::System`] |
     pub fn writer(&self) -> Result<PipeWriter> {
         self.open_node(OpenOptions::new().write(true)).map(PipeWriter::from)
     }
@@ -187,7 +191,8 @@ impl Fifo {
     /// | errno | variant |
     /// | --- | --- |
     /// | none: no reader came | [`Error::TimedOut`] |
-    /// | EAGAIN: no thread can be started; EACCES: nor may we read, so the wait cannot be ended | [`Error::System`] |
+    /// | EACCES: nor may we read, so the wait cannot be ended | [`Error::PermissionDenied`] |
+    /// | EAGAIN: no thread can be started | [`Error::System`] |
     pub fn writer_timeout(&self, timeout: Duration) -> Result<PipeWriter> {
         rendezvous::writer(self, timeout)
     }
@@ -200,7 +205,8 @@ impl Fifo {
     /// # Errors
     /// | errno | variant |
     /// | --- | --- |
-    /// | EACCES, EPERM (a sticky directory), EROFS | [`Error::System`] |
+    /// | EACCES, EPERM (a sticky directory) | [`Error::PermissionDenied`] |
+    /// | EROFS | [`Error::System`] |
     pub fn unlink(&self) -> Result<bool> {
         self.entry.unlink_if(self.id).map_err(|error| self.failed("unlink", error))
     }
@@ -241,7 +247,7 @@ impl Fifo {
     }
 
     pub(crate) fn failed(&self, operation: &'static str, source: io::Error) -> Error {
-        Error::System { operation, object: self.path.clone(), source }
+        Error::of(operation, &self.path, source)
     }
 }
 

@@ -167,7 +167,7 @@ fn of_path(operation: &'static str, path: &Path, source: io::Error) -> Error {
     match source.raw_os_error() {
         Some(libc::EEXIST) => Error::Exists { path },
         Some(libc::ENOENT) => Error::NotFound { path },
-        _ => Error::System { operation, object: path, source },
+        _ => Error::of(operation, path, source),
     }
 }
 

@@ -37,6 +37,7 @@
 //! # Anatomy
 //! - [`pipe`], [`PipeOptions`]: a new pipe
 //! - [`PipeReader`], [`PipeWriter`]: its ends: `Read` and `Write`, and calls that do not wait or give up in time
+//! - [`PipeEnd`]: what either end can tell and be told, std's too: its capacity, the bytes that wait
 //! - [`PacketReader`], [`PacketWriter`]: a pipe in packet mode, where one read takes what one write sent
 //! - [`copy`], `splice_to`, `splice_from`, `tee`: bytes that move without passing through our memory
 //! - [`Pages`], [`FrozenPages`]: memory that becomes part of a pipe (vmsplice)
@@ -64,6 +65,7 @@ mod fifo_options;
 mod options;
 mod packets;
 mod pages;
+mod pipe_end;
 mod reader;
 mod rendezvous;
 mod splice;
@@ -85,6 +87,7 @@ pub use crate::{
     options::{PipeOptions, pipe},
     packets::{PacketReader, PacketWriter},
     pages::{FrozenPages, Pages},
+    pipe_end::PipeEnd,
     reader::PipeReader,
     splice::copy,
     writer::{PIPE_BUF, PipeWriter},

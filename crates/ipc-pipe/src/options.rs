@@ -4,7 +4,7 @@ use std::os::fd::OwnedFd;
 
 use nix::fcntl::OFlag;
 
-use crate::{Error, PacketReader, PacketWriter, PipeReader, PipeWriter, Result};
+use crate::{Error, PacketReader, PacketWriter, PipeEnd, PipeReader, PipeWriter, Result};
 
 /// pipe2(O_CLOEXEC): a new pipe with the kernel's defaults.
 ///
@@ -45,7 +45,7 @@ impl PipeOptions {
         Self::default()
     }
 
-    /// Room for at least `bytes` (F_SETPIPE_SZ): `PipeWriter::capacity` tells what was obtained.
+    /// Room for at least `bytes` (F_SETPIPE_SZ): [`PipeEnd::capacity`] tells what was obtained.
     #[must_use]
     pub fn capacity(mut self, bytes: usize) -> Self {
         self.capacity = Some(bytes);
@@ -70,8 +70,10 @@ impl PipeOptions {
     ///
     /// # Examples
     /// ```
+    /// use ipc_pipe::{PipeEnd, PipeOptions};
+    ///
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// let (_reader, writer) = ipc_pipe::PipeOptions::new().capacity(100_000).create()?;
+    /// let (_reader, writer) = PipeOptions::new().capacity(100_000).create()?;
     /// assert_eq!(writer.capacity()?, 131_072);
     /// # Ok(())
     /// # }

@@ -82,6 +82,8 @@ impl PipeWriter {
     ///
     /// # Examples
     /// ```
+    /// use ipc_pipe::PipeEnd;
+    ///
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// let (reader, writer) = ipc_pipe::pipe()?;
     /// let mut pages = ipc_pipe::Pages::new(8192)?;
@@ -167,5 +169,5 @@ fn vmsplice(writer: &PipeWriter, bytes: &[u8], flags: SpliceFFlags) -> io::Resul
 }
 
 fn failed(operation: &'static str, source: io::Error) -> Error {
-    Error::System { operation, object: "pages".into(), source }
+    Error::of(operation, "pages", source)
 }

@@ -34,7 +34,8 @@ impl PipeReader {
     /// | errno | variant |
     /// | --- | --- |
     /// | EAGAIN: writers, but no bytes | [`Error::Empty`] |
-    /// | EBADF (opened for writing), EISDIR, EACCES (a FIFO that may not be opened again) | [`Error::System`] |
+    /// | EACCES: a FIFO that may not be opened again | [`Error::PermissionDenied`] |
+    /// | EBADF (opened for writing), EISDIR | [`Error::System`] |
     pub fn try_read(&self, buffer: &mut [u8]) -> Result<usize> {
         self.0.read_now(&mut [IoSliceMut::new(buffer)]).map_err(|error| match error.raw_os_error() {
             Some(libc::EAGAIN) => Error::Empty,
@@ -51,61 +52,14 @@ impl PipeReader {
     /// | errno | variant |
     /// | --- | --- |
     /// | none: writers, but no byte in time | [`Error::TimedOut`] |
-    /// | EBADF, EISDIR, EACCES | [`Error::System`] |
+    /// | EACCES: as [`PipeReader::try_read`] | [`Error::PermissionDenied`] |
+    /// | EBADF, EISDIR | [`Error::System`] |
     pub fn read_timeout(&self, buffer: &mut [u8], timeout: Duration) -> Result<usize> {
         match self.0.until(libc::POLLIN, timeout, || self.0.read_now(&mut [IoSliceMut::new(buffer)])) {
             Ok(Some(len)) => Ok(len),
             Ok(None) => Err(Error::TimedOut { operation: "read" }),
             Err(error) => Err(Error::of_pipe("read", error)),
         }
-    }
-
-    /// ioctl(FIONREAD): how many bytes can be read now. By the time it is told, it may be another number.
-    ///
-    /// # Errors
-    /// | errno | variant |
-    /// | --- | --- |
-    /// | ENOTTY: no pipe | [`Error::System`] |
-    #[doc(alias = "FIONREAD")]
-    pub fn readable(&self) -> Result<usize> {
-        self.0.readable()
-    }
-
-    /// fcntl(F_GETPIPE_SZ): how many bytes the pipe holds.
-    ///
-    /// # Errors
-    /// | errno | variant |
-    /// | --- | --- |
-    /// | EBADF: no pipe | [`Error::System`] |
-    #[doc(alias = "F_GETPIPE_SZ")]
-    pub fn capacity(&self) -> Result<usize> {
-        self.0.capacity()
-    }
-
-    /// fcntl(F_SETPIPE_SZ): see [`PipeWriter::set_capacity`](crate::PipeWriter::set_capacity).
-    ///
-    /// # Errors
-    /// As there.
-    #[doc(alias = "F_SETPIPE_SZ")]
-    pub fn set_capacity(&self, bytes: usize) -> Result<usize> {
-        self.0.set_capacity(bytes)
-    }
-
-    /// fcntl(F_GETFL): whether the open file description is O_NONBLOCK, so that [`Read`] gives `WouldBlock`.
-    ///
-    /// # Errors
-    /// None on Linux; [`Error::System`] if there were one.
-    pub fn is_nonblocking(&self) -> Result<bool> {
-        self.0.is_nonblocking()
-    }
-
-    /// fcntl(F_SETFL, O_NONBLOCK): for everybody who shares the open file description, in other processes too.
-    /// [`PipeReader::try_read`] does without.
-    ///
-    /// # Errors
-    /// None on Linux; [`Error::System`] if there were one.
-    pub fn set_nonblocking(&self, on: bool) -> Result<()> {
-        self.0.set_nonblocking(on)
     }
 
     /// fcntl(F_DUPFD_CLOEXEC): one more descriptor of the same end, which then ends when both are dropped.
@@ -120,22 +74,26 @@ impl PipeReader {
 }
 
 impl Read for &PipeReader {
+    #[inline]
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         self.0.read(buffer)
     }
 
+    #[inline]
     fn read_vectored(&mut self, buffers: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
         self.0.read_vectored(buffers)
     }
 }
 
 impl Read for PipeReader {
+    #[inline]
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.0.read(buffer)
+        (&*self).read(buffer)
     }
 
+    #[inline]
     fn read_vectored(&mut self, buffers: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
-        self.0.read_vectored(buffers)
+        (&*self).read_vectored(buffers)
     }
 }
 

@@ -10,7 +10,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use ipc_sys::{Deadline, errno, poll, sigpipe};
 use nix::fcntl::SpliceFFlags;
 
-use crate::{Error, PipeReader, PipeWriter, Result, pipe};
+use crate::{Error, PipeEnd, PipeReader, PipeWriter, Result, pipe};
 
 /// How much one call of [`copy`] asks for: what the kernel gives is bounded by the pipe anyway.
 const AT_ONCE: usize = 1 << 20;
@@ -32,6 +32,8 @@ impl PipeReader {
     ///
     /// # Examples
     /// ```
+    /// use ipc_pipe::PipeEnd;
+    ///
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// let (from, source) = ipc_pipe::pipe()?;
     /// let (sink, to) = ipc_pipe::pipe()?;

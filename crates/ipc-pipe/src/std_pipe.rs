@@ -2,7 +2,10 @@
 
 use std::os::fd::OwnedFd;
 
-use crate::{PipeReader, PipeWriter};
+use crate::{PipeEnd, PipeReader, PipeWriter};
+
+impl PipeEnd for std::io::PipeReader {}
+impl PipeEnd for std::io::PipeWriter {}
 
 impl From<std::io::PipeReader> for PipeReader {
     fn from(reader: std::io::PipeReader) -> Self {

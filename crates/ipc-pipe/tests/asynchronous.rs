@@ -12,7 +12,7 @@ use std::task::Poll;
 use std::thread;
 use std::time::Duration;
 
-use ipc_pipe::{AsyncPipeReader, AsyncPipeWriter, Error, Fifo, PipeReader, UnlinkGuard, pipe};
+use ipc_pipe::{AsyncPipeReader, AsyncPipeWriter, Error, Fifo, PipeEnd, PipeReader, UnlinkGuard, pipe};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;
 
@@ -85,7 +85,7 @@ fn the_end_of_file_and_a_broken_pipe() {
         let file = PipeReader::from(OwnedFd::from(fs::File::open("/proc/self/status").unwrap()));
         let refused = AsyncPipeReader::new(file).map(drop);
         assert!(
-            matches!(refused, Err(Error::System { source, .. }) if source.raw_os_error() == Some(libc::EPERM))
+            matches!(refused, Err(Error::PermissionDenied { source, .. }) if source.raw_os_error() == Some(libc::EPERM))
         );
     });
 }

@@ -10,7 +10,7 @@ use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use ipc_pipe::{Error, Fifo, FifoOptions, PIPE_BUF, PipeOptions, PipeReader, PipeWriter, pipe};
+use ipc_pipe::{Error, Fifo, FifoOptions, PIPE_BUF, PipeEnd, PipeOptions, PipeReader, PipeWriter, pipe};
 
 /// Both long enough to be waited for and short enough to wait.
 const SOON: Duration = Duration::from_millis(5);

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::thread;
 use std::time::Duration;
 
-use ipc_pipe::{Error, Pages, PipeOptions, PipeReader, PipeWriter, copy, pipe};
+use ipc_pipe::{Error, Pages, PipeEnd, PipeOptions, PipeReader, PipeWriter, copy, pipe};
 
 const SOON: Duration = Duration::from_millis(5);
 

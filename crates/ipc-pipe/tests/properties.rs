@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use std::io::{Read, Write};
 use std::time::Duration;
 
-use ipc_pipe::{Error, Fifo, PIPE_BUF, Pages, PipeReader, PipeWriter, pipe};
+use ipc_pipe::{Error, Fifo, PIPE_BUF, Pages, PipeEnd, PipeReader, PipeWriter, pipe};
 use proptest::collection::vec;
 use proptest::prelude::*;
 

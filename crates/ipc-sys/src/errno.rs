@@ -15,6 +15,7 @@ pub fn last() -> io::Error {
 ///
 /// # Errors
 /// errno, when `result` is -1.
+#[inline]
 pub fn check(result: libc::c_int) -> io::Result<libc::c_int> {
     if result == -1 { Err(last()) } else { Ok(result) }
 }
@@ -23,6 +24,7 @@ pub fn check(result: libc::c_int) -> io::Result<libc::c_int> {
 ///
 /// # Errors
 /// errno, when `result` is negative.
+#[inline]
 pub fn check_len(result: libc::ssize_t) -> io::Result<usize> {
     usize::try_from(result).map_err(|_| last())
 }
@@ -31,6 +33,7 @@ pub fn check_len(result: libc::ssize_t) -> io::Result<usize> {
 ///
 /// # Errors
 /// Whatever `call` returns other than EINTR.
+#[inline]
 pub fn retry<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
     loop {
         match call() {
@@ -42,6 +45,7 @@ pub fn retry<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
 
 /// Whether `error` carries exactly this errno.
 #[must_use]
+#[inline]
 pub fn is(error: &io::Error, errno: libc::c_int) -> bool {
     error.raw_os_error() == Some(errno)
 }

@@ -26,6 +26,7 @@ pub enum Wait {
 }
 
 impl Wait {
+    #[inline]
     fn flags(self) -> libc::c_int {
         match self {
             Self::AsOpened => 0,
@@ -38,6 +39,7 @@ impl Wait {
 ///
 /// # Errors
 /// Those of read(2) other than EINTR.
+#[inline]
 pub fn read(fd: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<usize> {
     errno::retry(|| {
         // SAFETY: `buffer` is valid for `len` writes: it is borrowed mutably for this call.
@@ -49,6 +51,7 @@ pub fn read(fd: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<usize> {
 ///
 /// # Errors
 /// Those of readv(2) other than EINTR; EAGAIN and EOPNOTSUPP with [`Wait::Never`].
+#[inline]
 pub fn read_vectored(fd: BorrowedFd<'_>, buffers: &mut [IoSliceMut<'_>], wait: Wait) -> io::Result<usize> {
     let count = iov_count(buffers.len());
     errno::retry(|| {
@@ -73,14 +76,33 @@ pub fn read_vectored(fd: BorrowedFd<'_>, buffers: &mut [IoSliceMut<'_>], wait: W
 ///
 /// # Errors
 /// Those of writev(2) other than EINTR; EAGAIN and EOPNOTSUPP with [`Wait::Never`].
+#[inline]
 pub fn write_vectored(fd: BorrowedFd<'_>, buffers: &[IoSlice<'_>], wait: Wait) -> io::Result<usize> {
     if NO_SIGNAL_FLAG.load(Ordering::Relaxed) {
-        match write_once(fd, buffers, wait.flags() | RWF_NOSIGNAL) {
+        match pwritev2(fd, buffers, wait.flags() | RWF_NOSIGNAL) {
             Err(error) if is_flag_refused(&error) => {}
             done => return done,
         }
     }
-    let written = sigpipe::held(|| write_once(fd, buffers, wait.flags()));
+    write_held(fd, buffers, wait)
+}
+
+/// As [`write_vectored`] of one buffer.
+///
+/// # Errors
+/// As there.
+#[inline]
+pub fn write(fd: BorrowedFd<'_>, bytes: &[u8], wait: Wait) -> io::Result<usize> {
+    write_vectored(fd, &[IoSlice::new(bytes)], wait)
+}
+
+/// Where the kernel cannot be asked for no signal.
+#[cold]
+fn write_held(fd: BorrowedFd<'_>, buffers: &[IoSlice<'_>], wait: Wait) -> io::Result<usize> {
+    let written = sigpipe::held(|| match wait {
+        Wait::AsOpened => writev(fd, buffers),
+        Wait::Never => pwritev2(fd, buffers, wait.flags()),
+    });
     // EOPNOTSUPP again: it was RWF_NOWAIT that was refused, which says nothing of the other flag.
     if !matches!(&written, Err(error) if is_flag_refused(error)) {
         NO_SIGNAL_FLAG.store(false, Ordering::Relaxed);
@@ -88,16 +110,21 @@ pub fn write_vectored(fd: BorrowedFd<'_>, buffers: &[IoSlice<'_>], wait: Wait) -
     written
 }
 
-fn write_once(fd: BorrowedFd<'_>, buffers: &[IoSlice<'_>], flags: libc::c_int) -> io::Result<usize> {
+#[inline]
+fn pwritev2(fd: BorrowedFd<'_>, buffers: &[IoSlice<'_>], flags: libc::c_int) -> io::Result<usize> {
     let count = iov_count(buffers.len());
     errno::retry(|| {
-        if flags == 0 {
-            // SAFETY: IoSlice has the layout of iovec, and each of the `count` buffers is borrowed for this call.
-            let written = unsafe { libc::writev(fd.as_raw_fd(), buffers.as_ptr().cast(), count) };
-            return errno::check_len(written);
-        }
-        // SAFETY: as above.
+        // SAFETY: IoSlice has the layout of iovec, and each of the `count` buffers is borrowed for this call.
         let written = unsafe { libc::pwritev2(fd.as_raw_fd(), buffers.as_ptr().cast(), count, -1, flags) };
+        errno::check_len(written)
+    })
+}
+
+fn writev(fd: BorrowedFd<'_>, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
+    let count = iov_count(buffers.len());
+    errno::retry(|| {
+        // SAFETY: as in `pwritev2`.
+        let written = unsafe { libc::writev(fd.as_raw_fd(), buffers.as_ptr().cast(), count) };
         errno::check_len(written)
     })
 }
@@ -109,6 +136,7 @@ pub fn is_flag_refused(error: &io::Error) -> bool {
 }
 
 /// The length of an iovec array as C wants it: beyond IOV_MAX the rest is left for the next call.
+#[inline]
 fn iov_count(len: usize) -> libc::c_int {
     libc::c_int::try_from(len.min(1024)).unwrap_or(1024)
 }

@@ -49,9 +49,8 @@ impl<'a> Attachments<'a> {
         self
     }
 
-    /// The control data of it.
-    fn control(&self) -> Result<Control> {
-        let mut control = Control::new();
+    /// The control data of it, into memory that stays where it is: there is a lot of it.
+    fn fill(&self, control: &mut Control) -> Result<()> {
         if !control.push_descriptors(self.descriptors) {
             return Err(Error::TooManyDescriptors { count: self.descriptors.len(), max: MAX_DESCRIPTORS });
         }
@@ -63,7 +62,7 @@ impl<'a> Attachments<'a> {
                 gid: credentials.gid,
             });
         }
-        Ok(control)
+        Ok(())
     }
 }
 
@@ -246,7 +245,8 @@ pub(crate) fn send(
     if len == 0 {
         return Err(Error::EmptyMessage);
     }
-    let control = with.control()?;
+    let mut control = Control::new();
+    with.fill(&mut control)?;
     let sent = wait.run(fd, libc::POLLOUT, |flags| message::send_message(fd, bytes, &control, None, flags));
     sent.map_err(|source| send_failed("sendmsg", len, source))
 }

@@ -86,6 +86,7 @@ impl Datagram {
     /// # Errors
     /// EMSGSIZE → [`Error::TooLong`]; ENOTCONN → [`Error::NotConnected`]; ECONNREFUSED (it is gone), ECONNRESET, EPIPE →
     /// [`Error::PeerGone`].
+    #[inline]
     pub fn send(&self, bytes: &[u8]) -> Result<()> {
         message::send(self, bytes, 0).map(drop).map_err(|source| to_peer_failed(bytes.len(), source))
     }
@@ -151,6 +152,7 @@ impl Datagram {
     ///
     /// # Errors
     /// A message longer than `buffer` → [`Error::Truncated`], its rest is gone; ECONNRESET → [`Error::PeerGone`].
+    #[inline]
     pub fn recv(&self, buffer: &mut [u8]) -> Result<usize> {
         whole(message::recv(self, buffer, libc::MSG_TRUNC), buffer.len())
     }
@@ -227,6 +229,7 @@ fn to_peer_failed(len: usize, source: std::io::Error) -> Error {
 }
 
 impl AsFd for Datagram {
+    #[inline]
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.fd.as_fd()
     }

@@ -84,6 +84,7 @@ impl SeqPacket {
     /// # Errors
     /// No bytes → [`Error::EmptyMessage`]; EMSGSIZE (more than the send buffer holds) → [`Error::TooLong`]; EPIPE, ECONNRESET →
     /// [`Error::PeerGone`].
+    #[inline]
     pub fn send(&self, bytes: &[u8]) -> Result<()> {
         let sent = message::send(self, not_empty(bytes)?, 0);
         sent.map(drop).map_err(|source| send_failed("send", bytes.len(), source))
@@ -118,6 +119,7 @@ impl SeqPacket {
     /// # Errors
     /// A message longer than `buffer` → [`Error::Truncated`], its rest is gone; an empty message of a peer that is not made
     /// with this crate, on a connection that has not ended → [`Error::EmptyMessage`]; ECONNRESET → [`Error::PeerGone`].
+    #[inline]
     pub fn recv(&self, buffer: &mut [u8]) -> Result<usize> {
         let received = message::recv(self, buffer, libc::MSG_TRUNC);
         self.received(received, buffer.len())
@@ -142,6 +144,7 @@ impl SeqPacket {
         self.received(received, buffer.len())
     }
 
+    #[inline]
     fn received(&self, received: io::Result<usize>, room: usize) -> Result<usize> {
         match received {
             Ok(0) if !hung_up(self)? => Err(Error::EmptyMessage),
@@ -170,11 +173,13 @@ pub(crate) fn hung_up(fd: impl AsFd) -> Result<bool> {
     Ok(events.is_some())
 }
 
+#[inline]
 fn not_empty(bytes: &[u8]) -> Result<&[u8]> {
     if bytes.is_empty() { Err(Error::EmptyMessage) } else { Ok(bytes) }
 }
 
 /// The result of a receive that was asked for the message's true length.
+#[inline]
 pub(crate) fn whole(received: io::Result<usize>, room: usize) -> Result<usize> {
     let len = received.map_err(|source| Error::of("recv", source))?;
     if len > room { Err(Error::Truncated { len, max: room }) } else { Ok(len) }
@@ -188,6 +193,7 @@ pub(crate) fn send_failed(operation: &'static str, len: usize, source: io::Error
 }
 
 impl AsFd for SeqPacket {
+    #[inline]
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.fd.as_fd()
     }

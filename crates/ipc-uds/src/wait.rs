@@ -23,16 +23,21 @@ impl Wait {
     }
 
     /// Calls `attempt` with MSG_DONTWAIT or without, as often as this says.
+    #[inline]
     pub(crate) fn run<T>(
         self,
         fd: impl AsFd,
         events: libc::c_short,
         mut attempt: impl FnMut(libc::c_int) -> io::Result<T>,
     ) -> io::Result<T> {
-        match self {
-            Self::Block => attempt(0),
-            Self::Try => attempt(libc::MSG_DONTWAIT),
-            Self::Until(deadline) => until(fd, events, deadline, || attempt(libc::MSG_DONTWAIT)),
+        let flags = if matches!(self, Self::Block) { 0 } else { libc::MSG_DONTWAIT };
+        loop {
+            match (attempt(flags), self) {
+                (Err(error), Self::Until(deadline)) if errno::is(&error, libc::EAGAIN) => {
+                    ready(&fd, events, deadline)?;
+                }
+                (done, _) => return done,
+            }
         }
     }
 }
@@ -49,8 +54,15 @@ pub(crate) fn until<T>(
             Err(error) if errno::is(&error, libc::EAGAIN) => {}
             done => return done,
         }
-        if poll::wait(&fd, events, deadline)?.is_none() {
-            return Err(io::Error::from_raw_os_error(libc::ETIMEDOUT));
-        }
+        ready(&fd, events, deadline)?;
+    }
+}
+
+/// One ppoll(2); ETIMEDOUT when the deadline came first.
+#[cold]
+fn ready(fd: impl AsFd, events: libc::c_short, deadline: Deadline) -> io::Result<()> {
+    match poll::wait(fd, events, deadline)? {
+        Some(_) => Ok(()),
+        None => Err(io::Error::from_raw_os_error(libc::ETIMEDOUT)),
     }
 }

@@ -30,7 +30,7 @@ const WORDS: usize = (space(MAX_DESCRIPTORS * 4) + space(12) + space(4) + space(
 /// Control memory, uninitialised until somebody writes it.
 #[derive(Debug)]
 pub struct Control {
-    words: [MaybeUninit<u64>; WORDS],
+    words: MaybeUninit<[u64; WORDS]>,
     /// Bytes written, from the start.
     len: usize,
 }
@@ -44,12 +44,22 @@ impl Default for Control {
 impl Control {
     /// No control data yet.
     #[must_use]
-    pub const fn new() -> Self {
-        Self { words: [MaybeUninit::uninit(); WORDS], len: 0 }
+    #[inline]
+    pub fn new() -> Self {
+        let mut new = MaybeUninit::<Self>::uninit();
+        // Written alone: a literal of both fields is a constant, for which the compiler zeroes the words, too, and that costs
+        // more than the rest of a send.
+        // SAFETY: the pointer leads to a place for a `Self` that is ours.
+        let len = unsafe { &raw mut (*new.as_mut_ptr()).len };
+        // SAFETY: as above, and `len` is the place of its field.
+        unsafe { len.write(0) };
+        // SAFETY: `len` was written, and `words` need not be.
+        unsafe { new.assume_init() }
     }
 
     /// Adds SCM_RIGHTS; false, and nothing added, when there are more than [`MAX_DESCRIPTORS`].
     #[must_use]
+    #[inline]
     pub fn push_descriptors(&mut self, descriptors: &[BorrowedFd<'_>]) -> bool {
         if descriptors.len() > MAX_DESCRIPTORS {
             return false;
@@ -70,32 +80,45 @@ impl Control {
     }
 
     /// Both targets are little-endian (lib.rs refuses others), so that two ints are one word, the first one low.
+    #[inline]
     fn push(&mut self, kind: libc::c_int, len: usize, data: impl Iterator<Item = u64>) {
         let level = u64::from(bits(libc::SOL_SOCKET));
         let header = [(HEADER + len) as u64, level | (u64::from(bits(kind)) << 32)];
-        let mut room = self.words.iter_mut().skip(self.len / 8);
-        for (to, word) in room.by_ref().zip(header.into_iter().chain(data)) {
+        let at = self.len / 8;
+        let mut end = at;
+        for (to, word) in self.words_mut().iter_mut().skip(at).zip(header.into_iter().chain(data)) {
             to.write(word);
-            self.len += 8;
+            end += 1;
         }
+        self.len = end * 8;
+    }
+
+    #[inline]
+    fn words_mut(&mut self) -> &mut [MaybeUninit<u64>] {
+        // SAFETY: an uninitialised array of words is an array of uninitialised words, borrowed as long as `self` is.
+        unsafe { std::slice::from_raw_parts_mut(self.words.as_mut_ptr().cast(), WORDS) }
     }
 
     /// What was added, for sendmsg.
+    #[inline]
     pub(super) fn filled(&self) -> (*const u64, usize) {
         (self.words.as_ptr().cast(), self.len)
     }
 
     /// The whole memory, for recvmsg.
+    #[inline]
     pub(super) fn room(&mut self) -> (*mut u64, usize) {
         (self.words.as_mut_ptr().cast(), WORDS * 8)
     }
 
     /// # Safety
     /// The first `len` bytes must have been written.
+    #[inline]
     pub(super) unsafe fn set_len(&mut self, len: usize) {
         self.len = len.min(WORDS * 8);
     }
 
+    #[inline]
     fn bytes(&self) -> &[u8] {
         // SAFETY: the first `len` bytes are initialised: `push` or the caller of `set_len` wrote them.
         unsafe { std::slice::from_raw_parts(self.words.as_ptr().cast(), self.len) }
@@ -138,6 +161,7 @@ impl Control {
 const SCM_SECURITY: libc::c_int = 0x03;
 
 /// The same 32 bits; `cast_unsigned` is younger than our MSRV.
+#[inline]
 const fn bits(int: libc::c_int) -> u32 {
     u32::from_ne_bytes(int.to_ne_bytes())
 }
@@ -179,6 +203,7 @@ pub struct Item<'a> {
 
 impl<'a> Item<'a> {
     /// The data as whole ints; a rest of one to three bytes is nothing.
+    #[inline]
     pub fn ints(&self) -> impl Iterator<Item = libc::c_int> + use<'a> {
         self.data.chunks_exact(4).filter_map(|four| four.try_into().ok()).map(libc::c_int::from_ne_bytes)
     }
@@ -207,6 +232,7 @@ impl<'a> Items<'a> {
 impl<'a> Iterator for Items<'a> {
     type Item = Item<'a>;
 
+    #[inline]
     fn next(&mut self) -> Option<Item<'a>> {
         let (len, rest) = self.0.split_first_chunk::<8>()?;
         let (level, rest) = rest.split_first_chunk::<4>()?;

@@ -14,6 +14,7 @@ use crate::errno;
 ///
 /// # Errors
 /// EAGAIN, EPIPE, ECONNRESET, EMSGSIZE, ENOTCONN, ENOBUFS.
+#[inline]
 pub fn send(fd: impl AsFd, bytes: &[u8], flags: libc::c_int) -> io::Result<usize> {
     let (fd, flags) = (fd.as_fd().as_raw_fd(), flags | libc::MSG_NOSIGNAL);
     errno::retry(|| {
@@ -26,6 +27,7 @@ pub fn send(fd: impl AsFd, bytes: &[u8], flags: libc::c_int) -> io::Result<usize
 ///
 /// # Errors
 /// EAGAIN, ECONNRESET, ENOTCONN.
+#[inline]
 pub fn recv(fd: impl AsFd, buffer: &mut [u8], flags: libc::c_int) -> io::Result<usize> {
     let fd = fd.as_fd().as_raw_fd();
     errno::retry(|| {
@@ -71,6 +73,7 @@ pub fn recv_from(fd: impl AsFd, buffer: &mut [u8], flags: libc::c_int) -> io::Re
 /// # Errors
 /// Those of [`send`] and [`send_to`]; ETOOMANYREFS (too many descriptors in flight), EPERM (credentials that are not
 /// ours, or a receiver that has SO_PASSRIGHTS off).
+#[inline]
 pub fn send_message(
     fd: impl AsFd,
     bytes: &[IoSlice<'_>],
@@ -114,6 +117,7 @@ pub struct Received {
 ///
 /// # Errors
 /// EAGAIN, ECONNRESET, ENOTCONN.
+#[inline]
 pub fn receive_message(
     fd: impl AsFd,
     buffers: &mut [IoSliceMut<'_>],
@@ -152,6 +156,7 @@ pub fn receive_message(
     Ok(Received { len, flags: header.msg_flags, ancillary })
 }
 
+#[inline]
 fn empty_header() -> libc::msghdr {
     // SAFETY: msghdr holds integers and pointers, of which zero and null are valid.
     unsafe { MaybeUninit::<libc::msghdr>::zeroed().assume_init() }

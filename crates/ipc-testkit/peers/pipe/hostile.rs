@@ -34,7 +34,7 @@ pub(crate) fn stranger(arguments: &[String]) -> Result {
     let held = (fifo.keep_alive_reader()?, fifo.writer()?);
     refuse::become_user(65534)?;
     let errno = |error| match error {
-        Error::System { source, .. } => source.raw_os_error(),
+        Error::PermissionDenied { source, .. } => source.raw_os_error(),
         other => panic!("{other:?}"),
     };
     // What was opened before stays open, but a call that does not wait would have to open it once more.

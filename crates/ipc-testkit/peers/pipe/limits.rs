@@ -4,7 +4,7 @@ use std::fs::File;
 use std::process::Command;
 use std::time::Duration;
 
-use ipc_pipe::{CommandExt, Error, Fifo, Pages, PipeOptions, copy, pipe};
+use ipc_pipe::{CommandExt, Error, Fifo, Pages, PipeEnd, PipeOptions, copy, pipe};
 use ipc_testkit::audit::Audit;
 use ipc_testkit::refuse;
 use ipc_testkit::role::{Result, say};
@@ -14,7 +14,9 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 fn outcome<T>(result: ipc_pipe::Result<T>) -> Option<i32> {
     match result {
         Ok(_) => None,
-        Err(Error::System { source, .. }) => Some(source.raw_os_error().unwrap()),
+        Err(Error::PermissionDenied { source, .. } | Error::System { source, .. }) => {
+            Some(source.raw_os_error().unwrap())
+        }
         Err(other) => panic!("{other:?}"),
     }
 }

@@ -5,7 +5,7 @@ use std::io::{Read, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use ipc_pipe::{Error, Fifo, copy, pipe};
+use ipc_pipe::{Error, Fifo, PipeEnd, copy, pipe};
 use ipc_sys::{Deadline, poll};
 use ipc_testkit::role::{Result, say};
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};

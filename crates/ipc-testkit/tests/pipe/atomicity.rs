@@ -2,7 +2,7 @@
 
 use std::io::Read;
 
-use ipc_pipe::{Fifo, PIPE_BUF};
+use ipc_pipe::{Fifo, PIPE_BUF, PipeEnd};
 use ipc_testkit::{Peer, name, peer, proof, repetitions, report};
 
 const WRITERS: usize = 4;
