@@ -54,7 +54,7 @@ mod error;
 mod in_place;
 #[cfg(not(ipc_loom))]
 mod memory;
-#[cfg(ipc_loom)]
+#[cfg(any(ipc_loom, test))]
 mod models;
 #[cfg(not(ipc_loom))]
 mod shared;

@@ -3,36 +3,45 @@
 //!
 //! A model that passes proves little by itself, so each names its mutants: the fences and orderings without which it
 //! must fail. [`finds`] leaves one out and expects loom to find a torn or lost message, or a sleep without end.
+//! Without loom the same models run over a vector and threads of the operating system, for Miri (many seeds) and
+//! ThreadSanitizer: `cargo +nightly miri test -p ipc-shm --lib models`.
 //! Not modelled: the HOT gear, whose barrier is the kernel's and outside Rust's memory model.
 #![cfg_attr(not(test), expect(dead_code, reason = "the models are tests"))]
 
+#[cfg(ipc_loom)]
 use std::cell::Cell;
 use std::io;
 use std::sync::atomic::Ordering;
+#[cfg(not(ipc_loom))]
+use std::sync::{Arc, Condvar, Mutex};
 
 use ipc_sys::Deadline;
 use ipc_sys::futex::Wait;
+#[cfg(ipc_loom)]
 use loom::sync::{Arc, Condvar, Mutex};
 
 use crate::words::{AtomicU64, Words};
 
+#[cfg(ipc_loom)]
 thread_local! {
     /// What is left out; loom runs all threads of a model on the thread of its test.
     static LEFT_OUT: Cell<&'static str> = const { Cell::new("") };
 }
 
 /// Whether this fence is left out in this run.
+#[cfg(ipc_loom)]
 pub(crate) fn is_left_out(name: &'static str) -> bool {
     LEFT_OUT.get() == name
 }
 
 /// The store of [`crate::words::publish`].
+#[cfg(ipc_loom)]
 pub(crate) fn publish(word: &AtomicU64, value: u64) {
     let ordering = if is_left_out("publish") { Ordering::Relaxed } else { Ordering::Release };
     word.store(value, ordering);
 }
 
-/// A segment in loom's memory: words, and a kernel's queue of sleepers.
+/// A segment in memory of loom's, or a vector: words, and a kernel's queue of sleepers.
 #[derive(Debug, Clone)]
 pub(crate) struct Heap {
     words: Arc<Vec<AtomicU64>>,
@@ -80,12 +89,27 @@ mod tests {
     use super::*;
     use crate::channel::area::FIRST;
     use crate::channel::broadcast::log::{self, Found, Log, Reading};
+    use crate::channel::bytes::block::{self, Block};
     use crate::channel::call::{self, Fences};
     use crate::channel::latest::cells::{self, Cells};
     use crate::channel::request::exchange::{self, Answer, Answering, Asking};
     use crate::channel::spsc::ring::{Consumer, Producer, Shape};
     use crate::channel::{LastWords, Wait as Strategy};
 
+    #[cfg(ipc_loom)]
+    use loom::thread;
+    #[cfg(not(ipc_loom))]
+    use std::thread;
+
+    /// Once for Miri, which takes another way for each seed.
+    #[cfg(not(ipc_loom))]
+    fn check(_: usize, model: impl Fn() + Sync + Send + 'static) {
+        for _ in 0..if cfg!(miri) { 1 } else { 200 } {
+            model();
+        }
+    }
+
+    #[cfg(ipc_loom)]
     fn check(preemptions: usize, model: impl Fn() + Sync + Send + 'static) {
         let mut builder = loom::model::Builder::new();
         builder.preemption_bound = Some(preemptions);
@@ -94,6 +118,7 @@ mod tests {
     }
 
     /// Runs the model without `name`, and fails if it still passes.
+    #[cfg(ipc_loom)]
     fn finds(name: &'static str, preemptions: usize, model: impl Fn() + Sync + Send + 'static) {
         LEFT_OUT.set(name);
         let failed = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| check(preemptions, model)));
@@ -109,7 +134,7 @@ mod tests {
         shape.init_consumer(&memory);
         let mut producer = Producer::<T, _>::resume(memory.clone(), memory.clone(), shape).unwrap();
         let mut consumer = Consumer::<T, _>::resume(memory.clone(), memory, shape);
-        let sending = loom::thread::spawn(move || {
+        let sending = thread::spawn(move || {
             for turn in 0..3 {
                 while !producer.send(&make(turn)) {
                     producer.wait(1, Strategy::Park, Deadline::NEVER, || Ok(())).unwrap();
@@ -137,7 +162,7 @@ mod tests {
         shape.init_consumer(&memory);
         let mut producer = Producer::<u64, _>::resume(memory.clone(), memory.clone(), shape).unwrap();
         let mut consumer = Consumer::<u64, _>::resume(memory.clone(), memory, shape);
-        let sending = loom::thread::spawn(move || {
+        let sending = thread::spawn(move || {
             assert!(producer.send(&7));
         });
         consumer.wait(Strategy::Park, Deadline::NEVER, || Ok(())).unwrap();
@@ -155,10 +180,65 @@ mod tests {
         check(2, || ring::<[u64; 8]>(|turn| [turn + 100; 8]));
     }
 
+    #[cfg(ipc_loom)]
     #[test]
     fn spsc_mutants() {
         finds("publish", 2, || ring::<u64>(|turn| turn + 100));
         finds("peer_load", 2, || ring::<u64>(|turn| turn + 100));
+    }
+
+    /// Messages of one block, two and none, through a ring of four, each whole or not there.
+    fn messages(at_once: bool) {
+        let shape = Shape::new(4, u64::MAX - 1);
+        let memory = Heap::new(FIRST + 4 * Shape::stride::<Block>());
+        shape.init_producer::<Block, _>(&memory);
+        shape.init_consumer(&memory);
+        let mut producer = Producer::<Block, _>::resume(memory.clone(), memory.clone(), shape).unwrap();
+        let mut consumer = Consumer::<Block, _>::resume(memory.clone(), memory, shape);
+        let texts = [vec![1; 9], vec![2; 70], Vec::new(), vec![3; 120]];
+        let sent = texts.clone();
+        let sending = thread::spawn(move || {
+            for text in &sent {
+                let wanted = block::blocks(text.len() as u64).unwrap();
+                while producer.space(wanted).unwrap() < wanted {
+                    producer.wait(wanted, Strategy::Park, Deadline::NEVER, || Ok(())).unwrap();
+                }
+                block::write(&producer, 0, text);
+                if at_once {
+                    producer.publish(wanted);
+                } else {
+                    (0..wanted).for_each(|_| producer.publish(1));
+                }
+            }
+        });
+        for text in &texts {
+            while consumer.available(1).unwrap() == 0 {
+                consumer.wait(Strategy::Park, Deadline::NEVER, || Ok(())).unwrap();
+            }
+            let len = block::len(&consumer);
+            let taken = block::blocks(len).unwrap();
+            assert!(consumer.available(taken).unwrap() >= taken, "a length without its message");
+            let mut received = vec![0; usize::try_from(len).unwrap()];
+            block::read(&consumer, &mut received);
+            consumer.advance(taken);
+            assert_eq!(received, *text);
+        }
+        LastWords::release(&mut consumer);
+        sending.join().unwrap();
+    }
+
+    #[test]
+    fn bytes() {
+        check(1, || messages(true));
+    }
+
+    #[cfg(ipc_loom)]
+    #[test]
+    fn bytes_mutants() {
+        finds("publish", 1, || messages(true));
+        finds("peer_load", 1, || messages(true));
+        // A message whose blocks are published one by one.
+        finds("", 1, || messages(false));
     }
 
     #[test]
@@ -166,6 +246,7 @@ mod tests {
         check(3, bell);
     }
 
+    #[cfg(ipc_loom)]
     #[test]
     fn doorbell_mutants() {
         finds("waker", 3, bell);
@@ -176,7 +257,7 @@ mod tests {
     fn cells() {
         let memory = Heap::new(FIRST + 4 * cells::stride::<[u64; 2]>());
         let mut writer = Cells::<[u64; 2], _>::resume(memory.clone());
-        let writing = loom::thread::spawn(move || {
+        let writing = thread::spawn(move || {
             for turn in 1..=5 {
                 writer.write(&[turn; 2]);
             }
@@ -199,7 +280,7 @@ mod tests {
         shape.init::<[u64; 2], _>(&memory);
         let mut writer = Log::<[u64; 2], _>::resume(memory.clone(), shape);
         let mut reader = Reading::<[u64; 2], _>::new(memory, shape);
-        let writing = loom::thread::spawn(move || {
+        let writing = thread::spawn(move || {
             for turn in 1..=4 {
                 writer.write(&[turn; 2]);
             }
@@ -225,7 +306,7 @@ mod tests {
         shape.init::<u64, _>(&memory);
         let mut writer = Log::<u64, _>::resume(memory.clone(), shape);
         let mut reader = Reading::<u64, _>::new(memory, shape);
-        let writing = loom::thread::spawn(move || {
+        let writing = thread::spawn(move || {
             writer.write(&7);
             call::call(&writer.memory, Fences::Both);
         });
@@ -249,7 +330,7 @@ mod tests {
     /// before the first.
     fn calls() {
         let (mut client, mut server) = two_tables();
-        let serving = loom::thread::spawn(move || {
+        let serving = thread::spawn(move || {
             let take = |server: &mut Answering<u64, u64, _>| loop {
                 if let Some((pos, _, question)) = server.next().unwrap() {
                     return (pos, question);
@@ -283,7 +364,7 @@ mod tests {
     /// One question: nothing else wakes the server.
     fn question() {
         let (mut client, mut server) = two_tables();
-        let asking = loom::thread::spawn(move || client.ask(0, &7));
+        let asking = thread::spawn(move || client.ask(0, &7));
         server.wait(Strategy::Park, Deadline::NEVER, || Ok(())).unwrap();
         assert!(matches!(server.next(), Ok(Some((_, 0, 7)))));
         asking.join().unwrap();
@@ -294,7 +375,7 @@ mod tests {
         let (mut client, mut server) = two_tables();
         client.ask(0, &7);
         let (pos, _, _) = server.next().unwrap().unwrap();
-        let answering = loom::thread::spawn(move || server.answer(pos, &8));
+        let answering = thread::spawn(move || server.answer(pos, &8));
         client.wait(pos, Strategy::Park, Deadline::NEVER, || Ok(())).unwrap();
         assert_eq!(client.answer(pos).unwrap(), Answer::Answered(8));
         answering.join().unwrap();
@@ -307,6 +388,7 @@ mod tests {
         check(3, answer);
     }
 
+    #[cfg(ipc_loom)]
     #[test]
     fn request_mutants() {
         for name in ["publish", "peer_load", "window"] {
@@ -323,6 +405,7 @@ mod tests {
         check(3, cells);
     }
 
+    #[cfg(ipc_loom)]
     #[test]
     fn latest_mutants() {
         for name in ["cell", "reader", "slack", "publish", "peer_load"] {
@@ -335,6 +418,7 @@ mod tests {
         check(3, log);
     }
 
+    #[cfg(ipc_loom)]
     #[test]
     fn broadcast_mutants() {
         for name in ["log", "reader", "publish", "peer_load"] {
@@ -347,6 +431,7 @@ mod tests {
         check(3, sleeper);
     }
 
+    #[cfg(ipc_loom)]
     #[test]
     fn common_bell_mutants() {
         finds("caller", 3, sleeper);

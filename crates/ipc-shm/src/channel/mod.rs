@@ -2,7 +2,6 @@
 
 pub(crate) mod area;
 pub mod broadcast;
-#[cfg(not(ipc_loom))]
 pub mod bytes;
 pub(crate) mod call;
 pub(crate) mod counters;

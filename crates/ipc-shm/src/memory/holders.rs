@@ -75,7 +75,7 @@ fn holder(pid: NonZeroU32, info: &str) -> Option<Holder> {
     found
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(miri)))]
 mod tests {
     use super::*;
 

@@ -162,7 +162,7 @@ fn map(file: impl AsFd, len: usize, writable: bool) -> io::Result<MmapRaw> {
     if writable { options.map_raw(file) } else { options.map_raw_read_only(file) }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(miri)))]
 mod tests {
     use super::*;
     use ipc_sys::memory::memory_file;

@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use ipc_sys::Deadline;
 
-use super::word::{Word, low};
+use super::arrival::{BROKEN, meet};
+use super::word::low;
 use crate::in_place::{AnyBits, InPlace, kind};
 use crate::memory::lock::{self, Kind};
 use crate::{Common, Error, Result, Shared};
@@ -63,11 +64,6 @@ pub struct Party<'a, const PARTIES: usize> {
 
 /// Where the bytes are that parties lock: beyond all that the file holds, 32 for each 16 bytes of it.
 const BYTES: libc::off_t = 1 << 41;
-/// The bit of the lower half that says that it will never be complete.
-const BROKEN: u32 = 1;
-/// The rest of the lower half counts generations.
-const GENERATION: u32 = 2;
-
 impl<const PARTIES: usize> Barrier<PARTIES> {
     /// pthread_barrier_init, for one party: takes a place that nobody alive has. `shared` is the memory in which this
     /// barrier lies.
@@ -141,29 +137,7 @@ impl<const PARTIES: usize> Party<'_, PARTIES> {
     }
 
     fn wait_until(&self, deadline: Deadline) -> Result<bool> {
-        let state = &self.barrier.state;
-        let Some(generation) = arrive(state, self.bit(), Self::ALL)? else { return Ok(true) };
-        loop {
-            let in_time = state.sleep(generation, deadline)?;
-            let now = state.load(Ordering::Acquire);
-            if low(now) / GENERATION != generation / GENERATION {
-                return Ok(false);
-            }
-            if low(now) & BROKEN != 0 {
-                return Err(Error::Broken);
-            }
-            if !in_time {
-                return if withdraw(state, self.bit(), generation) {
-                    Err(Error::TimedOut)
-                } else {
-                    Ok(false)
-                };
-            }
-            if self.finds_a_dead_one(now)? {
-                state.fetch_or(u64::from(BROKEN), Ordering::Relaxed);
-                state.wake(i32::MAX)?;
-            }
-        }
+        meet(&self.barrier.state, self.bit(), Self::ALL, deadline, |now| self.finds_a_dead_one(now))
     }
 
     /// Whether a party that once joined and has not arrived is gone.
@@ -183,38 +157,6 @@ impl<const PARTIES: usize> Party<'_, PARTIES> {
     fn bit(&self) -> u64 {
         1 << self.place
     }
-}
-
-/// Adds us to those who have arrived. `None` when all have: the generation is over and all are woken; else what to sleep on.
-fn arrive(word: &impl Word, bit: u64, all: u64) -> Result<Option<u32>> {
-    let mut now = word.load(Ordering::Relaxed);
-    loop {
-        let half = low(now);
-        if half & BROKEN != 0 {
-            return Err(Error::Broken);
-        }
-        let arrived = now >> 32 | bit;
-        let complete = arrived & all == all;
-        let next =
-            if complete { u64::from(half.wrapping_add(GENERATION)) } else { arrived << 32 | u64::from(half) };
-        match word.replace(now, next, Ordering::AcqRel) {
-            Ok(_) if complete => return word.wake(i32::MAX).map(|_| None),
-            Ok(_) => return Ok(Some(half)),
-            Err(changed) => now = changed,
-        }
-    }
-}
-
-/// Takes our arrival back; false when the generation is over and it counted.
-fn withdraw(word: &impl Word, bit: u64, generation: u32) -> bool {
-    let mut now = word.load(Ordering::Acquire);
-    while low(now) / GENERATION == generation / GENERATION {
-        match word.replace(now, now & !(bit << 32), Ordering::Acquire) {
-            Ok(_) => return true,
-            Err(_) => now = word.load(Ordering::Acquire),
-        }
-    }
-    false
 }
 
 /// The byte of one place.
@@ -242,19 +184,3 @@ unsafe impl<const PARTIES: usize> InPlace for Barrier<PARTIES> {
 
 // SAFETY: the words are only ever numbers to us; places are found by the kernel's locks.
 unsafe impl<const PARTIES: usize> AnyBits for Barrier<PARTIES> {}
-
-#[cfg(all(test, not(ipc_loom)))]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_generation_wraps_and_a_withdrawal_is_as_if_nobody_had_come() {
-        let word = AtomicU64::new(u64::from(!BROKEN));
-        let generation = arrive(&word, 1, 3).unwrap().unwrap();
-        assert!(withdraw(&word, 1, generation));
-        assert_eq!(arrive(&word, 2, 3).unwrap(), Some(generation));
-        assert_eq!(arrive(&word, 1, 3).unwrap(), None);
-        assert_eq!(word.load(Ordering::Relaxed), 0);
-        assert!(!withdraw(&word, 2, generation), "it counted");
-    }
-}

@@ -1,5 +1,10 @@
 //! What processes wait on: words of our own, and the C library's robust mutex with what is built from it.
 
+#[cfg_attr(
+    ipc_loom,
+    cfg_attr(not(test), expect(dead_code, reason = "the barrier itself needs the kernel's locks"))
+)]
+mod arrival;
 #[cfg(not(ipc_loom))]
 mod barrier;
 mod condvar;

@@ -15,7 +15,7 @@ use loom::sync::{Arc, Condvar, Mutex};
 use loom::thread;
 
 use super::word::{Word, low};
-use super::{condvar, event, semaphore};
+use super::{arrival, condvar, event, semaphore};
 use crate::Result;
 
 /// What is wrong with a word, or with the way it is used.
@@ -74,6 +74,8 @@ impl Word for Model {
         }
         let success = match (self.mutant, success) {
             (RelaxedRelease, Ordering::Release) | (RelaxedAcquire, Ordering::Acquire) => Ordering::Relaxed,
+            (RelaxedRelease, Ordering::AcqRel) => Ordering::Acquire,
+            (RelaxedAcquire, Ordering::AcqRel) => Ordering::Release,
             (_, success) => success,
         };
         self.word.compare_exchange(current, new, success, Ordering::Relaxed)
@@ -271,4 +273,44 @@ fn two_notifications_or_one_for_all_reach_two_takers() {
     }
     prove(4, &[SettlesBlindly, WakesNobody], |mutant| model(mutant, false));
     prove(2, &[WakesOne, WakesNobody], |mutant| model(mutant, true));
+}
+
+/// Parties of a barrier that nobody leaves.
+fn meet(word: &Model, place: u32, parties: u32) -> bool {
+    arrival::meet(word, 1 << place, (1 << parties) - 1, Deadline::NEVER, |_| Ok(false)).unwrap()
+}
+
+#[test]
+fn a_barrier_brings_what_each_party_wrote_before_it_round_after_round() {
+    prove(3, &[RelaxedRelease, RelaxedAcquire, SleepsWithoutLook, WakesNobody], |mutant| {
+        let (word, payloads) = (Model::new(mutant), [Payload::new(), Payload::new()]);
+        let other = {
+            let (word, payloads) = (word.clone(), payloads.clone());
+            thread::spawn(move || {
+                payloads[0].write();
+                let first = meet(&word, 0, 2);
+                payloads[1].read();
+                [first, meet(&word, 0, 2)]
+            })
+        };
+        payloads[1].write();
+        let first = meet(&word, 1, 2);
+        payloads[0].read();
+        let ours = [first, meet(&word, 1, 2)];
+        let theirs = other.join().unwrap();
+        assert!(ours[0] != theirs[0] && ours[1] != theirs[1], "one of them came last each time");
+    });
+}
+
+#[test]
+fn a_barrier_lets_all_go_on() {
+    prove(2, &[WakesOne, WakesNobody, SleepsWithoutLook], |mutant| {
+        let word = Model::new(mutant);
+        let others = [0, 1].map(|place| {
+            let word = word.clone();
+            thread::spawn(move || meet(&word, place, 3))
+        });
+        let last = u32::from(meet(&word, 2, 3));
+        assert_eq!(last + others.map(|other| u32::from(other.join().unwrap())).iter().sum::<u32>(), 1);
+    });
 }

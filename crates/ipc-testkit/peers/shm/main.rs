@@ -3,6 +3,7 @@
 
 mod bytes;
 mod ends;
+mod forks;
 mod memory;
 mod one_to_many;
 mod request;
@@ -26,6 +27,7 @@ fn main() -> role::Result {
         system_v::ROLES,
         tag::ROLES,
         victim::ROLES,
+        forks::ROLES,
         strangers::ROLES,
     ]
     .concat();

@@ -2,8 +2,10 @@
 
 use std::fs::OpenOptions;
 use std::os::unix::fs::FileExt;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
-use ipc_shm::{Payload, spsc};
+use ipc_shm::{Payload, Shared, Wait, broadcast, bytes, latest, spsc};
 use ipc_testkit::crash;
 use ipc_testkit::role::{Result, Role};
 
@@ -15,6 +17,12 @@ pub(crate) const ROLES: &[Role] = &[
     ("step-send", send::<1>),
     ("step-send-packed", send::<8>),
     ("step-receive", receive),
+    ("step-send-bytes", send_bytes),
+    ("step-latest", write_latest),
+    ("step-broadcast", write_broadcast),
+    ("step-wait-message", wait_message),
+    ("step-wait-room", wait_room),
+    ("step-claim-naively", claim_naively),
 ];
 
 fn create(arguments: &[String]) -> Result {
@@ -72,6 +80,69 @@ fn receive(arguments: &[String]) -> Result {
     for _ in 0..2 {
         receiver.recv()?;
     }
+    crash::end();
+    Ok(())
+}
+
+/// One message of two blocks, then a batch of two.
+fn send_bytes(arguments: &[String]) -> Result {
+    let mut sender = bytes::Sender::open(&arguments[0])?;
+    crash::begin();
+    sender.send(&[1; 100])?;
+    sender.try_send_batch(&[&[2; 10], &[3; 200]])?;
+    crash::end();
+    Ok(())
+}
+
+/// Two values.
+fn write_latest(arguments: &[String]) -> Result {
+    let mut writer = latest::Writer::<[u64; 4]>::open(&arguments[0])?;
+    crash::begin();
+    writer.write(&[1; 4])?;
+    writer.write(&[2; 4])?;
+    crash::end();
+    Ok(())
+}
+
+/// Two messages.
+fn write_broadcast(arguments: &[String]) -> Result {
+    let mut writer = broadcast::Writer::<[u64; 4]>::open(&arguments[0])?;
+    crash::begin();
+    writer.write(&[1; 4])?;
+    writer.write(&[2; 4])?;
+    crash::end();
+    Ok(())
+}
+
+/// Waits for a message that does not come.
+fn wait_message(arguments: &[String]) -> Result {
+    let mut receiver = spsc::Receiver::<u64>::open(&arguments[0])?;
+    receiver.set_wait(Wait::Park);
+    crash::begin();
+    let came = receiver.recv_timeout(Duration::from_millis(1));
+    crash::end();
+    drop(came);
+    Ok(())
+}
+
+/// Waits for room that nobody makes.
+fn wait_room(arguments: &[String]) -> Result {
+    let mut sender = spsc::Sender::<u64>::open(&arguments[0])?;
+    sender.set_wait(Wait::Park);
+    crash::begin();
+    let went = sender.send_timeout(&99, Duration::from_millis(1));
+    crash::end();
+    drop(went);
+    Ok(())
+}
+
+/// The queue with one tail for all who send: claim a place, then fill it.
+fn claim_naively(arguments: &[String]) -> Result {
+    let shared = Shared::<[AtomicU64; 8]>::open(&arguments[0])?;
+    let queue = shared.get()?;
+    crash::begin();
+    let place = queue[0].fetch_add(1, Ordering::Relaxed);
+    queue[usize::try_from(place)? + 1].store(7, Ordering::Release);
     crash::end();
     Ok(())
 }

@@ -12,6 +12,7 @@ mod corrupt;
 #[expect(dead_code, reason = "each side uses its part")]
 mod ends;
 mod flip;
+mod forks;
 mod lock_barrier;
 mod lock_interop;
 mod lock_mutex;

@@ -1,6 +1,9 @@
 //! Death at each instruction: of a start, an attachment, a send, a receive.
 
-use ipc_shm::{Error, Payload, remove_stale, spsc};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use ipc_shm::{Error, Payload, Shared, broadcast, bytes, latest, remove_stale, spsc};
 use ipc_testkit::{command, crash, name, proof, repetitions};
 
 use crate::memory::Name;
@@ -158,5 +161,177 @@ fn f9_a_receive_killed_at_any_instruction_loses_nothing() {
     proof!(
         "F9",
         "killed at {points} instructions of two receives; the successor began with message 0, 1, 2: {again:?}"
+    );
+}
+
+/// How long an end that is alone waits before the kernel is asked whether the other lives.
+const SOON: Duration = Duration::from_secs(2);
+
+#[test]
+fn f9_bytes_of_a_sender_killed_at_any_instruction_are_whole_or_nothing() {
+    let mut seen = [0; 4];
+    let points = crash::at_every_step(
+        repetitions(6, usize::MAX),
+        || {
+            let named = Name::new("step-bytes");
+            let receiver = bytes::Receiver::create(&named.0, 1024).unwrap();
+            (command!("peer-shm", "step-send-bytes", named.0), (named, receiver))
+        },
+        |death, (named, mut receiver)| {
+            let mut successor = bytes::Sender::open(&named.0).unwrap();
+            successor.send(&[9; 60]).unwrap();
+            drop(successor);
+            let (mut got, mut buffer) = (Vec::new(), Vec::new());
+            while receiver.recv_timeout(&mut buffer, SOON).is_ok() {
+                got.push((buffer[0], buffer.len()));
+                assert!(buffer.iter().all(|byte| *byte == buffer[0]), "{death}: torn");
+            }
+            let all = [(1, 100), (2, 10), (3, 200)];
+            assert_eq!(got.pop(), Some((9, 60)), "{death}");
+            // The batch is there as a whole or not at all.
+            assert!(got.len() != 2 && all.starts_with(&got), "{death}: {got:?}");
+            seen[got.len()] += 1;
+        },
+    );
+    assert!(seen[1] > 0);
+    proof!(
+        "F9",
+        "bytes: killed at {points} instructions of a send and a batch; nothing, one, all three: {seen:?}"
+    );
+}
+
+#[test]
+fn f11_a_writer_killed_at_any_instruction_leaves_the_last_whole_value() {
+    let mut seen = [0; 3];
+    let points = crash::at_every_step(
+        repetitions(6, usize::MAX),
+        || {
+            let named = Name::new("step-latest");
+            latest::Writer::<[u64; 4]>::create(&named.0).unwrap().persist();
+            let reader = latest::Reader::<[u64; 4]>::open(&named.0).unwrap();
+            (command!("peer-shm", "step-latest", named.0), (named, reader))
+        },
+        |death, (named, mut reader)| {
+            let value = reader.read().unwrap().unwrap_or_default();
+            assert!(value == [value[0]; 4] && value[0] <= 2, "{death}: {value:?}");
+            seen[usize::try_from(value[0]).unwrap()] += 1;
+            latest::Writer::<[u64; 4]>::open(&named.0).unwrap().write(&[9; 4]).unwrap();
+            assert_eq!(reader.read().unwrap(), Some([9; 4]), "{death}");
+        },
+    );
+    assert!(seen[1] > 0);
+    proof!(
+        "F11",
+        "latest: writer killed at {points} instructions of two writes; none, first, second: {seen:?}, 0 torn"
+    );
+}
+
+#[test]
+fn f11_a_broadcaster_killed_at_any_instruction_is_told_and_followed() {
+    let (mut died, mut seen) = (0, [0; 3]);
+    let points = crash::at_every_step(
+        repetitions(6, usize::MAX),
+        || {
+            let named = Name::new("step-broadcast");
+            broadcast::Writer::<[u64; 4]>::create(&named.0, 16).unwrap().persist();
+            let reader = broadcast::Reader::<[u64; 4]>::open(&named.0).unwrap();
+            (command!("peer-shm", "step-broadcast", named.0), (named, reader))
+        },
+        |death, (named, mut reader)| {
+            let mut came = 0;
+            loop {
+                match reader.recv_timeout(SOON) {
+                    Ok(message) => {
+                        came += 1;
+                        assert_eq!(message, [came; 4], "{death}");
+                    }
+                    Err(Error::WriterDied) => {
+                        died += 1;
+                        break;
+                    }
+                    Err(Error::Disconnected) => break,
+                    Err(error) => panic!("{death}: {error}"),
+                }
+            }
+            seen[usize::try_from(came).unwrap()] += 1;
+            let mut successor = broadcast::Writer::<[u64; 4]>::open(&named.0).unwrap();
+            successor.write(&[9; 4]).unwrap();
+            assert_eq!(reader.recv_timeout(SOON).unwrap(), [9; 4], "{death}");
+        },
+    );
+    assert!(seen[1] > 0 && died > 0);
+    proof!(
+        "F11",
+        "broadcast: writer killed at {points} instructions of two writes; none, one, both came: {seen:?}, {died} told in the middle of a message"
+    );
+}
+
+#[test]
+fn f9_whoever_is_killed_while_it_waits_holds_nobody_up() {
+    let receivers = crash::at_every_step(
+        repetitions(6, usize::MAX),
+        || {
+            let named = Name::new("step-wait");
+            let sender = spsc::Sender::<u64>::create(&named.0, 16).unwrap();
+            (command!("peer-shm", "step-wait-message", named.0), (named, sender))
+        },
+        |death, (named, mut sender)| {
+            let mut successor = spsc::Receiver::<u64>::open(&named.0).unwrap();
+            for message in 0..40 {
+                sender.send_timeout(&message, SOON).unwrap_or_else(|error| panic!("{death}: {error}"));
+                assert_eq!(successor.recv_timeout(SOON).unwrap(), message, "{death}");
+            }
+        },
+    );
+    let senders = crash::at_every_step(
+        repetitions(6, usize::MAX),
+        || {
+            let named = Name::new("step-wait");
+            let receiver = spsc::Receiver::<u64>::create(&named.0, 16).unwrap();
+            let mut sender = spsc::Sender::<u64>::open(&named.0).unwrap();
+            for message in 0..16 {
+                sender.send(&message).unwrap();
+            }
+            (command!("peer-shm", "step-wait-room", named.0), (named, receiver))
+        },
+        |death, (named, mut receiver)| {
+            let mut successor = spsc::Sender::<u64>::open(&named.0).unwrap();
+            for message in 0..40 {
+                assert_eq!(receiver.recv_timeout(SOON).unwrap(), message, "{death}");
+                successor
+                    .send_timeout(&(message + 16), SOON)
+                    .unwrap_or_else(|error| panic!("{death}: {error}"));
+            }
+        },
+    );
+    proof!(
+        "F9",
+        "killed at {receivers} instructions of a wait for a message and {senders} of one for room: both go on"
+    );
+}
+
+#[test]
+fn f9_the_naive_queue_with_one_tail_is_stuck_by_a_death() {
+    let mut stuck = 0;
+    let points = crash::at_every_step(
+        repetitions(20, usize::MAX),
+        || {
+            let named = Name::new("step-claim");
+            let shared = Shared::<[AtomicU64; 8]>::create(&named.0, |_| Ok(())).unwrap();
+            (command!("peer-shm", "step-claim-naively", named.0), (named, shared))
+        },
+        |_, (_named, shared)| {
+            let queue = shared.get().unwrap();
+            // Another sender, which lives.
+            let place = queue[0].fetch_add(1, Ordering::Relaxed);
+            queue[usize::try_from(place).unwrap() + 1].store(8, Ordering::Release);
+            // The receiver's next message never comes, and one is behind it.
+            stuck += usize::from(queue[1].load(Ordering::Acquire) == 0);
+        },
+    );
+    assert!(stuck > 0);
+    proof!(
+        "F9",
+        "naive twin of the lanes, a tail for all senders: stuck for ever after {stuck} of {points} deaths"
     );
 }

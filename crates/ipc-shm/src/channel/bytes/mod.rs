@@ -25,7 +25,9 @@
 //! # }
 //! ```
 
-mod block;
+pub(crate) mod block;
+#[cfg(not(ipc_loom))]
 pub(in crate::channel) mod ends;
 
+#[cfg(not(ipc_loom))]
 pub use ends::{Receiver, Sender, channel};

@@ -1,0 +1,104 @@
+//! A process that forks with everything in its hands.
+#![expect(unsafe_code, reason = "a child is forked raw")]
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use ipc_shm::{Error, Sealed, Shared, spsc};
+use ipc_testkit::role::{Result, Role, say};
+use nix::sys::signal::Signal;
+use nix::sys::wait::{WaitStatus, waitpid};
+use nix::unistd::Pid;
+
+use crate::ends::{Ends, word};
+
+pub(crate) const ROLES: &[Role] = &[("fork-all", fork_all), ("fork-loans", fork_loans)];
+
+/// Runs this in a child, which ends with it.
+fn in_child(run: impl FnOnce() -> Result) -> Result<WaitStatus> {
+    // SAFETY: this process has one thread.
+    #[expect(clippy::disallowed_methods, reason = "a single-threaded peer")]
+    let child = unsafe { libc::fork() };
+    if child == 0 {
+        let done = run();
+        std::process::exit(i32::from(done.is_err()));
+    }
+    Ok(waitpid(Pid::from_raw(child), None)?)
+}
+
+/// `fork-all NAME KINDS`: the child tries every call on every handle and drops them all; then the parent uses them.
+fn fork_all(arguments: &[String]) -> Result {
+    let mut all = Vec::new();
+    for kind in arguments[1].split(',') {
+        let name = format!("{}-{kind}", arguments[0]);
+        Ends::create(kind, &name)?;
+        all.push(Ends::open(kind, &name)?);
+    }
+    let shared = Shared::<AtomicU64>::anonymous(|_| Ok(()))?;
+    let (offer, invitation) = spsc::Sender::<u64, Sealed>::offer(16)?;
+    let (mut receiver, acceptance) = invitation.accept()?;
+    let (half, _kept) = spsc::Receiver::<u64, Sealed>::offer(16)?;
+    let (_, other) = spsc::Sender::<u64, Sealed>::offer(16)?;
+    let (_, other) = other.accept()?;
+    let mut halves = Some((half, other));
+    let mut all = Some(all);
+    in_child(|| {
+        let mut results = Vec::new();
+        for ends in all.iter_mut().flatten() {
+            results.extend(ends.use_all(1));
+        }
+        results.push(shared.get().map(drop));
+        results.push(shared.share().map(drop));
+        results.push(receiver.try_recv().map(drop));
+        if let Some((half, other)) = halves.take() {
+            results.push(half.complete(other).map(drop));
+        }
+        let forked = results.iter().filter(|result| matches!(result, Err(Error::Forked))).count();
+        drop(all.take());
+        say(format_args!("child {}", results.len() - forked))
+    })?;
+    let (mut well, mut calls) = (0, 0);
+    for ends in all.iter_mut().flatten() {
+        for result in ends.use_all(2) {
+            calls += 1;
+            well += usize::from(word(&result)? == "ok");
+        }
+    }
+    shared.get()?.store(7, Ordering::Relaxed);
+    let mut sender = offer.complete(acceptance)?;
+    sender.send(&9)?;
+    say(format_args!("parent {} {}", well * 2 > calls, receiver.recv()?))
+}
+
+/// `fork-loans`: a child touches a loan of sealed memory, then one a borrow; the parent goes on.
+fn fork_loans(_: &[String]) -> Result {
+    let (offer, invitation) = spsc::Sender::<u64, Sealed>::offer(16)?;
+    let (mut receiver, acceptance) = invitation.accept()?;
+    let mut sender = offer.complete(acceptance)?;
+    let mut loan = sender.loan()?;
+    let killed = |end: WaitStatus| matches!(end, WaitStatus::Signaled(_, Signal::SIGSEGV, _));
+    let touched = in_child(|| {
+        *loan = 8;
+        Ok(())
+    })?;
+    let dropped = {
+        let end = in_child(|| {
+            // A child that only drops what it has.
+            Ok(())
+        })?;
+        matches!(end, WaitStatus::Exited(_, 0))
+    };
+    *loan = 4;
+    loan.commit();
+    say(format_args!("loan {} {dropped} {}", killed(touched), receiver.recv()?))?;
+
+    let (sender, receiver) = spsc::channel::<u64>(16)?;
+    let mut sender = sender.attach()?;
+    // SAFETY: both ends are this process.
+    let mut receiver = unsafe { receiver.attach()?.trust() };
+    sender.send(&5)?;
+    let borrow = receiver.borrow()?;
+    let touched = in_child(|| if *borrow == 5 { Err("it was there".into()) } else { Ok(()) })?;
+    let value = *borrow;
+    drop(borrow);
+    say(format_args!("borrow {} {value} {}", killed(touched), receiver.try_recv().is_err()))
+}
