@@ -23,6 +23,7 @@ use crate::{Error, Result, SignalInfo, SignalSet};
 /// See [`queue`](crate::queue).
 #[doc(alias = "sigwaitinfo")]
 #[doc(alias = "sigwait")]
+#[inline]
 pub fn wait(signals: impl Into<SignalSet>) -> Result<SignalInfo> {
     until(signals.into(), Deadline::NEVER)
 }

@@ -25,12 +25,14 @@ impl Deadline {
 
     /// What is left: `None` without a deadline, zero when it has passed.
     #[must_use]
+    #[inline]
     pub fn remaining(self) -> Option<Duration> {
         self.0.map(|at| at.saturating_duration_since(Instant::now()))
     }
 
     /// What is left, as the relative `timespec` of ppoll, semtimedop or sigtimedwait.
     #[must_use]
+    #[inline]
     pub fn remaining_timespec(self) -> Option<libc::timespec> {
         self.remaining().map(timespec)
     }

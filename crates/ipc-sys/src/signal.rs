@@ -234,6 +234,7 @@ pub fn errno_location() -> *mut libc::c_int {
     unsafe { libc::__errno_location() }
 }
 
+#[inline]
 pub(crate) fn check_long(result: libc::c_long) -> io::Result<()> {
     if result == -1 { Err(errno::last()) } else { Ok(()) }
 }
