@@ -5,7 +5,7 @@ mod bad_input;
 mod binaries;
 mod crowd;
 mod leaks;
-mod libtest;
+pub(crate) mod libtest;
 mod matrix;
 mod package;
 mod parity;
