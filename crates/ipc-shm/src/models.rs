@@ -89,7 +89,7 @@ mod tests {
     use super::*;
     use crate::channel::area::FIRST;
     use crate::channel::broadcast::log::{self, Found, Log, Reading};
-    use crate::channel::bytes::block::{self, Block};
+    use crate::channel::bytes::block::{self, Block, Claim};
     use crate::channel::call::{self, Fences};
     use crate::channel::latest::cells::{self, Cells};
     use crate::channel::request::exchange::{self, Answer, Answering, Asking};
@@ -187,7 +187,7 @@ mod tests {
         finds("peer_load", 2, || ring::<u64>(|turn| turn + 100));
     }
 
-    /// Messages of one block, two and none, through a ring of four, each whole or not there.
+    /// Messages of one block, two and none, through a ring of four, whose end is passed over twice, each whole or not there.
     fn messages(at_once: bool) {
         let shape = Shape::new(4, u64::MAX - 1);
         let memory = Heap::new(FIRST + 4 * Shape::stride::<Block>());
@@ -200,26 +200,39 @@ mod tests {
         let sending = thread::spawn(move || {
             for text in &sent {
                 let wanted = block::blocks(text.len() as u64).unwrap();
-                while producer.space(wanted).unwrap() < wanted {
-                    producer.wait(wanted, Strategy::Park, Deadline::NEVER, || Ok(())).unwrap();
+                let pad = block::pad(&producer, 0, wanted);
+                let needed = pad + wanted;
+                while producer.space(needed).unwrap() < needed {
+                    producer.wait(needed, Strategy::Park, Deadline::NEVER, || Ok(())).unwrap();
                 }
-                block::write(&producer, 0, text);
+                if pad != 0 {
+                    block::write_pad(&producer, 0);
+                }
+                block::write(&producer, pad, wanted, text);
                 if at_once {
-                    producer.publish(wanted);
+                    producer.publish(needed);
                 } else {
-                    (0..wanted).for_each(|_| producer.publish(1));
+                    (0..needed).for_each(|_| producer.publish(1));
                 }
             }
         });
         for text in &texts {
-            while consumer.available(1).unwrap() == 0 {
-                consumer.wait(Strategy::Park, Deadline::NEVER, || Ok(())).unwrap();
-            }
-            let len = block::len(&consumer);
-            let taken = block::blocks(len).unwrap();
+            let (len, taken) = loop {
+                while consumer.available(1).unwrap() == 0 {
+                    consumer.wait(Strategy::Park, Deadline::NEVER, || Ok(())).unwrap();
+                }
+                match block::claim(&consumer, consumer.to_end(), 4) {
+                    Claim::Message { len, blocks } => break (len, blocks),
+                    Claim::Pad { blocks } => {
+                        assert!(consumer.available(blocks).unwrap() >= blocks, "a pad without its blocks");
+                        consumer.advance(blocks);
+                    }
+                    Claim::Nonsense => panic!("no head of a message"),
+                }
+            };
             assert!(consumer.available(taken).unwrap() >= taken, "a length without its message");
-            let mut received = vec![0; usize::try_from(len).unwrap()];
-            block::read(&consumer, &mut received);
+            let mut received = vec![0; len];
+            block::read(&consumer, taken, &mut received);
             consumer.advance(taken);
             assert_eq!(received, *text);
         }

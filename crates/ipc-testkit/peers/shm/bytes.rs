@@ -1,9 +1,11 @@
 //! The other end of a channel of messages of any length.
+#![expect(unsafe_code, reason = "the peers vouch for each other where they lend")]
 
 use ipc_shm::{Wait, bytes};
 use ipc_testkit::role::{Result, Role, hear, say};
 
-pub(crate) const ROLES: &[Role] = &[("bytes-sender", sender), ("bytes-receiver", receiver)];
+pub(crate) const ROLES: &[Role] =
+    &[("bytes-sender", sender), ("bytes-lender", lender), ("bytes-receiver", receiver)];
 
 /// The message of this number: its length and its bytes follow from it.
 pub(crate) fn message(number: u64, max: usize) -> Vec<u8> {
@@ -33,6 +35,22 @@ fn sender(arguments: &[String]) -> Result {
         hear()?;
     }
     Ok(())
+}
+
+/// `bytes-lender NAME COUNT`: as `bytes-sender` from 0 on, each written in place, in a loan that is a little too long.
+fn lender(arguments: &[String]) -> Result {
+    // SAFETY: the other process is the test, which writes nothing here but by this library.
+    let mut sender = unsafe { bytes::Sender::open(&arguments[0])?.trust() };
+    sender.set_wait(Wait::Park);
+    say("ready")?;
+    for number in 0..arguments[1].parse()? {
+        let bytes = message(number, sender.max_len());
+        let mut loan = sender.loan(sender.max_len().min(bytes.len() + 100))?;
+        loan[..bytes.len()].copy_from_slice(&bytes);
+        loan.truncate(bytes.len());
+        loan.commit();
+    }
+    say("sent")
 }
 
 /// `bytes-receiver NAME`: receives and checks all from number 0 on; says how many and why it ended.

@@ -1,4 +1,5 @@
 //! Messages of any length.
+#![expect(unsafe_code, reason = "both ends vouch for each other where they lend")]
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -43,6 +44,51 @@ fn messages_of_every_length_cross_whole_both_ways() {
 }
 
 #[test]
+fn what_is_written_in_place_is_read_in_place() {
+    let count = repetitions(20_000, 1_000_000) as u64;
+    let named = Name::new("lent");
+    // SAFETY: the other process is our peer, which writes nothing here but by this library.
+    let mut receiver = unsafe { bytes::Receiver::create(&named.0, 4096).unwrap().trust() };
+    let mut peer = peer!("peer-shm", "bytes-lender", named.0, count);
+    for number in 0..count {
+        let longest = receiver.max_len();
+        let borrow = receiver.borrow().unwrap();
+        assert!(*borrow == message(number, longest), "message {number}");
+    }
+    assert!(matches!(receiver.borrow(), Err(Error::Disconnected)));
+    peer.expect("ready");
+    peer.expect("sent");
+    peer.finish();
+}
+
+#[test]
+fn batches_come_in_order_and_whole() {
+    let (sender, receiver) = bytes::channel(1024).unwrap();
+    let (mut sender, mut receiver) = (sender.attach().unwrap(), receiver.attach().unwrap());
+    let all: Vec<Vec<u8>> = (0..500).map(|number| message(number, sender.max_len())).collect();
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for some in all.chunks(7) {
+                sender.send_batch(&some.iter().map(Vec::as_slice).collect::<Vec<_>>()).unwrap();
+            }
+            drop(sender);
+        });
+        let (mut buffers, mut next) = (vec![Vec::new(); 5], 0);
+        loop {
+            match receiver.recv_batch(&mut buffers) {
+                Ok(count) => {
+                    assert_eq!(buffers[..count], all[next..next + count]);
+                    next += count;
+                }
+                Err(Error::Disconnected) => break,
+                Err(error) => panic!("{error}"),
+            }
+        }
+        assert_eq!(next, all.len());
+    });
+}
+
+#[test]
 fn f9_a_killed_senders_message_is_whole_or_was_never_there() {
     let named = Name::new("bytes-killed");
     let mut receiver = bytes::Receiver::create(&named.0, 4096).unwrap();
@@ -72,14 +118,29 @@ fn f12_positions_wrap_as_a_queue_would_and_too_long_is_refused() {
     let seed = report::seed();
     for start in [0, (1 << 32) - 9, u64::MAX - 9] {
         let (sender, receiver) = bytes::channel(ChannelOptions::new(1024).start(start)).unwrap();
-        let (mut sender, mut receiver) = (sender.attach().unwrap(), receiver.attach().unwrap());
+        // SAFETY: both ends are of this test, and nobody else has the memory.
+        let mut sender = unsafe { sender.attach().unwrap().trust() };
+        // SAFETY: as above.
+        let mut receiver = unsafe { receiver.attach().unwrap().trust() };
         assert_eq!(sender.max_len(), 1016);
         assert!(matches!(sender.send(&[0; 1017]), Err(Error::TooLong { len: 1017, max: 1016 })));
         let mut random = fastrand::Rng::with_seed(seed);
         let (mut model, mut next, mut buffer) = (VecDeque::new(), 0, Vec::new());
         for _ in 0..repetitions(10_000, 1_000_000) {
             let bytes = message(next, sender.max_len());
-            let done = match random.u8(0..4) {
+            let done = match random.u8(0..6) {
+                // Given up, it was never there.
+                5 => sender.try_loan(bytes.len()).map(|mut loan| loan.fill(0xaa)),
+                4 => sender.try_loan(sender.max_len().min(bytes.len() + 70)).map(|mut loan| {
+                    loan[..bytes.len()].copy_from_slice(&bytes);
+                    loan.truncate(bytes.len());
+                    loan.commit();
+                    model.push_back(bytes);
+                    next += 1;
+                }),
+                3 => receiver.try_borrow().map(|borrow| {
+                    assert_eq!(Some(&*borrow), model.pop_front().as_deref(), "seed {seed}");
+                }),
                 0 => sender.try_send(&bytes).map(|()| {
                     model.push_back(bytes);
                     next += 1;

@@ -3,8 +3,10 @@
 use std::ffi::OsStr;
 use std::time::Duration;
 
+use ipc_sys::Deadline;
+
 use crate::channel::area::{consumer, producer};
-use crate::channel::bytes::block::{self, BLOCK, Block, blocks};
+use crate::channel::bytes::block::{self, BLOCK, Block, Claim, blocks};
 use crate::channel::counters::{self, Counter};
 use crate::channel::link::{Link, Plan, Side};
 use crate::channel::meet::private;
@@ -17,14 +19,14 @@ use crate::{Error, Result};
 /// The end that sends.
 #[derive(Debug)]
 pub struct Sender<M: Mode = Trusted> {
-    ring: spsc::Sender<Block, M>,
+    pub(super) ring: spsc::Sender<Block, M>,
     blocks: u64,
 }
 
 /// The end that receives.
 #[derive(Debug)]
 pub struct Receiver<M: Mode = Trusted> {
-    ring: spsc::Receiver<Block, M>,
+    pub(super) ring: spsc::Receiver<Block, M>,
     blocks: u64,
 }
 
@@ -146,7 +148,7 @@ impl<M: Mode> Sender<M> {
     /// # Errors
     /// [`Error::TooLong`], [`Error::Disconnected`], [`Error::PeerCorrupt`], [`Error::Forked`].
     pub fn send(&mut self, message: &[u8]) -> Result<()> {
-        self.send_within(message, None)
+        self.put(message, Some(Deadline::NEVER))
     }
 
     /// As [`Sender::send`], for at most `timeout`.
@@ -154,7 +156,7 @@ impl<M: Mode> Sender<M> {
     /// # Errors
     /// [`Error::TimedOut`], and as [`Sender::send`].
     pub fn send_timeout(&mut self, message: &[u8], timeout: Duration) -> Result<()> {
-        self.send_within(message, Some(timeout))
+        self.put(message, Some(Deadline::after(timeout)))
     }
 
     /// Sends a message if there is room now.
@@ -162,12 +164,7 @@ impl<M: Mode> Sender<M> {
     /// # Errors
     /// [`Error::Full`], and as [`Sender::send`].
     pub fn try_send(&mut self, message: &[u8]) -> Result<()> {
-        let wanted = self.wanted(message)?;
-        if self.ring.space(wanted)? < wanted {
-            return Err(self.ring.full());
-        }
-        self.put(message, wanted);
-        Ok(())
+        self.put(message, None)
     }
 
     /// Sends as many of the messages as there is room for now, seen by the receiver all at once, and says how many.
@@ -177,22 +174,48 @@ impl<M: Mode> Sender<M> {
     pub fn try_send_batch(&mut self, messages: &[&[u8]]) -> Result<usize> {
         let (mut count, mut used) = (0, 0);
         for message in messages {
-            let wanted = self.wanted(message)?;
-            if self.ring.space(used + wanted)? < used + wanted {
+            let wanted = self.wanted(message.len())?;
+            let pad = block::pad(&self.ring.end.ring, used, wanted);
+            let needed = used + pad + wanted;
+            if self.ring.space(needed)? < needed {
                 break;
             }
-            block::write(&self.ring.end.ring, used, message);
-            used += wanted;
+            if pad != 0 {
+                block::write_pad(&self.ring.end.ring, used);
+            }
+            block::write(&self.ring.end.ring, used + pad, wanted, message);
+            used = needed;
             count += 1;
         }
-        match (used, messages) {
-            (0, [_, ..]) => Err(self.ring.full()),
+        match (count, messages) {
+            (0, [first, ..]) => self.try_send(first).map(|()| 1),
             (0, []) => Ok(0),
             _ => {
-                self.publish(used, count as u64);
+                self.publish(0, used, count as u64);
                 Ok(count)
             }
         }
+    }
+
+    /// Sends all of the messages, in as large batches as there is room for.
+    ///
+    /// # Blocking
+    /// As [`Sender::send`].
+    ///
+    /// # Errors
+    /// As [`Sender::send`]. How many went before is not said: send them one by one where it matters.
+    pub fn send_batch(&mut self, mut messages: &[&[u8]]) -> Result<()> {
+        while let [first, rest @ ..] = messages {
+            match self.try_send_batch(messages) {
+                Ok(sent) => messages = messages.get(sent..).unwrap_or_default(),
+                Err(Error::Full) => {
+                    self.send(first)?;
+                    messages = rest;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
     }
 
     /// The longest message.
@@ -219,32 +242,59 @@ impl<M: Mode> Sender<M> {
         self.ring.stat()
     }
 
-    fn send_within(&mut self, message: &[u8], timeout: Option<Duration>) -> Result<()> {
-        let wanted = self.wanted(message)?;
-        if self.ring.space(wanted)? < wanted {
-            self.ring.wait_for_space(wanted, timeout)?;
-        }
-        self.put(message, wanted);
+    pub(super) fn into_mode<N: Mode>(self) -> Sender<N> {
+        Sender { ring: self.ring.into_mode(), blocks: self.blocks }
+    }
+
+    /// Sends, waiting for room until the deadline, or not at all.
+    fn put(&mut self, message: &[u8], deadline: Option<Deadline>) -> Result<()> {
+        let wanted = self.wanted(message.len())?;
+        let pad = self.room(wanted, deadline)?;
+        block::write(&self.ring.end.ring, pad, wanted, message);
+        self.publish(pad, wanted, 1);
         Ok(())
     }
 
-    fn put(&mut self, message: &[u8], blocks: u64) {
-        block::write(&self.ring.end.ring, 0, message);
-        self.publish(blocks, 1);
+    /// Makes sure of `wanted` blocks in a row, and gives how many before them are to be passed over.
+    pub(super) fn room(&mut self, wanted: u64, deadline: Option<Deadline>) -> Result<u64> {
+        loop {
+            let pad = block::pad(&self.ring.end.ring, 0, wanted);
+            if pad + wanted <= self.blocks {
+                self.need(pad + wanted, deadline)?;
+                return Ok(pad);
+            }
+            // The rest of the ring and the message are never free at once: the rest goes first.
+            self.need(pad, deadline)?;
+            self.publish(pad, 0, 0);
+        }
     }
 
-    fn publish(&mut self, blocks: u64, messages: u64) {
+    fn need(&mut self, blocks: u64, deadline: Option<Deadline>) -> Result<()> {
+        if self.ring.space(blocks)? >= blocks {
+            return Ok(());
+        }
+        match deadline {
+            None => Err(self.ring.full()),
+            Some(deadline) => self.ring.wait_for_space(blocks, deadline.remaining()),
+        }
+    }
+
+    /// Publishes what was written, behind `pad` blocks that are passed over.
+    pub(super) fn publish(&mut self, pad: u64, blocks: u64, messages: u64) {
+        if pad != 0 {
+            block::write_pad(&self.ring.end.ring, 0);
+        }
         let own = &self.ring.end.link.own;
         counters::add(own, producer::COUNTERS, Counter::Messages, messages);
-        self.ring.publish(blocks);
+        self.ring.publish(pad + blocks);
     }
 
     /// The blocks that a message takes, if it is not too long and this end is usable.
-    fn wanted(&self, message: &[u8]) -> Result<u64> {
+    pub(super) fn wanted(&self, len: usize) -> Result<u64> {
         self.ring.check()?;
-        blocks(message.len() as u64)
+        blocks(len as u64)
             .filter(|wanted| *wanted <= self.blocks)
-            .ok_or(Error::TooLong { len: message.len(), max: self.max_len() })
+            .ok_or(Error::TooLong { len, max: self.max_len() })
     }
 }
 
@@ -258,7 +308,7 @@ impl<M: Mode> Receiver<M> {
     /// # Errors
     /// [`Error::Disconnected`], when everything sent has been received; [`Error::PeerCorrupt`], [`Error::Forked`].
     pub fn recv(&mut self, message: &mut Vec<u8>) -> Result<usize> {
-        self.recv_within(message, None)
+        self.take(message, Some(Deadline::NEVER))
     }
 
     /// As [`Receiver::recv`], for at most `timeout`.
@@ -266,7 +316,7 @@ impl<M: Mode> Receiver<M> {
     /// # Errors
     /// [`Error::TimedOut`], and as [`Receiver::recv`].
     pub fn recv_timeout(&mut self, message: &mut Vec<u8>, timeout: Duration) -> Result<usize> {
-        self.recv_within(message, Some(timeout))
+        self.take(message, Some(Deadline::after(timeout)))
     }
 
     /// Receives the next message if it is there.
@@ -274,11 +324,37 @@ impl<M: Mode> Receiver<M> {
     /// # Errors
     /// [`Error::Empty`], and as [`Receiver::recv`].
     pub fn try_recv(&mut self, message: &mut Vec<u8>) -> Result<usize> {
-        self.ring.check()?;
-        if self.ring.available(1)? == 0 {
-            self.ring.empty()?;
+        self.take(message, None)
+    }
+
+    /// Receives what is there, a message into each of `messages`, as many as they are, and says how many.
+    ///
+    /// # Errors
+    /// As [`Receiver::try_recv`]; [`Error::Empty`] where there was nothing.
+    pub fn try_recv_batch(&mut self, messages: &mut [Vec<u8>]) -> Result<usize> {
+        let mut count = 0;
+        for message in messages {
+            match self.take(message, None) {
+                Ok(_) => count += 1,
+                // What is wrong, or at its end, is told by the next call.
+                Err(_) if count > 0 => break,
+                Err(error) => return Err(error),
+            }
         }
-        self.take(message)
+        Ok(count)
+    }
+
+    /// As [`Receiver::try_recv_batch`], waiting for the first message.
+    ///
+    /// # Blocking
+    /// As [`Receiver::recv`].
+    ///
+    /// # Errors
+    /// As [`Receiver::recv`].
+    pub fn recv_batch(&mut self, messages: &mut [Vec<u8>]) -> Result<usize> {
+        let [first, rest @ ..] = messages else { return Ok(0) };
+        self.recv(first)?;
+        Ok(1 + self.try_recv_batch(rest).unwrap_or(0))
     }
 
     /// Gives all space back to the sender now, not a quarter of the ring at a time.
@@ -313,30 +389,51 @@ impl<M: Mode> Receiver<M> {
         self.ring.stat()
     }
 
-    fn recv_within(&mut self, message: &mut Vec<u8>, timeout: Option<Duration>) -> Result<usize> {
-        self.ring.check()?;
-        if self.ring.available(1)? == 0 {
-            self.ring.wait_for_message(timeout)?;
-        }
-        self.take(message)
+    pub(super) fn into_mode<N: Mode>(self) -> Receiver<N> {
+        Receiver { ring: self.ring.into_mode(), blocks: self.blocks }
     }
 
-    /// The next message, of which the first block is there.
-    fn take(&mut self, message: &mut Vec<u8>) -> Result<usize> {
-        let claimed = block::len(&self.ring.end.ring);
-        let taken = blocks(claimed).filter(|blocks| *blocks <= self.blocks);
-        // A message is published at once: if not all of it is there, its length is a lie.
-        let (Some(taken), Ok(len)) = (taken, usize::try_from(claimed)) else { return Err(self.lie()) };
-        if self.ring.available(taken)? < taken {
-            return Err(self.lie());
-        }
+    fn take(&mut self, message: &mut Vec<u8>, deadline: Option<Deadline>) -> Result<usize> {
+        let (len, blocks) = self.next(deadline)?;
         message.clear();
         message.resize(len, 0);
-        block::read(&self.ring.end.ring, message);
+        block::read(&self.ring.end.ring, blocks, message);
+        self.advance(blocks);
+        Ok(len)
+    }
+
+    /// The length and the blocks of the next message, all of which are there; waits until the deadline, or not at all.
+    pub(super) fn next(&mut self, deadline: Option<Deadline>) -> Result<(usize, u64)> {
+        self.ring.check()?;
+        loop {
+            if self.ring.available(1)? == 0 {
+                match deadline {
+                    None => self.ring.empty()?,
+                    Some(deadline) => self.ring.wait_for_message(deadline.remaining())?,
+                }
+            }
+            let left = self.ring.end.ring.to_end();
+            let claim = block::claim(&self.ring.end.ring, left, self.blocks);
+            let (Claim::Message { blocks, .. } | Claim::Pad { blocks }) = claim else {
+                return Err(self.lie());
+            };
+            // They are published at once: if not all of them are there, the length is a lie.
+            if self.ring.available(blocks)? < blocks {
+                return Err(self.lie());
+            }
+            match claim {
+                Claim::Message { len, blocks } => return Ok((len, blocks)),
+                // Then the ring begins, where nothing is passed over: the next turn is the last.
+                _ => self.ring.advance(blocks),
+            }
+        }
+    }
+
+    /// Counts a message as read.
+    pub(super) fn advance(&mut self, blocks: u64) {
         let own = &self.ring.end.link.own;
         counters::add(own, consumer::COUNTERS, Counter::Messages, 1);
-        self.ring.advance(taken);
-        Ok(len)
+        self.ring.advance(blocks);
     }
 
     #[cold]

@@ -1,6 +1,8 @@
 //! One sender, one receiver, messages of any length: a ring of 64-byte blocks.
 //!
-//! A message is its length and its bytes, in as many blocks as that takes, published at once. It is the ring of
+//! A message is its length and its bytes, in as many blocks in a row as that takes, published at once; what does not fit
+//! before the ring's end begins at its beginning. It can be written in place ([`Sender::loan`]) and, in memory that was
+//! vouched for, read in place ([`Receiver::borrow`](Receiver#method.borrow)). It is the ring of
 //! [`spsc`](crate::spsc) with a block for a message, so everything said there of meeting, waiting, capacity and crashes
 //! holds here: a killed sender's half-written message was never there.
 //!
@@ -28,6 +30,10 @@
 pub(crate) mod block;
 #[cfg(not(ipc_loom))]
 pub(in crate::channel) mod ends;
+#[cfg(not(ipc_loom))]
+mod loan;
 
 #[cfg(not(ipc_loom))]
 pub use ends::{Receiver, Sender, channel};
+#[cfg(not(ipc_loom))]
+pub use loan::{Borrow, Loan};

@@ -86,6 +86,19 @@ impl Shape {
         words.words(self.slot::<T>(pos) + Self::offset::<T>(), words_of::<T>())
     }
 
+    /// The words of `count` packed payloads in a row, from that of `pos` on.
+    #[inline]
+    #[expect(clippy::cast_possible_truncation, reason = "usize is 64 bits wide on every target")]
+    fn row<T, W: Words>(self, words: &W, pos: u64, count: u64) -> &[AtomicU64] {
+        words.words(self.slot::<T>(pos), count as usize * Self::stride::<T>())
+    }
+
+    /// How many messages lie in a row from `pos` to the end.
+    #[inline]
+    fn to_end(self, pos: u64) -> u64 {
+        self.capacity - (pos & (self.capacity - 1))
+    }
+
     /// Where the payload of `pos` lies, in bytes.
     fn payload_offset<T>(self, pos: u64) -> usize {
         (self.slot::<T>(pos) + Self::offset::<T>()) * 8
@@ -288,10 +301,22 @@ impl<T: IntoBytes + Immutable, W: Words> Producer<T, W> {
         true
     }
 
-    /// The words of the message `ahead` of the next one; there must be space for it.
+    /// The words of `count` packed messages from `ahead` of the next one on, which lie in a row: see
+    /// [`Producer::to_end`]. There must be space for them.
     #[inline]
-    pub(crate) fn payload(&self, ahead: u64) -> &[AtomicU64] {
-        self.shape.payload::<T, W>(&self.own, self.pos.wrapping_add(ahead))
+    pub(crate) fn row(&self, ahead: u64, count: u64) -> &[AtomicU64] {
+        self.shape.row::<T, W>(&self.own, self.pos.wrapping_add(ahead), count)
+    }
+
+    /// Where that row begins, in bytes.
+    pub(crate) fn row_offset(&self, ahead: u64) -> usize {
+        self.shape.payload_offset::<T>(self.pos.wrapping_add(ahead))
+    }
+
+    /// How many messages lie in a row from `ahead` of the next one on, to the ring's end.
+    #[inline]
+    pub(crate) fn to_end(&self, ahead: u64) -> u64 {
+        self.shape.to_end(self.pos.wrapping_add(ahead))
     }
 
     /// Writes the payload of the message `ahead` of the next one; there must be space for it.
@@ -502,10 +527,17 @@ impl<T: FromBytes + IntoBytes, W: Words> Consumer<T, W> {
         Some(message)
     }
 
-    /// The words of the message `ahead` of the next one; it must be there.
+    /// The words of `count` packed messages from `ahead` of the next one on, which lie in a row: see
+    /// [`Consumer::to_end`]. They must be there.
     #[inline]
-    pub(crate) fn payload(&self, ahead: u64) -> &[AtomicU64] {
-        self.shape.payload::<T, W>(&self.peer, self.pos.wrapping_add(ahead))
+    pub(crate) fn row(&self, ahead: u64, count: u64) -> &[AtomicU64] {
+        self.shape.row::<T, W>(&self.peer, self.pos.wrapping_add(ahead), count)
+    }
+
+    /// How many messages lie in a row from the next one on, to the ring's end.
+    #[inline]
+    pub(crate) fn to_end(&self) -> u64 {
+        self.shape.to_end(self.pos)
     }
 
     /// Copies the message `ahead` of the next one; it must be there.
