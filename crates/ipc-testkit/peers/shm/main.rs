@@ -4,6 +4,7 @@
 mod bytes;
 mod ends;
 mod forks;
+mod litmus;
 mod memory;
 mod one_to_many;
 mod request;
@@ -28,6 +29,7 @@ fn main() -> role::Result {
         tag::ROLES,
         victim::ROLES,
         forks::ROLES,
+        litmus::ROLES,
         strangers::ROLES,
     ]
     .concat();

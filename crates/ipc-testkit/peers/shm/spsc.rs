@@ -15,6 +15,7 @@ pub(crate) const ROLES: &[Role] = &[
     ("spsc-echo", echo),
     ("spsc-invited", invited),
     ("spsc-offerer", offerer),
+    ("namespace", namespace),
     ("spsc-forker", forker),
     ("spsc-filler", filler),
     ("spsc-scribbler", scribbler),
@@ -143,6 +144,14 @@ fn invited(arguments: &[String]) -> Result {
         say(format_args!("{:?}", receiver.recv().err().map(|error| error.to_string())))?;
     }
     Ok(())
+}
+
+/// `namespace ROLE ...`: plays the role as the first process of a new pid namespace.
+fn namespace(arguments: &[String]) -> Result {
+    nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWPID)?;
+    let mut child = std::process::Command::new(std::env::current_exe()?).args(arguments).spawn()?;
+    let status = child.wait()?;
+    if status.success() { Ok(()) } else { Err(status.to_string().into()) }
 }
 
 /// `spsc-offerer sender|receiver`: makes its half, shows the other's invitation, and does no more.

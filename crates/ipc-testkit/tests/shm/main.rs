@@ -13,6 +13,7 @@ mod corrupt;
 mod ends;
 mod flip;
 mod forks;
+mod litmus;
 mod lock_barrier;
 mod lock_interop;
 mod lock_mutex;
