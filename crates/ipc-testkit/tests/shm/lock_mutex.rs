@@ -138,7 +138,7 @@ fn f6_whoever_waits_is_woken_by_the_owners_death_and_one_of_them_is_told() {
 
 #[test]
 fn f6_a_lock_that_is_given_up_is_nobodys_any_more() {
-    let rounds = repetitions(20, 1000);
+    let rounds = repetitions(50, 1000);
     for _ in 0..rounds {
         let (shared, name) = memory::<Everything>("f6-given-up");
         let mut holder = peer!("peer-shm-sync", "hold", name);
@@ -172,7 +172,7 @@ fn f6_a_lock_that_is_given_up_is_nobodys_any_more() {
 fn f6_random_kills_of_three_that_add_leave_no_torn_pair_unflagged() {
     let seed = ipc_testkit::report::seed();
     let mut random = fastrand::Rng::with_seed(seed);
-    let kills = repetitions(60, 10_000);
+    let kills = repetitions(500, 10_000);
     let (shared, name) = memory::<Everything>("f6-kills");
     let mut peers: Vec<_> = (0..3).map(|_| peer!("peer-shm-sync", "adder", name)).collect();
     peers.iter_mut().for_each(|peer| peer.expect("ready"));

@@ -84,7 +84,7 @@ fn f6_killed_readers_and_writers_leave_no_torn_read() {
         peer
     };
     let mut peers: Vec<_> = (0..4).map(start).collect();
-    let kills = repetitions(40, 5000);
+    let kills = repetitions(250, 5000);
     for _ in 0..kills {
         let victim = random.usize(..peers.len());
         peers[victim].kill();

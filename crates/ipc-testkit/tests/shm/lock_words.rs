@@ -120,7 +120,7 @@ fn f10_permits_go_from_process_to_process_and_none_is_lost_under_kills() {
     let words = shared.get().unwrap();
     let mut peers: Vec<_> = (0..3).map(|_| peer!("peer-shm-sync", "taker", name)).collect();
     peers.iter_mut().for_each(|peer| peer.expect("ready"));
-    let (kills, per_kill) = (repetitions(40, 2000), 500);
+    let (kills, per_kill) = (repetitions(100, 2000), 500);
     for kill in 1..=kills {
         for _ in 0..per_kill {
             words.semaphore.release(1).unwrap();
@@ -200,7 +200,7 @@ fn f8_a_notification_cut_short_or_given_to_a_dead_waiter_reaches_the_others() {
 fn f8_consumers_killed_while_they_wait_leave_the_items_to_the_others() {
     let seed = ipc_testkit::report::seed();
     let mut random = fastrand::Rng::with_seed(seed);
-    let kills = repetitions(40, 5000);
+    let kills = repetitions(250, 5000);
     let (shared, name) = memory::<Everything>("consumers");
     let everything = shared.get().unwrap();
     let lock = || everything.items.lock_timeout(WATCHDOG).or_else(|error| error.repair(|_| ())).unwrap();

@@ -22,7 +22,7 @@ fn f11_readers_of_a_killed_writer_keep_the_last_whole_value() {
     assert_eq!(reader.read().unwrap(), None);
     assert!(!reader.writer_is_alive().unwrap());
     let (mut reads, mut last, mut contended) = (0_u64, 0, 0_u64);
-    let rounds = repetitions(20, 1000);
+    let rounds = repetitions(50, 1000);
     for _ in 0..rounds {
         let mut peer = peer!("peer-shm", "latest-writer", named.0, last + 1);
         peer.expect("ready");
