@@ -19,6 +19,38 @@
 //! # }
 //! ```
 //!
+//! # Which one do I take?
+//!
+//! | what crosses | take | it costs | who is too slow |
+//! | --- | --- | --- | --- |
+//! | messages of one type, from one process to another | [`spsc`] | one cache line a message | makes the sender wait, or [`Error::Full`] |
+//! | messages of any length, likewise | [`bytes`] | a copy in and one out; none with loans and borrows | likewise |
+//! | messages of several senders | [`mpsc`] | a look at each lane | fills its own lane only |
+//! | a question, and its answer | [`request`] | two lines, there and back | deadlines, on both sides |
+//! | every message, to any number of readers | [`broadcast`] | the same for any number | a reader has [`Error::Lagged`] and goes on |
+//! | the newest value, to any number of readers | [`latest`] | the same for any number | skips what is in between |
+//! | a value that several change | [`Shared`] of a [`Mutex`] or [`RwLock`] | a lock | makes the others wait |
+//! | a count, a signal, a meeting | [`Semaphore`], [`Event`], [`Barrier`] | an atomic | makes the others wait |
+//! | bytes of a layout of one's own | [`SharedMemory`] | nothing | nobody is told of anything |
+//! | bytes that a C program shares | [`PlainMemory`] | nothing | likewise |
+//!
+//! Processes that run each other's code anyway meet by name (`create` and `open`, [`Trusted`]); those that do not, by an
+//! [`Invitation`] over a Unix socket ([`Sealed`]): either end is then safe against anything that the other writes.
+//!
+//! ```
+//! # fn main() -> ipc_shm::Result<()> {
+//! use ipc_shm::spsc;
+//!
+//! let name = format!("/ipc-shm-feed-{}", std::process::id());
+//! let mut sender = spsc::Sender::<[f64; 2]>::create(&name, 1024)?;
+//! // In another process:
+//! let mut receiver = spsc::Receiver::<[f64; 2]>::open(&name)?;
+//! sender.send(&[1.0, 2.0])?;
+//! assert_eq!(receiver.recv()?, [1.0, 2.0]);
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! # Who holds what
 //!
 //! Memory:

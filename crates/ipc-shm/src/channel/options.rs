@@ -4,7 +4,8 @@ use crate::channel::link::NO_BARRIER;
 use crate::memory::segment::Permissions;
 use crate::{Error, Result, Tag};
 
-/// The capacity of a channel, and what else its two ends agree upon. A number alone is a capacity.
+/// How a new channel is made: its capacity, and what else its two ends agree upon. A number alone is a capacity. How an end
+/// waits is its own affair: `set_wait`.
 #[derive(Debug, Clone, Copy)]
 pub struct ChannelOptions {
     capacity: usize,
@@ -15,7 +16,8 @@ pub struct ChannelOptions {
 }
 
 impl ChannelOptions {
-    /// Room for `capacity` messages, a power of two from 16 on; mode 0600.
+    /// Room for `capacity` messages, a power of two from 16 on (of [`bytes`](crate::bytes), for so many bytes, a power of two
+    /// from 1024 on); mode 0600, no tag.
     #[must_use]
     pub fn new(capacity: usize) -> Self {
         Self { capacity, permissions: Permissions(0o600), flags: 0, start: 0, tag: 0 }
