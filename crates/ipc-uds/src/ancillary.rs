@@ -233,6 +233,7 @@ impl Ancillary for crate::SeqPacket {}
 impl Ancillary for crate::Datagram {}
 impl Ancillary for UnixStream {}
 impl Ancillary for UnixDatagram {}
+impl<T: Ancillary> Ancillary for &T {}
 
 /// One sendmsg.
 pub(crate) fn send(
@@ -248,7 +249,7 @@ pub(crate) fn send(
     let mut control = Control::new();
     with.fill(&mut control)?;
     let sent = wait.run(fd, libc::POLLOUT, |flags| message::send_message(fd, bytes, &control, None, flags));
-    sent.map_err(|source| send_failed("sendmsg", len, source))
+    sent.map_err(|source| send_failed(fd, "sendmsg", len, source))
 }
 
 /// One recvmsg, judged. MSG_TRUNC asks for a message's true length; a stream has none and does not look at it.

@@ -88,7 +88,7 @@ impl Datagram {
     /// [`Error::PeerGone`].
     #[inline]
     pub fn send(&self, bytes: &[u8]) -> Result<()> {
-        message::send(self, bytes, 0).map(drop).map_err(|source| to_peer_failed(bytes.len(), source))
+        message::send(self, bytes, 0).map(drop).map_err(|source| to_peer_failed(self, bytes.len(), source))
     }
 
     /// As [`Datagram::send`], without waiting.
@@ -97,7 +97,7 @@ impl Datagram {
     /// Those of [`Datagram::send`], and EAGAIN → [`Error::WouldBlock`].
     pub fn try_send(&self, bytes: &[u8]) -> Result<()> {
         let sent = message::send(self, bytes, libc::MSG_DONTWAIT);
-        sent.map(drop).map_err(|source| to_peer_failed(bytes.len(), source))
+        sent.map(drop).map_err(|source| to_peer_failed(self, bytes.len(), source))
     }
 
     /// As [`Datagram::send`], waiting no longer than `timeout`.
@@ -108,7 +108,7 @@ impl Datagram {
         Wait::at_most(timeout)
             .run(self, libc::POLLOUT, |flags| message::send(self, bytes, flags))
             .map(drop)
-            .map_err(|source| to_peer_failed(bytes.len(), source))
+            .map_err(|source| to_peer_failed(self, bytes.len(), source))
     }
 
     /// sendto(2): one message to this address. There is no form with a timeout: the kernel tells nobody when a receiver that
@@ -136,7 +136,7 @@ impl Datagram {
     fn send_to_flags(&self, bytes: &[u8], address: &Address, flags: libc::c_int) -> Result<()> {
         let reached = address.reach()?;
         message::send_to(self, bytes, &reached.raw, flags).map(drop).map_err(|source| {
-            match send_failed("sendto", bytes.len(), source) {
+            match send_failed(self, "sendto", bytes.len(), source) {
                 Error::System { source, .. } | Error::PermissionDenied { source, .. } => {
                     Error::at("sendto", address, source)
                 }
@@ -221,10 +221,10 @@ impl Datagram {
 }
 
 /// A connected datagram socket hears ECONNREFUSED when the other one is gone.
-fn to_peer_failed(len: usize, source: std::io::Error) -> Error {
+fn to_peer_failed(socket: &Datagram, len: usize, source: std::io::Error) -> Error {
     match source.raw_os_error() {
         Some(libc::ECONNREFUSED) => Error::PeerGone { operation: "send", source },
-        _ => send_failed("send", len, source),
+        _ => send_failed(socket, "send", len, source),
     }
 }
 

@@ -85,12 +85,12 @@ pub enum Error {
         source: io::Error,
     },
     /// A message longer than the socket or the frame may carry (EMSGSIZE); nothing was sent.
-    #[error("a message of {len} bytes is longer than the {} that may be sent", describe(*max))]
+    #[error("a message of {len} bytes is longer than the {max} that may be sent")]
     TooLong {
         /// Its length.
         len: usize,
-        /// The limit, where it is known.
-        max: Option<usize>,
+        /// The cap of the frames; of a message socket what SO_SNDBUF leaves.
+        max: usize,
     },
     /// An empty message cannot be told from the end of a connection by the one who receives it: none was sent.
     #[error("an empty message looks like the end of the connection; put at least one byte in it")]
@@ -199,10 +199,6 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 fn on(object: Option<&Address>) -> String {
     object.map_or_else(String::new, |address| format!(" {address}"))
-}
-
-fn describe(max: Option<usize>) -> String {
-    max.map_or_else(|| "bytes".to_owned(), |max| max.to_string())
 }
 
 impl Error {

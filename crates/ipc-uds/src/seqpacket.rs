@@ -87,7 +87,7 @@ impl SeqPacket {
     #[inline]
     pub fn send(&self, bytes: &[u8]) -> Result<()> {
         let sent = message::send(self, not_empty(bytes)?, 0);
-        sent.map(drop).map_err(|source| send_failed("send", bytes.len(), source))
+        sent.map(drop).map_err(|source| send_failed(self, "send", bytes.len(), source))
     }
 
     /// As [`SeqPacket::send`], without waiting.
@@ -96,7 +96,7 @@ impl SeqPacket {
     /// Those of [`SeqPacket::send`], and EAGAIN → [`Error::WouldBlock`].
     pub fn try_send(&self, bytes: &[u8]) -> Result<()> {
         let sent = message::send(self, not_empty(bytes)?, libc::MSG_DONTWAIT);
-        sent.map(drop).map_err(|source| send_failed("send", bytes.len(), source))
+        sent.map(drop).map_err(|source| send_failed(self, "send", bytes.len(), source))
     }
 
     /// As [`SeqPacket::send`], waiting no longer than `timeout`.
@@ -108,7 +108,7 @@ impl SeqPacket {
         Wait::at_most(timeout)
             .run(self, libc::POLLOUT, |flags| message::send(self, bytes, flags))
             .map(drop)
-            .map_err(|source| send_failed("send", bytes.len(), source))
+            .map_err(|source| send_failed(self, "send", bytes.len(), source))
     }
 
     /// recv(2): the next message; 0 is the end of the connection.
@@ -185,9 +185,12 @@ pub(crate) fn whole(received: io::Result<usize>, room: usize) -> Result<usize> {
     if len > room { Err(Error::Truncated { len, max: room }) } else { Ok(len) }
 }
 
-pub(crate) fn send_failed(operation: &'static str, len: usize, source: io::Error) -> Error {
+#[cold]
+pub(crate) fn send_failed(fd: impl AsFd, operation: &'static str, len: usize, source: io::Error) -> Error {
     if errno::is(&source, libc::EMSGSIZE) {
-        return Error::TooLong { len, max: None };
+        // What the kernel compares the length with, net/unix/af_unix.c.
+        let buffer = socket::option(fd, libc::SO_SNDBUF).unwrap_or(0);
+        return Error::TooLong { len, max: usize::try_from(buffer).unwrap_or(0).saturating_sub(32) };
     }
     Error::of(operation, source)
 }

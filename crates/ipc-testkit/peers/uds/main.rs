@@ -2,6 +2,7 @@
 #![expect(clippy::indexing_slicing, reason = "a role that is started wrongly may die of it")]
 
 mod descriptors;
+mod hostile;
 mod identity;
 mod inherit;
 mod name;
@@ -11,7 +12,8 @@ use ipc_testkit::role::{self, Role};
 
 fn main() -> role::Result {
     let roles: Vec<Role> =
-        [descriptors::ROLES, identity::ROLES, inherit::ROLES, name::ROLES, serve::ROLES].concat();
+        [descriptors::ROLES, hostile::ROLES, identity::ROLES, inherit::ROLES, name::ROLES, serve::ROLES]
+            .concat();
     role::play(&roles)
 }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use ipc_testkit::role::{Result, Role, hear, say};
 use ipc_uds::{Listener, Served, Server, Stop, Stream};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 pub(crate) const ROLES: &[Role] =
     &[("upper", upper), ("asker", asker), ("limited", limited), ("crowd", crowd), ("idlers", idlers)];
@@ -47,9 +48,16 @@ fn asker(arguments: &[String]) -> Result {
     say(answer == question.to_ascii_uppercase())
 }
 
+/// As many descriptors as we may have.
+fn raise_limit() -> Result {
+    let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
+    Ok(setrlimit(Resource::RLIMIT_NOFILE, hard, hard)?)
+}
+
 /// `limited PATH CLIENTS IDLE_MS`: a server with limits, of `upper`, until it hears something; then it says what it has
 /// done.
 fn limited(arguments: &[String]) -> Result {
+    raise_limit()?;
     let [path, clients, idle] = arguments else { return Err("limited PATH CLIENTS IDLE_MS".into()) };
     let listener: Listener = Listener::bind(&**path)?;
     let server = Server::new(&listener)
@@ -87,6 +95,7 @@ fn crowd(arguments: &[String]) -> Result {
 
 /// `idlers PATH COUNT`: that many connections that say nothing, until it hears something.
 fn idlers(arguments: &[String]) -> Result {
+    raise_limit()?;
     let count = arguments[1].parse::<usize>()?;
     let idle: Vec<Stream> =
         (0..count).map(|_| Stream::connect(&*arguments[0])).collect::<std::result::Result<_, _>>()?;

@@ -20,7 +20,7 @@ fn socat_reads_and_writes_our_fifo() {
     let directory = name::directory();
     let path = directory.path().join("fifo");
     let fifo = Fifo::create(&path).unwrap();
-    let address = format!("PIPE:{},wronly=1", path.display());
+    let address = format!("OPEN:{},wronly", path.display());
     let mut theirs = Command::new("socat").args(["-u", "-", &address]).stdin(Stdio::piped()).spawn().unwrap();
     let mut reader = fifo.reader_timeout(WATCHDOG).unwrap();
     theirs.stdin.take().unwrap().write_all(b"from socat").unwrap();
@@ -29,7 +29,8 @@ fn socat_reads_and_writes_our_fifo() {
     assert_eq!(text, "from socat");
     assert!(theirs.wait().unwrap().success());
 
-    let address = format!("PIPE:{},rdonly=1", path.display());
+    // Its PIPE address would open the FIFO for both, and never see the end of file.
+    let address = format!("OPEN:{},rdonly", path.display());
     let theirs = Command::new("socat").args(["-u", &address, "-"]).stdout(Stdio::piped()).spawn().unwrap();
     fifo.writer_timeout(WATCHDOG).unwrap().write_atomic(b"to socat").unwrap();
     assert_eq!(theirs.wait_with_output().unwrap().stdout, b"to socat");

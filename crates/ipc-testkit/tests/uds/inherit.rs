@@ -60,6 +60,14 @@ fn g11_what_is_not_meant_for_us_is_not_taken() {
         let said = String::from_utf8(output.stdout).unwrap();
         assert_eq!(said, format!("{says}\n{left}\n"), "{variables}");
     }
+    let twin = start_with(&listener, "naive-activated", "LISTEN_PID=1 LISTEN_FDS=2");
+    let taken = String::from_utf8(twin.stdout).unwrap();
+    assert_eq!(taken, "2\n");
+    proof!(
+        "G11",
+        "7 environments not meant for us refused; naive twin takes {} sockets of process 1",
+        taken.trim()
+    );
 }
 
 #[test]

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail by panicking")]
 
 mod descriptors;
+mod hostile;
 mod identity;
 mod inherit;
 mod name;

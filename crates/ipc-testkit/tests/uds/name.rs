@@ -1,15 +1,18 @@
 //! G6: who may have a path, and when an old one is replaced. G7: who may connect.
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail by panicking")]
 
-use std::fs;
+use std::fs::{self, File};
 use std::io::ErrorKind;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt, symlink};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 use std::process::Command;
+use std::time::{Duration, Instant};
 
+use ipc_sys::{Deadline, poll};
 use ipc_testkit::{Peer, peer, proof, repetitions, skip, until};
 use ipc_uds::{BindOptions, Datagram, Error, Listener, SeqPacket, Socket, Stale, Stream};
+use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
 
 use crate::{Place, is_root};
 
@@ -196,6 +199,45 @@ fn g6_who_holds_the_lock_file_is_the_server() {
     holder.kill();
     let _listener: Listener = replace().listen(&path).unwrap();
     assert_eq!(place.names(), ["s", "s.lock"]);
+}
+
+/// A starter that has opened the lock file, and is held up before it locks it; meanwhile its holder goes and takes the file
+/// away, and somebody else makes a new one and locks that.
+#[test]
+fn g6_a_lock_file_that_was_replaced_meanwhile_locks_nothing() {
+    if Command::new("strace").arg("-V").output().is_err() {
+        skip!("no strace on this machine");
+    }
+    const HELD_UP: Duration = Duration::from_secs(1);
+    let mut in_time = false;
+    for _ in 0..10 {
+        let place = Place::new();
+        let (path, lock) = (place.path("s"), place.path("s.lock"));
+        fs::write(&lock, "").unwrap();
+        let watch = Inotify::init(InitFlags::empty()).unwrap();
+        watch.add_watch(&lock, AddWatchFlags::IN_OPEN).unwrap();
+        let mut command = Command::new("strace");
+        command.args(["-f", "-o", "/dev/null", "-e", "trace=flock"]);
+        command.arg("-e").arg(format!("inject=flock:delay_enter={}:when=1", HELD_UP.as_micros()));
+        command.args([env!("CARGO_BIN_EXE_peer-uds"), "holder"]).arg(&path).arg("replace");
+        let mut starter = Peer::start(&mut command);
+        if poll::wait(&watch, libc::POLLIN, Deadline::after(ipc_testkit::WATCHDOG)).unwrap().is_none() {
+            skip!("strace may not trace here: {}", starter.errors().trim());
+        }
+        let start = Instant::now();
+        fs::remove_file(&lock).unwrap();
+        let other = File::create(&lock).unwrap();
+        other.lock().unwrap();
+        // A machine that stopped us for so long shows nothing: once more.
+        in_time = start.elapsed() < HELD_UP / 2;
+        if in_time {
+            assert_eq!(starter.hear(), format!("{:?}", Some(libc::EADDRINUSE)));
+            assert_eq!(place.names(), ["s.lock"], "no second server beside the one that starts");
+            starter.finish();
+            break;
+        }
+    }
+    assert!(in_time);
 }
 
 #[test]

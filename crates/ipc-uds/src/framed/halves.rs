@@ -51,7 +51,7 @@ impl Outgoing {
         descriptors: &[BorrowedFd<'_>],
         wait: Wait,
     ) -> Result<()> {
-        let too_long = Error::TooLong { len: bytes.len(), max: Some(self.max_bytes) };
+        let too_long = Error::TooLong { len: bytes.len(), max: self.max_bytes };
         let Ok(len) = u32::try_from(bytes.len() + 1) else { return Err(too_long) };
         if bytes.len() > self.max_bytes {
             return Err(too_long);
@@ -203,7 +203,7 @@ impl Incoming {
         }
         if let Bytes::Stream(decoder) = &self.bytes {
             if announced > decoder.max() {
-                return Err(Error::TooLong { len: announced - 1, max: Some(decoder.max() - 1) });
+                return Err(Error::TooLong { len: announced - 1, max: decoder.max() - 1 });
             }
         } else if HEADER_LEN + announced != held.len() {
             return Err(Error::Malformed { reason: "a packet of another length than it says" });
@@ -239,7 +239,7 @@ impl Incoming {
 
 fn frame_failed(error: ipc_frame::Error) -> Error {
     match error {
-        ipc_frame::Error::TooLong { len, max } => Error::TooLong { len, max: Some(max) },
+        ipc_frame::Error::TooLong { len, max } => Error::TooLong { len, max },
         ipc_frame::Error::Truncated { got, len } => Error::Truncated { len, max: got },
         other => Error::of("recvmsg", other.into()),
     }
