@@ -84,8 +84,11 @@ impl Datagram {
     /// While the send buffer or the receiver is full. EINTR is retried.
     ///
     /// # Errors
-    /// EMSGSIZE → [`Error::TooLong`]; ENOTCONN → [`Error::NotConnected`]; ECONNREFUSED (it is gone), ECONNRESET, EPIPE →
-    /// [`Error::PeerGone`].
+    /// | errno | variant |
+    /// | --- | --- |
+    /// | EMSGSIZE | [`Error::TooLong`] |
+    /// | ENOTCONN | [`Error::NotConnected`] |
+    /// | ECONNREFUSED (it is gone), ECONNRESET, EPIPE | [`Error::PeerGone`] |
     #[inline]
     pub fn send(&self, bytes: &[u8]) -> Result<()> {
         message::send(self, bytes, 0).map(drop).map_err(|source| to_peer_failed(self, bytes.len(), source))
@@ -118,9 +121,13 @@ impl Datagram {
     /// While the send buffer or the receiver is full. EINTR is retried.
     ///
     /// # Errors
-    /// EMSGSIZE → [`Error::TooLong`]; ENOENT → [`Error::NotFound`]; ECONNREFUSED → [`Error::ConnectionRefused`]; EPROTOTYPE →
-    /// [`Error::WrongType`]; EACCES, EPERM (it is connected to another) →
-    /// [`Error::PermissionDenied`].
+    /// | errno | variant |
+    /// | --- | --- |
+    /// | EMSGSIZE | [`Error::TooLong`] |
+    /// | ENOENT | [`Error::NotFound`] |
+    /// | ECONNREFUSED | [`Error::ConnectionRefused`] |
+    /// | EPROTOTYPE | [`Error::WrongType`] |
+    /// | EACCES, EPERM (it is connected to another) | [`Error::PermissionDenied`] |
     pub fn send_to(&self, bytes: &[u8], address: impl Into<Address>) -> Result<()> {
         self.send_to_flags(bytes, &address.into(), 0)
     }
@@ -151,7 +158,10 @@ impl Datagram {
     /// Until there is a message. EINTR is retried.
     ///
     /// # Errors
-    /// A message longer than `buffer` → [`Error::Truncated`], its rest is gone; ECONNRESET → [`Error::PeerGone`].
+    /// | errno | variant |
+    /// | --- | --- |
+    /// | none: a message longer than `buffer`, whose rest is gone | [`Error::Truncated`] |
+    /// | ECONNRESET | [`Error::PeerGone`] |
     #[inline]
     pub fn recv(&self, buffer: &mut [u8]) -> Result<usize> {
         whole(message::recv(self, buffer, libc::MSG_TRUNC), buffer.len())

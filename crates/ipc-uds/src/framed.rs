@@ -78,8 +78,10 @@ impl<T: Ancillary> Framed<T> {
     /// SO_PASSRIGHTS is turned off where the kernel knows it.
     ///
     /// # Errors
-    /// A datagram socket, on which there is no connection to frame → [`Error::System`] with EPROTOTYPE; more than
-    /// [`MAX_DESCRIPTORS`] → [`Error::TooManyDescriptors`].
+    /// | errno | variant |
+    /// | --- | --- |
+    /// | EPROTOTYPE: a datagram socket, on which there is no connection to frame | [`Error::System`] |
+    /// | none: more than [`MAX_DESCRIPTORS`] | [`Error::TooManyDescriptors`] |
     pub fn new(socket: T, max_bytes: usize, max_descriptors: usize) -> Result<Self> {
         if max_descriptors > MAX_DESCRIPTORS {
             return Err(Error::TooManyDescriptors { count: max_descriptors, max: MAX_DESCRIPTORS });

@@ -239,8 +239,10 @@ impl<S: Connection> Listener<S> {
     /// Until somebody connects. EINTR is retried.
     ///
     /// # Errors
-    /// The policy does not admit the peer, whose connection is closed unread → [`Error::Denied`]; EMFILE, ENFILE, ENOBUFS,
-    /// ENOMEM (the connection stays in the backlog) → [`Error::System`].
+    /// | errno | variant |
+    /// | --- | --- |
+    /// | none: the policy does not admit the peer, whose connection is closed unread | [`Error::Denied`] |
+    /// | EMFILE, ENFILE, ENOBUFS, ENOMEM: the connection stays in the backlog | [`Error::System`] |
     pub fn accept(&self) -> Result<S> {
         let accepted = match socket::accept(self) {
             Err(error) if errno::is(&error, libc::EAGAIN) => self.accept_until(Deadline::NEVER),

@@ -82,8 +82,11 @@ impl SeqPacket {
     /// While the send buffer is full. EINTR is retried.
     ///
     /// # Errors
-    /// No bytes → [`Error::EmptyMessage`]; EMSGSIZE (more than the send buffer holds) → [`Error::TooLong`]; EPIPE, ECONNRESET →
-    /// [`Error::PeerGone`].
+    /// | errno | variant |
+    /// | --- | --- |
+    /// | none: no bytes | [`Error::EmptyMessage`] |
+    /// | EMSGSIZE: more than the send buffer holds | [`Error::TooLong`] |
+    /// | EPIPE, ECONNRESET | [`Error::PeerGone`] |
     #[inline]
     pub fn send(&self, bytes: &[u8]) -> Result<()> {
         let sent = message::send(self, not_empty(bytes)?, 0);
@@ -117,8 +120,11 @@ impl SeqPacket {
     /// Until there is a message. EINTR is retried.
     ///
     /// # Errors
-    /// A message longer than `buffer` → [`Error::Truncated`], its rest is gone; an empty message of a peer that is not made
-    /// with this crate, on a connection that has not ended → [`Error::EmptyMessage`]; ECONNRESET → [`Error::PeerGone`].
+    /// | errno | variant |
+    /// | --- | --- |
+    /// | none: a message longer than `buffer`, whose rest is gone | [`Error::Truncated`] |
+    /// | none: an empty message of a peer that is not made with this crate, on a connection that has not ended | [`Error::EmptyMessage`] |
+    /// | ECONNRESET | [`Error::PeerGone`] |
     #[inline]
     pub fn recv(&self, buffer: &mut [u8]) -> Result<usize> {
         let received = message::recv(self, buffer, libc::MSG_TRUNC);

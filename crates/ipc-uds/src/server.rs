@@ -27,7 +27,11 @@ pub trait Accept: AsFd + Sync {
     /// The next connection, without waiting: the listener is in non-blocking mode.
     ///
     /// # Errors
-    /// Nobody is there → [`Error::WouldBlock`]; not admitted → [`Error::Denied`]; anything that accept(2) says.
+    /// | errno | variant |
+    /// | --- | --- |
+    /// | EAGAIN: nobody is there | [`Error::WouldBlock`] |
+    /// | none: not admitted | [`Error::Denied`] |
+    /// | what else accept(2) says | [`Error::System`] |
     fn try_accept(&self) -> Result<Self::Connection>;
 }
 

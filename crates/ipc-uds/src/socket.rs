@@ -60,7 +60,10 @@ pub trait Socket: AsFd {
     /// getsockopt(SO_PEERGROUPS): the supplementary groups of the peer at that same moment.
     ///
     /// # Errors
-    /// ENODATA → [`Error::NotConnected`]; ENOPROTOOPT → [`Error::Unsupported`] (before Linux 4.13).
+    /// | errno | variant |
+    /// | --- | --- |
+    /// | ENODATA | [`Error::NotConnected`] |
+    /// | ENOPROTOOPT: before Linux 4.13 | [`Error::Unsupported`] |
     #[doc(alias = "SO_PEERGROUPS")]
     fn peer_groups(&self) -> Result<Vec<u32>> {
         peer::groups(self)
@@ -70,8 +73,12 @@ pub trait Socket: AsFd {
     /// number has been given to another one. Poll it for POLLIN to learn of its end.
     ///
     /// # Errors
-    /// ENOPROTOOPT → [`Error::Unsupported`] (before Linux 6.5); ESRCH, EINVAL → [`Error::PeerExited`] (kernels before 6.16,
-    /// later ones give a descriptor of the ended process); ENODATA → [`Error::NotConnected`]; EMFILE → [`Error::System`].
+    /// | errno | variant |
+    /// | --- | --- |
+    /// | ENOPROTOOPT: before Linux 6.5 | [`Error::Unsupported`] |
+    /// | ESRCH, EINVAL: kernels before 6.16; later ones give a descriptor of the ended process | [`Error::PeerExited`] |
+    /// | ENODATA | [`Error::NotConnected`] |
+    /// | EMFILE | [`Error::System`] |
     #[doc(alias = "SO_PEERPIDFD")]
     fn peer_pidfd(&self) -> Result<OwnedFd> {
         peer::pidfd(self)

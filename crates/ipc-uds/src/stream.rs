@@ -113,7 +113,10 @@ impl Stream {
     /// recv(2) with MSG_DONTWAIT: whatever is there; 0 is the end.
     ///
     /// # Errors
-    /// EAGAIN → [`Error::WouldBlock`]; ECONNRESET → [`Error::PeerGone`].
+    /// | errno | variant |
+    /// | --- | --- |
+    /// | EAGAIN | [`Error::WouldBlock`] |
+    /// | ECONNRESET | [`Error::PeerGone`] |
     pub fn try_read(&self, buffer: &mut [u8]) -> Result<usize> {
         message::recv(self, buffer, libc::MSG_DONTWAIT).map_err(|source| Error::of("recv", source))
     }
@@ -121,7 +124,10 @@ impl Stream {
     /// recv(2), waiting no longer than `timeout`: one ppoll(2), and only when nothing is there.
     ///
     /// # Errors
-    /// [`Error::TimedOut`]; ECONNRESET → [`Error::PeerGone`].
+    /// | errno | variant |
+    /// | --- | --- |
+    /// | none: nothing came in time | [`Error::TimedOut`] |
+    /// | ECONNRESET | [`Error::PeerGone`] |
     pub fn read_timeout(&self, buffer: &mut [u8], timeout: Duration) -> Result<usize> {
         Wait::at_most(timeout)
             .run(self, libc::POLLIN, |flags| message::recv(self, buffer, flags))
@@ -131,7 +137,10 @@ impl Stream {
     /// send(2) with MSG_DONTWAIT: as much as there is room for.
     ///
     /// # Errors
-    /// EAGAIN → [`Error::WouldBlock`]; EPIPE, ECONNRESET → [`Error::PeerGone`].
+    /// | errno | variant |
+    /// | --- | --- |
+    /// | EAGAIN | [`Error::WouldBlock`] |
+    /// | EPIPE, ECONNRESET | [`Error::PeerGone`] |
     pub fn try_write(&self, bytes: &[u8]) -> Result<usize> {
         message::send(self, bytes, libc::MSG_DONTWAIT).map_err(|source| Error::of("send", source))
     }
@@ -139,7 +148,10 @@ impl Stream {
     /// send(2), waiting for room no longer than `timeout`; it may send a part.
     ///
     /// # Errors
-    /// [`Error::TimedOut`], and nothing was sent; EPIPE, ECONNRESET → [`Error::PeerGone`].
+    /// | errno | variant |
+    /// | --- | --- |
+    /// | none: nothing could be sent in time | [`Error::TimedOut`] |
+    /// | EPIPE, ECONNRESET | [`Error::PeerGone`] |
     pub fn write_timeout(&self, bytes: &[u8], timeout: Duration) -> Result<usize> {
         Wait::at_most(timeout)
             .run(self, libc::POLLOUT, |flags| message::send(self, bytes, flags))

@@ -7,6 +7,8 @@ mod signals;
 mod system_v;
 
 use std::io::Read;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::net::UnixListener;
 
 use ipc_testkit::{name, peer, proof};
 use ipc_uds::{Listener, Stream};
@@ -26,5 +28,14 @@ fn g8_a_path_longer_than_sun_path_overwrites_nothing() {
     listener.accept().unwrap().read_to_string(&mut text).unwrap();
     assert_eq!(text, "hello");
     client.finish();
-    proof!("G8", "a path of {} bytes, sun_path holds 107 and a NUL", path.as_os_str().len());
+    drop(listener);
+    // The naive twin, strncpy into sun_path, is content with another name, where nobody looks for it.
+    let cut = std::path::Path::new(std::ffi::OsStr::from_bytes(&path.as_os_str().as_bytes()[..107]));
+    let _naive = UnixListener::bind(cut).unwrap();
+    assert!(cut.exists() && Stream::connect(path.as_path()).is_err());
+    proof!(
+        "G8",
+        "a path of {} bytes, sun_path holds 107 and a NUL; naive twin: nobody finds it",
+        path.as_os_str().len()
+    );
 }
