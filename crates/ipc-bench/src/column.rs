@@ -14,7 +14,8 @@ pub(crate) enum Column {
     /// What frames each block: two flags, or on one core a bare call.
     Control,
     #[cfg(feature = "peers")]
-    Peer(&'static dyn crate::peers::Peer),
+    /// By its place among them.
+    Peer(usize),
 }
 
 impl Column {
@@ -25,7 +26,7 @@ impl Column {
             Self::Limit => "limit",
             Self::Control => "control",
             #[cfg(feature = "peers")]
-            Self::Peer(peer) => peer.name(),
+            Self::Peer(place) => crate::peers::ALL[place].name(),
         }
     }
 
@@ -52,7 +53,7 @@ impl Column {
             Self::Limit => mechanism().limit(cell).side(cell, meet),
             Self::Control => Limit::control(cell).side(cell, meet),
             #[cfg(feature = "peers")]
-            Self::Peer(peer) => peer.side(cell, meet, cpus),
+            Self::Peer(place) => crate::peers::ALL[place].side(cell, meet, cpus),
         }
     }
 }

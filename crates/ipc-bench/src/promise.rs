@@ -5,8 +5,10 @@
 mod limit;
 mod pair;
 mod pipe;
+mod shm;
 mod signal;
 mod spsc;
+mod sysv;
 mod uds;
 
 use std::process::{Command, ExitCode, Stdio};
@@ -93,7 +95,16 @@ impl Promised {
 }
 
 fn all() -> impl Iterator<Item = &'static Promised> {
-    [spsc::PROMISES, limit::PROMISES, pipe::PROMISES, uds::PROMISES, signal::PROMISES].into_iter().flatten()
+    let all = [
+        spsc::PROMISES,
+        shm::PROMISES,
+        pipe::PROMISES,
+        uds::PROMISES,
+        sysv::PROMISES,
+        signal::PROMISES,
+        limit::PROMISES,
+    ];
+    all.into_iter().flatten()
 }
 
 /// Those whose names begin so; all of them where nothing is said.

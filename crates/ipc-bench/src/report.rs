@@ -173,13 +173,14 @@ impl Row {
             found.open.iter().filter_map(|(rate, late)| Some((*rate, Percentiles::of(late)?))).collect();
         for (index, column) in found.columns.iter().enumerate().skip(1) {
             let Some(ratio) = bootstrap(&found.ratios(index)) else { continue };
-            row.add(*column, ratio, typical(&found.ns[index]));
+            row.add(cell, *column, ratio, typical(&found.ns[index]));
         }
         row
     }
 
-    fn add(&mut self, column: crate::column::Column, ratio: Interval, ns: Option<f64>) {
+    fn add(&mut self, cell: &Cell, column: crate::column::Column, ratio: Interval, ns: Option<f64>) {
         use crate::column::Column;
+        let _ = cell;
         let [median, low, high] = [ratio.median, ratio.low, ratio.high].map(|value| Some(round(value)));
         match column {
             Column::Limit => {
@@ -191,9 +192,10 @@ impl Row {
                 self.raw_ns = ns;
             }
             #[cfg(feature = "peers")]
-            Column::Peer(peer) => {
+            Column::Peer(place) => {
+                let peer = crate::peers::ALL[place];
                 let [ratio, low, high] = [median, low, high].map(Option::unwrap_or_default);
-                let (version, mode) = (peer.version(), peer.mode().to_owned());
+                let (version, mode) = (crate::peers::version(peer), peer.mode(cell));
                 let rival = Rival { version, mode, ratio, low, high, ns: ns.unwrap_or_default() };
                 self.peers.insert(peer.name().to_owned(), rival);
             }

@@ -1,4 +1,5 @@
-//! `ipc_shm::latest`, one cell each way; by hand: one place and a flag.
+//! `ipc_shm::latest`, one cell each way; by hand: one place and a flag. In the open loop a value that was replaced before it
+//! was read counts as read with the one that replaced it.
 
 use ipc_shm::latest;
 
@@ -40,12 +41,14 @@ fn ours<const N: usize>(meet: &mut Meet) -> Box<dyn Side> {
     meet.together();
     let reader = latest::Reader::open(other).unwrap();
     meet.together();
-    Box::new(Ours::<N> { writer, reader })
+    Box::new(Ours::<N> { writer, reader, next: 1 })
 }
 
 struct Ours<const N: usize> {
     writer: latest::Writer<[u64; N]>,
     reader: latest::Reader<[u64; N]>,
+    /// The first turn whose value was neither read nor replaced.
+    next: u64,
 }
 
 impl<const N: usize> End for Ours<N> {
@@ -54,9 +57,16 @@ impl<const N: usize> End for Ours<N> {
     }
 
     fn receive(&mut self, turn: u64) {
-        loop {
+        if turn == 1 {
+            self.next = 1;
+        }
+        while self.next <= turn {
             match self.reader.read_newer().unwrap() {
-                Some(value) => return check(&value, turn),
+                Some(value) => {
+                    assert!(value[0] >= turn, "value {} came after {}", value[0], turn - 1);
+                    check(&value, value[0]);
+                    self.next = value[0] + 1;
+                }
                 None => std::hint::spin_loop(),
             }
         }

@@ -65,14 +65,14 @@ impl Word {
         self.value.store(value, Ordering::Release);
     }
 
-    /// Stores `value` and wakes who sleeps on it.
+    /// Stores `value` and wakes who sleeps.
     #[inline]
     pub(crate) fn change(self, wait: Wait, value: u64) {
         self.store(value);
         if wait != Wait::Spin {
             fence(Ordering::SeqCst);
             if self.asleep.load(Ordering::Relaxed) != 0 && self.asleep.swap(0, Ordering::Relaxed) != 0 {
-                futex::wake_low(self.value, 1).unwrap();
+                futex::wake_low(self.asleep, 1).unwrap();
             }
         }
     }
@@ -88,17 +88,18 @@ impl Word {
             if wait == Wait::Spin {
                 std::hint::spin_loop();
             } else {
-                self.sleep(value);
+                self.sleep(&done);
             }
         }
     }
 
-    fn sleep(self, value: u64) {
+    /// The word that says that somebody sleeps is what he sleeps on: who wakes him has cleared it before.
+    fn sleep(self, done: &impl Fn(u64) -> bool) {
         self.asleep.store(1, Ordering::Relaxed);
         fence(Ordering::SeqCst);
-        // The low half: it differs from what was seen, as long as fewer than 2^32 messages come meanwhile.
-        #[expect(clippy::cast_possible_truncation, reason = "the low half is what a futex looks at")]
-        futex::wait_low(self.value, value as u32, Deadline::NEVER).unwrap();
+        if !done(self.value.load(Ordering::Acquire)) {
+            futex::wait_low(self.asleep, 1, Deadline::NEVER).unwrap();
+        }
     }
 }
 

@@ -1,0 +1,141 @@
+//! Locks, and the channels that several read, within one thread: what a call costs where nobody contends.
+#![expect(unsafe_code, reason = "the C that is measured beside ours; memory that only this program knows")]
+
+use std::hint::black_box;
+use std::mem::MaybeUninit;
+use std::os::fd::OwnedFd;
+
+use ipc_shm::{Mutex, Semaphore, Shared, Unattached, broadcast, latest, spsc};
+
+use super::Bound::{AtMost, Stated};
+use super::{Promised, pair};
+
+pub(crate) const PROMISES: &[Promised] = &[
+    Promised::ratio("mutex lock + unlock to pthread's own", AtMost(1.10), mutex, pthread),
+    Promised::time("semaphore acquire or release", AtMost(7.0), semaphore),
+    Promised::time("latest 8 B, write", AtMost(3.0), latest_write),
+    Promised::time("latest 8 B, read", AtMost(3.0), latest_read),
+    Promised::ratio("broadcast write, 4 polling readers to 1", AtMost(1.3), || written(4), || written(1)),
+    Promised::ratio("broadcast write, 16 polling readers to 1", AtMost(1.3), || written(16), || written(1)),
+    Promised::time("broadcast 8 B, write, no reader", Stated, || broadcast_write(0)),
+    Promised::time("channel create + attach + drop", AtMost(200_000.0), channel),
+];
+
+const ROUNDS: u64 = 200_000;
+
+fn mutex() -> f64 {
+    let shared = Shared::<Mutex<u64>>::anonymous(|_| Ok(())).unwrap();
+    // SAFETY: nobody else has its descriptor.
+    let shared = unsafe { shared.trust() };
+    let mutex = shared.get().unwrap();
+    pair::time(ROUNDS, || *mutex.lock().unwrap() += 1)
+}
+
+/// Robust and process-shared, as ours is.
+fn pthread() -> f64 {
+    let mut attributes = MaybeUninit::uninit();
+    // SAFETY: room for attributes.
+    unsafe { libc::pthread_mutexattr_init(attributes.as_mut_ptr()) };
+    // SAFETY: initialised by the line above.
+    unsafe { libc::pthread_mutexattr_setpshared(attributes.as_mut_ptr(), libc::PTHREAD_PROCESS_SHARED) };
+    // SAFETY: the same.
+    unsafe { libc::pthread_mutexattr_setrobust(attributes.as_mut_ptr(), libc::PTHREAD_MUTEX_ROBUST) };
+    let mut mutex = Box::new(MaybeUninit::<libc::pthread_mutex_t>::uninit());
+    // SAFETY: room for a mutex, where it stays.
+    assert_eq!(unsafe { libc::pthread_mutex_init(mutex.as_mut_ptr(), attributes.as_ptr()) }, 0);
+    let mut counter = 0_u64;
+    let spent = pair::time(ROUNDS, || {
+        // SAFETY: initialised, and not moved.
+        assert_eq!(unsafe { libc::pthread_mutex_lock(mutex.as_mut_ptr()) }, 0);
+        *black_box(&mut counter) += 1;
+        // SAFETY: the same.
+        assert_eq!(unsafe { libc::pthread_mutex_unlock(mutex.as_mut_ptr()) }, 0);
+    });
+    // SAFETY: nobody holds it.
+    unsafe { libc::pthread_mutex_destroy(mutex.as_mut_ptr()) };
+    spent
+}
+
+/// Half of a release and an acquire.
+fn semaphore() -> f64 {
+    let shared = Shared::<Semaphore>::anonymous(|_| Ok(())).unwrap();
+    let semaphore = shared.get().unwrap();
+    let both = pair::time(ROUNDS, || {
+        semaphore.release(1).unwrap();
+        semaphore.acquire().unwrap();
+    });
+    both / 2.0
+}
+
+fn latest_write() -> f64 {
+    let mut writer = latest::Writer::<u64, ipc_shm::Sealed>::anonymous().unwrap();
+    let mut turn = 0;
+    pair::time(ROUNDS, || {
+        turn += 1;
+        writer.write(black_box(&turn)).unwrap();
+    })
+}
+
+fn latest_read() -> f64 {
+    let mut writer = latest::Writer::<u64, ipc_shm::Sealed>::anonymous().unwrap();
+    let mut reader = latest::Reader::<u64, ipc_shm::Sealed>::from_fd(writer.share().unwrap()).unwrap();
+    writer.write(&7).unwrap();
+    pair::time(ROUNDS, || assert_eq!(black_box(reader.read().unwrap()), Some(7)))
+}
+
+/// Readers that have attached and read now and then: they have words of their own to write, if any.
+fn broadcast_write(readers: usize) -> f64 {
+    let mut writer = broadcast::Writer::<u64, ipc_shm::Sealed>::anonymous(1024).unwrap();
+    let reader = || broadcast::Reader::<u64, ipc_shm::Sealed>::from_fd(writer.share().unwrap()).unwrap();
+    let mut readers: Vec<_> = (0..readers).map(|_| reader()).collect();
+    let mut turn = 0_u64;
+    let spent = pair::time(ROUNDS, || {
+        turn += 1;
+        writer.write(black_box(&turn)).unwrap();
+    });
+    for reader in &mut readers {
+        while !matches!(reader.try_recv(), Err(ipc_shm::Error::Empty)) {}
+    }
+    spent
+}
+
+/// The writer's time while that many readers poll on the other core.
+fn written(readers: usize) -> f64 {
+    let mut writer = broadcast::Writer::<u64, ipc_shm::Sealed>::anonymous(1024).unwrap();
+    let descriptors: Vec<OwnedFd> = (0..readers).map(|_| writer.share().unwrap()).collect();
+    pair::run(
+        1,
+        ROUNDS,
+        move || {
+            let attach = |fd| broadcast::Reader::<u64, ipc_shm::Sealed>::from_fd(fd).unwrap();
+            let mut readers: Vec<_> = descriptors.into_iter().map(attach).collect();
+            let mut last = 0;
+            while last < ROUNDS + 1 {
+                for reader in &mut readers {
+                    if let Ok(turn) = reader.try_recv() {
+                        last = last.max(turn);
+                    }
+                }
+            }
+        },
+        move || {
+            // The readers have to have attached: their process starts meanwhile.
+            pair::time(1000, std::thread::yield_now);
+            let start = std::time::Instant::now();
+            for turn in 1..=ROUNDS {
+                writer.write(black_box(&turn)).unwrap();
+            }
+            let spent = start.elapsed();
+            writer.write(&(ROUNDS + 1)).unwrap();
+            std::time::Instant::now() - spent
+        },
+    )
+}
+
+fn channel() -> f64 {
+    pair::time(100, || {
+        let (sender, receiver): (Unattached<spsc::Sender<u64>>, Unattached<spsc::Receiver<u64>>) =
+            spsc::channel(1024).unwrap();
+        drop((sender.attach().unwrap(), receiver.attach().unwrap()));
+    })
+}
