@@ -51,6 +51,10 @@ pub enum Error {
     /// A server took a request and gave it up without an answer, or died with it (ECANCELED). It is not served again.
     #[error("the server gave up the request without an answer")]
     Unanswered,
+    /// Another process found this one's lock gone and took it for dead (ESTALE): what was claimed is another's by now. It
+    /// happens to who unlocks descriptors that are not its own.
+    #[error("this process looked dead, and what it had claimed was taken away")]
+    TakenAway,
     /// The other process wrote what its protocol cannot say. This end stays unusable for good; make a new channel.
     #[error("the other process wrote nonsense: {what}")]
     PeerCorrupt {
@@ -240,6 +244,7 @@ impl Error {
             Self::TimedOut => libc::ETIMEDOUT,
             Self::Disconnected | Self::WriterDied | Self::Broken => libc::EPIPE,
             Self::Unanswered => libc::ECANCELED,
+            Self::TakenAway => libc::ESTALE,
             Self::EndInUse { .. } => libc::EBUSY,
             Self::ReadOnly => libc::EROFS,
             Self::OutOfBounds { .. } | Self::InvalidParameter { .. } => libc::EINVAL,
@@ -317,6 +322,7 @@ mod tests {
             (Error::Disconnected, libc::EPIPE),
             (Error::WriterDied, libc::EPIPE),
             (Error::Unanswered, libc::ECANCELED),
+            (Error::TakenAway, libc::ESTALE),
             (Error::EndInUse { object: name(), end: "sender" }, libc::EBUSY),
             (Error::ReadOnly, libc::EROFS),
             (Error::OutOfBounds { offset: 1, len: 1, size: 1 }, libc::EINVAL),

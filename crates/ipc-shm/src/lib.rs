@@ -67,6 +67,7 @@
 //! - [`spsc`]: a channel for one sender and one receiver, by name, by [`Invitation`], or by descriptor
 //! - [`bytes`]: the same for messages of any length
 //! - [`mpsc`]: several senders, a lane each
+//! - [`mpmc`]: many senders, many receivers, one queue; a dead receiver's message goes to another
 //! - [`request`]: questions and their answers, with deadlines
 //! - [`latest`], [`broadcast`]: one writer, any number of readers, which never make it wait
 //! - [`Shared`], [`InPlace`]: one typed value in a segment, made once and used there by all: atomics and locks
@@ -111,7 +112,7 @@ pub use crate::channel::sysv;
 pub use crate::{
     channel::{
         Acceptance, ChannelOptions, ChannelStat, End, EndStat, Invitation, Offer, Payload, Presence,
-        Unattached, Wait, broadcast, bytes, latest, mpsc, request, spsc, stat,
+        Unattached, Wait, broadcast, bytes, latest, mpmc, mpsc, request, spsc, stat,
     },
     memory::{
         Common, Holder, Listed, MemoryOptions, Mode, Origin, PlainMemory, Sealed, SharedMemory, Trusted,

@@ -41,6 +41,16 @@ pub(crate) fn publish(word: &AtomicU64, value: u64) {
     word.store(value, ordering);
 }
 
+/// Ends the thread of a participant that is to die after so many steps; what it has locked is its model's business.
+#[cfg(ipc_loom)]
+pub(crate) fn step(left: &Cell<u32>) {
+    match left.get() {
+        0 => std::panic::resume_unwind(Box::new("killed")),
+        u32::MAX => {}
+        more => left.set(more - 1),
+    }
+}
+
 /// A segment in memory of loom's, or a vector: words, and a kernel's queue of sleepers.
 #[derive(Debug, Clone)]
 pub(crate) struct Heap {
@@ -84,6 +94,9 @@ impl Words for Heap {
     }
 }
 
+#[cfg(all(test, ipc_loom))]
+mod mpmc;
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -110,7 +123,7 @@ mod tests {
     }
 
     #[cfg(ipc_loom)]
-    fn check(preemptions: usize, model: impl Fn() + Sync + Send + 'static) {
+    pub(super) fn check(preemptions: usize, model: impl Fn() + Sync + Send + 'static) {
         let mut builder = loom::model::Builder::new();
         builder.preemption_bound = Some(preemptions);
         builder.max_branches = 20_000;
@@ -119,7 +132,7 @@ mod tests {
 
     /// Runs the model without `name`, and fails if it still passes.
     #[cfg(ipc_loom)]
-    fn finds(name: &'static str, preemptions: usize, model: impl Fn() + Sync + Send + 'static) {
+    pub(super) fn finds(name: &'static str, preemptions: usize, model: impl Fn() + Sync + Send + 'static) {
         LEFT_OUT.set(name);
         let failed = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| check(preemptions, model)));
         LEFT_OUT.set("");

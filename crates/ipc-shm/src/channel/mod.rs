@@ -13,6 +13,7 @@ pub mod latest;
 mod link;
 #[cfg(not(ipc_loom))]
 mod meet;
+pub mod mpmc;
 #[cfg(not(ipc_loom))]
 pub mod mpsc;
 #[cfg(not(ipc_loom))]

@@ -69,7 +69,7 @@ pub enum Presence {
     Left,
     /// Its process died.
     Dead,
-    /// Any number of readers, which hold nothing that could be asked about.
+    /// Any number of processes, of which none holds the end as such: readers, and the ends of `mpmc`.
     Many,
 }
 
@@ -149,6 +149,9 @@ fn presences(layout: &Layout, page: &Page, file: &OwnedFd, object: &str) -> Resu
             .map_err(Error::system("fcntl(F_OFD_GETLK)", object))?;
         Ok(presence(page.word(side.state()), held))
     };
+    if layout.kind == Kind::Mpmc {
+        return Ok([Presence::Many; 2]);
+    }
     let receiver = if has_readers(layout.kind) { Presence::Many } else { ask(Side::Consumer)? };
     Ok([ask(Side::Producer)?, receiver])
 }

@@ -106,11 +106,21 @@ pub(crate) enum Kind {
     Bytes = 6,
     /// Questions and their answers.
     Request = 7,
+    /// Many senders, many receivers.
+    Mpmc = 8,
 }
 
 impl Kind {
-    const ALL: [Self; 7] =
-        [Self::Memory, Self::Shared, Self::Spsc, Self::Latest, Self::Broadcast, Self::Bytes, Self::Request];
+    const ALL: [Self; 8] = [
+        Self::Memory,
+        Self::Shared,
+        Self::Spsc,
+        Self::Latest,
+        Self::Broadcast,
+        Self::Bytes,
+        Self::Request,
+        Self::Mpmc,
+    ];
 
     /// The word for it, in listings.
     pub(crate) fn name(self) -> &'static str {
@@ -122,6 +132,7 @@ impl Kind {
             Self::Broadcast => "broadcast",
             Self::Bytes => "bytes",
             Self::Request => "request",
+            Self::Mpmc => "mpmc",
         }
     }
 

@@ -26,6 +26,9 @@ pub(crate) const BYTES: libc::off_t = 1024;
 #[expect(clippy::cast_possible_truncation, reason = "it is 2")]
 const F_UNLCK: libc::c_short = libc::F_UNLCK as libc::c_short;
 
+/// Where the bytes begin that the participants of a channel for many hold for writing, by their place.
+pub(crate) const PLACES: libc::off_t = ATTACHED + 256;
+
 /// What a lock excludes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
@@ -54,7 +57,18 @@ pub(crate) fn release(file: impl AsFd, byte: libc::off_t) -> io::Result<()> {
 /// F_OFD_GETLK: whether another opening would exclude a lock of this kind. Asking with `Read` finds write locks only,
 /// so that nobody who may merely read can pretend to be alive.
 pub(crate) fn is_excluded(file: impl AsFd, byte: libc::off_t, kind: Kind) -> io::Result<bool> {
-    let mut lock = one_byte(byte, kind);
+    are_excluded(file, byte, 1, kind)
+}
+
+/// As [`is_excluded`], of any of `count` bytes.
+pub(crate) fn are_excluded(
+    file: impl AsFd,
+    first: libc::off_t,
+    count: usize,
+    kind: Kind,
+) -> io::Result<bool> {
+    let count = libc::off_t::try_from(count).unwrap_or(libc::off_t::MAX);
+    let mut lock = libc::flock { l_len: count, ..one_byte(first, kind) };
     fcntl(file.as_fd(), FcntlArg::F_OFD_GETLK(&mut lock))?;
     Ok(i32::from(lock.l_type) != libc::F_UNLCK)
 }

@@ -276,6 +276,12 @@ impl Segment {
             .map_err(Error::system("fcntl(F_OFD_GETLK)", DESCRIPTOR))
     }
 
+    /// As [`Segment::is_held`], of any of `count` bytes.
+    pub(crate) fn is_any_held(&self, first: libc::off_t, count: usize) -> Result<bool> {
+        lock::are_excluded(&self.file, first, count, Kind::Read)
+            .map_err(Error::system("fcntl(F_OFD_GETLK)", DESCRIPTOR))
+    }
+
     /// An opening of its own for another process: for reading only where the memory is sealed.
     pub(crate) fn share(&self, access: OFlag) -> Result<OwnedFd> {
         self.check_fork()?;

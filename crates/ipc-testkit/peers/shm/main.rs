@@ -6,6 +6,7 @@ mod ends;
 mod forks;
 mod litmus;
 mod memory;
+mod mpmc;
 mod one_to_many;
 mod request;
 mod spsc;
@@ -23,6 +24,7 @@ fn main() -> role::Result {
         spsc::ROLES,
         one_to_many::ROLES,
         bytes::ROLES,
+        mpmc::ROLES,
         request::ROLES,
         steps::ROLES,
         system_v::ROLES,

@@ -20,6 +20,7 @@ mod lock_mutex;
 mod lock_rwlock;
 mod lock_words;
 mod memory;
+mod mpmc;
 mod mpsc;
 mod one_to_many;
 mod request;

@@ -1,0 +1,98 @@
+//! Waking any number of waiters by any number of wakers, in common memory.
+//!
+//! Two words: *asleep*, which a waiter sets before it sleeps, and the *ticket*, the futex word, which a waker moves when it
+//! finds that somebody is asleep. Both sides pay a full fence, so that of "published, then looked who sleeps" and
+//! "announced, then looked at the data" one sees the other.
+//!
+//! After a crash: a waiter killed asleep costs one wake too many; a waker killed between its store and its wake is found
+//! by the waiters' look, every 60 ms.
+
+use std::sync::atomic::Ordering;
+
+use ipc_sys::Deadline;
+
+use crate::channel::area::{consumer, producer};
+use crate::channel::doorbell::{POLLS, Wait, pause, soonest};
+use crate::words::{Words, fence};
+use crate::{Error, Result};
+
+/// Where a bell's words are.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Bell {
+    asleep: usize,
+    ticket: usize,
+}
+
+/// Rung for messages.
+pub(crate) const MESSAGES: Bell = Bell { asleep: consumer::BELL, ticket: producer::TICKET };
+/// Rung for room.
+pub(crate) const ROOM: Bell = Bell { asleep: producer::BELL, ticket: consumer::TICKET };
+
+impl Bell {
+    /// Wakes whoever sleeps; call it after publishing.
+    #[inline]
+    pub(crate) fn ring<W: Words>(self, memory: &W) {
+        fence("caller", Ordering::SeqCst);
+        if memory.word(self.asleep).load(Ordering::Relaxed) != 0 {
+            self.wake(memory);
+        }
+    }
+
+    #[cold]
+    fn wake<W: Words>(self, memory: &W) {
+        // Cleared before the ticket moves: who sets it after that has seen the new ticket, or finds it changed.
+        memory.word(self.asleep).store(0, Ordering::Relaxed);
+        memory.word(self.ticket).fetch_add(1, Ordering::Release);
+        memory.wake(self.ticket, i32::MAX);
+    }
+
+    /// Polls and then sleeps, as `wait` says, until `ready`; `look` is asked at every turn, at least every 60 ms.
+    ///
+    /// # Errors
+    /// [`Error::TimedOut`], and what `look` says.
+    pub(crate) fn wait<W: Words>(
+        self,
+        memory: &W,
+        wait: Wait,
+        deadline: Deadline,
+        mut ready: impl FnMut() -> bool,
+        mut look: impl FnMut() -> Result<()>,
+    ) -> Result<()> {
+        let mut polls = if wait == Wait::Park { 0 } else { POLLS };
+        loop {
+            for _ in 0..polls {
+                if ready() {
+                    return Ok(());
+                }
+                pause();
+            }
+            let gone = look();
+            if ready() {
+                return Ok(());
+            }
+            gone?;
+            if deadline.has_passed() {
+                return Err(Error::TimedOut);
+            }
+            if wait == Wait::Spin {
+                continue;
+            }
+            polls = 0;
+            let ticket = low(memory.word(self.ticket).load(Ordering::Acquire));
+            memory.word(self.asleep).store(1, Ordering::Relaxed);
+            fence("sleeper", Ordering::SeqCst);
+            if ready() {
+                return Ok(());
+            }
+            memory
+                .wait(self.ticket, ticket, soonest(deadline))
+                .map_err(Error::system("futex(FUTEX_WAIT)", "the channel"))?;
+        }
+    }
+}
+
+/// The half of a ticket that the kernel compares.
+#[expect(clippy::cast_possible_truncation, reason = "the low half is what is wanted")]
+fn low(ticket: u64) -> u32 {
+    ticket as u32
+}

@@ -1,0 +1,526 @@
+//! The ends as users hold them, and a message that is being worked on.
+
+use std::ffi::OsStr;
+use std::fmt;
+use std::os::fd::OwnedFd;
+use std::time::Duration;
+
+use ipc_sys::Deadline;
+use nix::fcntl::OFlag;
+
+use crate::channel::link::{Plan, Side, one_way};
+use crate::channel::meet;
+use crate::channel::mpmc::bell::{MESSAGES, ROOM};
+use crate::channel::mpmc::member::{Member, Role};
+use crate::channel::mpmc::ring::{Claim, Shape};
+use crate::channel::options::check_capacity;
+use crate::channel::{ChannelOptions, Payload, Wait};
+use crate::memory::header::{Kind, Layout};
+use crate::memory::mapping::Mapping;
+use crate::memory::segment::Segment;
+use crate::memory::{MemoryOptions, Origin};
+use crate::{Error, Refusal, Result};
+
+/// One of those that send.
+pub struct Sender<T: Payload> {
+    member: Member<T>,
+}
+
+/// One of those that receive.
+pub struct Receiver<T: Payload> {
+    member: Member<T>,
+}
+
+/// A message that is being worked on: nobody else gets it, unless this process dies first. [`Held::done`] is its end;
+/// dropped before, it stands again, for any receiver, within 60 ms.
+pub struct Held<'r, T: Payload> {
+    receiver: &'r mut Receiver<T>,
+    pos: u64,
+    message: T,
+    done: bool,
+}
+
+impl<T: Payload> Sender<T> {
+    /// Makes the channel under a name, which appears when it is complete, and sends into it. Dropping this end removes the
+    /// name; see [`Sender::persist`].
+    ///
+    /// # Errors
+    /// As [`spsc::Sender::create`](crate::spsc::Sender::create).
+    pub fn create(name: impl AsRef<OsStr>, options: impl Into<ChannelOptions>) -> Result<Self> {
+        Self::join(create::<T>(name.as_ref(), &options.into())?)
+    }
+
+    /// Makes the channel without a name, for who is given a descriptor of it: [`Sender::share`].
+    ///
+    /// # Errors
+    /// As [`spsc::channel`](crate::spsc::channel).
+    pub fn anonymous(options: impl Into<ChannelOptions>) -> Result<Self> {
+        Self::join(anonymous::<T>(&options.into())?)
+    }
+
+    /// Sends into a channel that is there.
+    ///
+    /// # Errors
+    /// As [`spsc::Sender::open`](crate::spsc::Sender::open); [`Error::EndInUse`] where 127 senders are alive.
+    pub fn open(name: impl AsRef<OsStr>) -> Result<Self> {
+        Self::open_with(name, &MemoryOptions::new())
+    }
+
+    /// As [`Sender::open`], of a channel that was made with this tag.
+    ///
+    /// # Errors
+    /// As [`Sender::open`].
+    pub fn open_with(name: impl AsRef<OsStr>, options: &MemoryOptions) -> Result<Self> {
+        Self::join(open::<T>(name.as_ref(), options.tag)?)
+    }
+
+    /// Sends into a channel that any process alive has attached; else makes it new, in the place of what dead ones left.
+    ///
+    /// # Errors
+    /// As [`Sender::create`] and [`Sender::open`].
+    pub fn open_or_replace(
+        name: impl AsRef<OsStr>,
+        options: impl Into<ChannelOptions>,
+    ) -> Result<(Self, Origin)> {
+        let (segment, origin) = open_or_replace::<T>(name.as_ref(), &options.into())?;
+        Ok((Self::join(segment)?, origin))
+    }
+
+    /// Sends into a channel without a name, by a descriptor that was received or inherited.
+    ///
+    /// # Errors
+    /// [`Error::Refused`]; [`Error::EndInUse`] where 127 senders are alive; [`Error::System`] (EMFILE, ENOMEM).
+    pub fn from_fd(descriptor: impl Into<OwnedFd>) -> Result<Self> {
+        Self::join(from_fd::<T>(descriptor.into())?)
+    }
+
+    fn join(segment: Segment) -> Result<Self> {
+        let shape = shape_of::<T>(segment.layout())?;
+        Ok(Self { member: Member::join(segment, shape, Role::Sends)? })
+    }
+
+    /// Sends a message, waiting for room.
+    ///
+    /// # Blocking
+    /// Until there is room or no receiver is left; a signal does not end it.
+    ///
+    /// # Errors
+    /// | errno | error |
+    /// | --- | --- |
+    /// | EPIPE | [`Error::Disconnected`]: every receiver that ever came is gone |
+    /// | ESTALE | [`Error::TakenAway`]: we looked dead; the message was not sent |
+    /// | | [`Error::PeerCorrupt`], [`Error::Forked`] |
+    #[inline]
+    pub fn send(&mut self, message: &T) -> Result<()> {
+        self.send_within(message, || Deadline::NEVER)
+    }
+
+    /// As [`Sender::send`], for at most `timeout`.
+    ///
+    /// # Errors
+    /// [`Error::TimedOut`], and as [`Sender::send`].
+    pub fn send_timeout(&mut self, message: &T, timeout: Duration) -> Result<()> {
+        let deadline = Deadline::after(timeout);
+        self.send_within(message, || deadline)
+    }
+
+    /// Sends a message if there is room now.
+    ///
+    /// # Errors
+    /// [`Error::Full`], and as [`Sender::send`].
+    pub fn try_send(&mut self, message: &T) -> Result<()> {
+        if self.send_now(message)? {
+            return Ok(());
+        }
+        let gone = self.member.look();
+        // The look may have made room.
+        if self.send_now(message)? {
+            return Ok(());
+        }
+        gone?;
+        Err(Error::Full)
+    }
+
+    /// How many messages fit.
+    #[must_use]
+    pub fn capacity(&self) -> usize {
+        usize::try_from(self.member.segment().layout().capacity).unwrap_or(usize::MAX)
+    }
+
+    /// How a blocking call waits from now on.
+    pub fn set_wait(&mut self, wait: Wait) {
+        self.member.wait = wait;
+    }
+
+    /// Leaves the name in place when this end is dropped.
+    pub fn persist(&self) {
+        self.member.segment().persist();
+    }
+
+    /// A descriptor of a channel without a name, for another process or another end in this one.
+    ///
+    /// # Errors
+    /// [`Error::System`] (EMFILE, ENFILE, ENOENT without /proc), [`Error::Forked`].
+    pub fn share(&self) -> Result<OwnedFd> {
+        self.member.segment().share(OFlag::O_RDWR)
+    }
+
+    #[inline]
+    fn send_within(&mut self, message: &T, deadline: impl Fn() -> Deadline) -> Result<()> {
+        while !self.send_now(message)? {
+            self.member.wait(deadline())?;
+        }
+        Ok(())
+    }
+
+    #[inline]
+    fn send_now(&mut self, message: &T) -> Result<bool> {
+        self.member.check()?;
+        let Member { ring, .. } = &self.member;
+        match ring.claim_to_write() {
+            Ok(Claim::Nothing) => Ok(false),
+            Ok(Claim::Ours(pos)) => {
+                ring.write(pos, message);
+                if !ring.commit(pos) {
+                    return Err(Error::TakenAway);
+                }
+                MESSAGES.ring(&ring.memory);
+                Ok(true)
+            }
+            Err(error) => Err(self.member.note(error)),
+        }
+    }
+}
+
+impl<T: Payload> Receiver<T> {
+    /// As [`Sender::create`], to receive.
+    ///
+    /// # Errors
+    /// As [`Sender::create`].
+    pub fn create(name: impl AsRef<OsStr>, options: impl Into<ChannelOptions>) -> Result<Self> {
+        Self::join(create::<T>(name.as_ref(), &options.into())?)
+    }
+
+    /// As [`Sender::anonymous`], to receive.
+    ///
+    /// # Errors
+    /// As [`Sender::anonymous`].
+    pub fn anonymous(options: impl Into<ChannelOptions>) -> Result<Self> {
+        Self::join(anonymous::<T>(&options.into())?)
+    }
+
+    /// Receives from a channel that is there.
+    ///
+    /// # Errors
+    /// As [`Sender::open`]; [`Error::EndInUse`] where 128 receivers are alive.
+    pub fn open(name: impl AsRef<OsStr>) -> Result<Self> {
+        Self::open_with(name, &MemoryOptions::new())
+    }
+
+    /// As [`Receiver::open`], of a channel that was made with this tag.
+    ///
+    /// # Errors
+    /// As [`Receiver::open`].
+    pub fn open_with(name: impl AsRef<OsStr>, options: &MemoryOptions) -> Result<Self> {
+        Self::join(open::<T>(name.as_ref(), options.tag)?)
+    }
+
+    /// As [`Sender::open_or_replace`], to receive.
+    ///
+    /// # Errors
+    /// As [`Sender::open_or_replace`].
+    pub fn open_or_replace(
+        name: impl AsRef<OsStr>,
+        options: impl Into<ChannelOptions>,
+    ) -> Result<(Self, Origin)> {
+        let (segment, origin) = open_or_replace::<T>(name.as_ref(), &options.into())?;
+        Ok((Self::join(segment)?, origin))
+    }
+
+    /// As [`Sender::from_fd`], to receive.
+    ///
+    /// # Errors
+    /// As [`Sender::from_fd`].
+    pub fn from_fd(descriptor: impl Into<OwnedFd>) -> Result<Self> {
+        Self::join(from_fd::<T>(descriptor.into())?)
+    }
+
+    fn join(segment: Segment) -> Result<Self> {
+        let shape = shape_of::<T>(segment.layout())?;
+        Ok(Self { member: Member::join(segment, shape, Role::Receives)? })
+    }
+
+    /// Receives the next message, waiting for one.
+    ///
+    /// # Blocking
+    /// Until a message comes or no sender is left; a signal does not end it.
+    ///
+    /// # Errors
+    /// [`Error::Disconnected`], when every sender that ever came is gone and everything sent has been received;
+    /// [`Error::PeerCorrupt`], [`Error::Forked`].
+    #[inline]
+    pub fn recv(&mut self) -> Result<T> {
+        self.recv_within(|| Deadline::NEVER)
+    }
+
+    /// As [`Receiver::recv`], for at most `timeout`.
+    ///
+    /// # Errors
+    /// [`Error::TimedOut`], and as [`Receiver::recv`].
+    pub fn recv_timeout(&mut self, timeout: Duration) -> Result<T> {
+        let deadline = Deadline::after(timeout);
+        self.recv_within(|| deadline)
+    }
+
+    /// Receives the next message if it is there.
+    ///
+    /// # Errors
+    /// [`Error::Empty`], and as [`Receiver::recv`].
+    pub fn try_recv(&mut self) -> Result<T> {
+        loop {
+            let (pos, message) = self.claim_looking()?;
+            if self.release(pos) {
+                return Ok(message);
+            }
+        }
+    }
+
+    /// Takes the next message to work on it, waiting for one: should this process die before [`Held::done`], another
+    /// receiver gets it.
+    ///
+    /// # Blocking
+    /// As [`Receiver::recv`].
+    ///
+    /// # Errors
+    /// As [`Receiver::recv`].
+    pub fn hold(&mut self) -> Result<Held<'_, T>> {
+        let (pos, message) = self.claim_within(|| Deadline::NEVER)?;
+        Ok(Held { receiver: self, pos, message, done: false })
+    }
+
+    /// As [`Receiver::hold`], for at most `timeout`.
+    ///
+    /// # Errors
+    /// [`Error::TimedOut`], and as [`Receiver::recv`].
+    pub fn hold_timeout(&mut self, timeout: Duration) -> Result<Held<'_, T>> {
+        let deadline = Deadline::after(timeout);
+        let (pos, message) = self.claim_within(|| deadline)?;
+        Ok(Held { receiver: self, pos, message, done: false })
+    }
+
+    /// Takes the next message to work on it, if it is there.
+    ///
+    /// # Errors
+    /// As [`Receiver::try_recv`].
+    pub fn try_hold(&mut self) -> Result<Held<'_, T>> {
+        let (pos, message) = self.claim_looking()?;
+        Ok(Held { receiver: self, pos, message, done: false })
+    }
+
+    /// How a blocking call waits from now on.
+    pub fn set_wait(&mut self, wait: Wait) {
+        self.member.wait = wait;
+    }
+
+    /// Leaves the name in place when this end is dropped.
+    pub fn persist(&self) {
+        self.member.segment().persist();
+    }
+
+    /// As [`Sender::share`].
+    ///
+    /// # Errors
+    /// As [`Sender::share`].
+    pub fn share(&self) -> Result<OwnedFd> {
+        self.member.segment().share(OFlag::O_RDWR)
+    }
+
+    #[inline]
+    fn recv_within(&mut self, deadline: impl Fn() -> Deadline) -> Result<T> {
+        loop {
+            let (pos, message) = self.claim_within(&deadline)?;
+            if self.release(pos) {
+                return Ok(message);
+            }
+        }
+    }
+
+    #[inline]
+    fn claim_within(&mut self, deadline: impl Fn() -> Deadline) -> Result<(u64, T)> {
+        loop {
+            if let Some(claimed) = self.claim()? {
+                return Ok(claimed);
+            }
+            self.member.wait(deadline())?;
+        }
+    }
+
+    fn claim_looking(&mut self) -> Result<(u64, T)> {
+        if let Some(claimed) = self.claim()? {
+            return Ok(claimed);
+        }
+        let gone = self.member.look();
+        // What was sent or given back before is there now, if it ever was.
+        if let Some(claimed) = self.claim()? {
+            return Ok(claimed);
+        }
+        gone?;
+        Err(Error::Empty)
+    }
+
+    #[inline]
+    fn claim(&mut self) -> Result<Option<(u64, T)>> {
+        self.member.check()?;
+        let Member { ring, returned, .. } = &self.member;
+        if returned.get() {
+            if let Claim::Ours(pos) = ring.returned() {
+                return Ok(Some((pos, ring.read(pos))));
+            }
+            returned.set(false);
+        }
+        match ring.claim_to_read() {
+            Ok(Claim::Nothing) => Ok(None),
+            Ok(Claim::Ours(pos)) => Ok(Some((pos, ring.read(pos)))),
+            Err(error) => Err(self.member.note(error)),
+        }
+    }
+
+    /// Frees the place of a message; false where we looked dead and another has got it.
+    #[inline]
+    fn release(&self, pos: u64) -> bool {
+        let released = self.member.ring.release(pos);
+        ROOM.ring(&self.member.ring.memory);
+        released
+    }
+}
+
+impl<T: Payload> Held<'_, T> {
+    /// The message.
+    pub fn message(&self) -> &T {
+        &self.message
+    }
+
+    /// The work is done: nobody else gets the message.
+    ///
+    /// # Errors
+    /// [`Error::TakenAway`]: we looked dead, and another receiver may have it; [`Error::Forked`].
+    pub fn done(mut self) -> Result<()> {
+        self.receiver.member.check()?;
+        self.done = true;
+        if self.receiver.release(self.pos) { Ok(()) } else { Err(Error::TakenAway) }
+    }
+}
+
+impl<T: Payload> Drop for Held<'_, T> {
+    fn drop(&mut self) {
+        if !self.done && self.receiver.member.check().is_ok() {
+            let member = &self.receiver.member;
+            member.ring.give_back(self.pos);
+            member.returned.set(true);
+            MESSAGES.ring(&member.ring.memory);
+        }
+    }
+}
+
+impl<T: Payload> fmt::Debug for Sender<T> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Sender").field("place", &self.member.ring.id.0).finish_non_exhaustive()
+    }
+}
+
+impl<T: Payload> fmt::Debug for Receiver<T> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Receiver").field("place", &self.member.ring.id.0).finish_non_exhaustive()
+    }
+}
+
+impl<T: Payload + fmt::Debug> fmt::Debug for Held<'_, T> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_tuple("Held").field(&self.message).finish()
+    }
+}
+
+fn create<T: Payload>(name: &OsStr, options: &ChannelOptions) -> Result<Segment> {
+    let plan = plan::<T>(options)?;
+    Segment::create(name, plan.permissions, plan.common(), |mapping| init_all(&plan, mapping))
+}
+
+fn anonymous<T: Payload>(options: &ChannelOptions) -> Result<Segment> {
+    let plan = plan::<T>(options)?;
+    Segment::common(plan.common(), |mapping| init_all(&plan, mapping))
+}
+
+fn open<T: Payload>(name: &OsStr, tag: u64) -> Result<Segment> {
+    let plan = any_plan::<T>().tagged(tag);
+    Segment::open(name, &plan.common(), plan.max)
+}
+
+fn open_or_replace<T: Payload>(name: &OsStr, options: &ChannelOptions) -> Result<(Segment, Origin)> {
+    let plan = plan::<T>(options)?;
+    let init = |mapping: &Mapping| init_all(&plan, mapping);
+    Segment::open_or_replace(name, plan.permissions, plan.common(), plan.max, init)
+}
+
+fn from_fd<T: Payload>(descriptor: OwnedFd) -> Result<Segment> {
+    let plan = any_plan::<T>();
+    Segment::common_from(descriptor, &plan.common(), plan.max)
+}
+
+fn init_all(plan: &Plan, mapping: &Mapping) -> Result<()> {
+    (plan.init)(&plan.layout, mapping, Side::Producer);
+    Ok(())
+}
+
+/// A plan for a new channel.
+fn plan<T: Payload>(options: &ChannelOptions) -> Result<Plan> {
+    let capacity = options.capacity()?;
+    let layout = layout::<T>(capacity, options.start, options.flags).ok_or(Error::InvalidParameter {
+        what: "the capacity",
+        value: capacity,
+        reason: "so many messages of this type do not fit in the address space",
+    })?;
+    let plan = Plan { layout, permissions: options.permissions, ..any_plan::<T>() };
+    Ok(plan.tagged(options.tag))
+}
+
+/// What to expect of a channel whose capacity we do not know.
+fn any_plan<T: Payload>() -> Plan {
+    let permissions = ChannelOptions::new(16).permissions;
+    Plan { layout: fingerprint::<T>(), permissions, init: init::<T>, max: meet::MAX, part: one_way }
+}
+
+/// The shape of a ring that this header promises, if its memory is as long as that.
+fn shape_of<T: Payload>(found: &Layout) -> Result<Shape> {
+    let promised = check_capacity(found.capacity)
+        .ok()
+        .and_then(|capacity| layout::<T>(capacity, found.start, found.flags))
+        .filter(|promised| promised.len == found.len);
+    promised
+        .map(|layout| Shape::new(layout.capacity, layout.start))
+        .ok_or_else(|| Error::refused("the channel", Refusal::Capacity))
+}
+
+fn layout<T: Payload>(capacity: u64, start: u64, flags: u64) -> Option<Layout> {
+    let len = Shape::new(capacity, start).len::<T>().filter(|len| i64::try_from(*len).is_ok())?;
+    Some(Layout { capacity, len, start, flags, ..fingerprint::<T>() })
+}
+
+fn fingerprint<T: Payload>() -> Layout {
+    const { assert!(size_of::<T>() > 0, "a payload type without a byte") };
+    Layout {
+        kind: Kind::Mpmc,
+        mode: 0,
+        size: size_of::<T>() as u64,
+        align: align_of::<T>() as u64,
+        stride: Shape::stride::<T>() as u64 * 8,
+        tag: 0,
+        capacity: 0,
+        len: 0,
+        start: 0,
+        flags: 0,
+    }
+}
+
+fn init<T: Payload>(layout: &Layout, mapping: &Mapping, _: Side) {
+    Shape::new(layout.capacity, layout.start).init::<T, _>(mapping);
+}

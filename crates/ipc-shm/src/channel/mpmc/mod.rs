@@ -1,0 +1,57 @@
+//! Any number of senders and receivers, one queue: each message goes to one receiver, in the order of the queue.
+//!
+//! For work that several processes take from one another. All of them share the words that say what is whose, so this is
+//! for processes that trust each other, and costs three compare-and-swaps a message on each side: where one receives, an
+//! [`mpsc`](crate::mpsc) is faster, and a dead or hostile sender harms its own lane only.
+//!
+//! - by name: [`Sender::create`], [`Receiver::open`] and so on, any number of times, up to 127 senders and 128 receivers
+//! - by descriptor: [`Sender::anonymous`], [`Sender::share`], [`Receiver::from_fd`]
+//!
+//! # Blocking
+//! Calls wait as [`Wait`](crate::Wait) says; EINTR never shows. The queue is strictly in order: a sender that is stopped
+//! between claiming its place and having written holds the receivers up until it goes on or dies.
+//!
+//! # After a crash
+//! Each claim bears its owner's mark, and each owner holds a lock that the kernel drops when it dies. The others look every
+//! 60 ms while they wait: the place of a sender that was killed before its message was whole is passed over; the message
+//! that a receiver was killed with ([`Receiver::hold`], and for a moment in [`Receiver::recv`]) is given to another, behind
+//! those that were received meanwhile. Nothing else is lost or doubled. When all senders are gone, receivers are told
+//! [`Error::Disconnected`](crate::Error::Disconnected) after the last message; when all receivers are, senders are told
+//! where the queue is full. A stopped process is not dead. One whose other code unlocks descriptors that are not its own
+//! looks dead: what it had claimed is [`Error::TakenAway`](crate::Error::TakenAway), and what it still writes may reach another
+//! sender's message.
+#![cfg_attr(
+    not(ipc_loom),
+    doc = r#"
+# Examples
+```
+# fn main() -> ipc_shm::Result<()> {
+use ipc_shm::mpmc;
+
+let mut sender = mpmc::Sender::<u64>::anonymous(16)?;
+// Each in its own process:
+let mut first = mpmc::Receiver::<u64>::from_fd(sender.share()?)?;
+let mut second = mpmc::Receiver::<u64>::from_fd(sender.share()?)?;
+for message in [1, 2, 3] {
+    sender.send(&message)?;
+}
+assert_eq!((first.recv()?, second.recv()?), (1, 2));
+
+// Should the process die before the work is done, another gets the message.
+let work = first.hold()?;
+assert_eq!(*work.message(), 3);
+work.done()?;
+# Ok(())
+# }
+```"#
+)]
+
+pub(crate) mod bell;
+#[cfg(not(ipc_loom))]
+mod ends;
+#[cfg(not(ipc_loom))]
+mod member;
+pub(crate) mod ring;
+
+#[cfg(not(ipc_loom))]
+pub use ends::{Held, Receiver, Sender};

@@ -1,0 +1,315 @@
+//! The ring for any number of senders and receivers: the algorithm, over any [`Words`].
+//!
+//! A slot's word says for which position it is and, in its upper 8 bits, who has claimed it:
+//!
+//! | word of the slot of `pos` | what it says | next |
+//! | --- | --- | --- |
+//! | `pos` | free | a sender claims it |
+//! | `pos`, id | claimed by the sender id, who writes | it commits; where it died, the place is passed over: `pos + capacity` |
+//! | `pos + 1` | holds message `pos` | a receiver claims it |
+//! | `pos + 1`, id | claimed by the receiver id, who reads | it releases; where it died, the message stands again: `pos + 1` |
+//! | `pos + capacity` | free, a lap later | |
+//!
+//! Every step is a compare-and-swap from what the one before has written, so a claim that was taken away can neither be
+//! committed nor released, however late. `tail` and `head` follow: who finds the slot there claimed helps them on. An id
+//! is used again only when no slot names it ([`Ring::sweep`]). Positions have 56 bits.
+//!
+//! A message that a dead receiver had claimed lies behind `head`: [`Ring::returned`] finds it.
+
+use std::marker::PhantomData;
+use std::sync::atomic::Ordering;
+
+use zerocopy::{FromBytes, Immutable, IntoBytes};
+
+use crate::channel::area::{FIRST, consumer, producer};
+use crate::words::{AtomicU64, Words, is_left_out, put, take, words_of};
+use crate::{Error, Result};
+
+/// The position that the next sender claims.
+const TAIL: usize = producer::WRITTEN;
+/// The position that the next receiver claims.
+const HEAD: usize = consumer::READ;
+
+/// How many bits of a slot's word are the position.
+const BITS: u32 = 56;
+const POSITION: u64 = (1 << BITS) - 1;
+
+/// Who claims: 1 to 255.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Id(pub(crate) u8);
+
+impl Id {
+    /// A word that this one has claimed.
+    fn on(self, position: u64) -> u64 {
+        u64::from(self.0) << BITS | position
+    }
+}
+
+/// How a ring lies in memory.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Shape {
+    capacity: u64,
+    /// The first position, 0 but in tests.
+    start: u64,
+}
+
+/// What a claim finds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Claim {
+    /// The position that is ours now.
+    Ours(u64),
+    /// No room, or no message; or the next one is still being written or read.
+    Nothing,
+}
+
+impl Shape {
+    /// `capacity` is a power of two, at least 2.
+    pub(crate) const fn new(capacity: u64, start: u64) -> Self {
+        Self { capacity, start: start & POSITION }
+    }
+
+    /// The words from one slot to the next.
+    pub(crate) const fn stride<T>() -> usize {
+        let used = 1 + words_of::<T>();
+        if used <= 8 { used.next_power_of_two() } else { used.next_multiple_of(8) }
+    }
+
+    /// The bytes of header page and slots; `None` where that does not fit.
+    pub(crate) fn len<T>(self) -> Option<u64> {
+        (Self::stride::<T>() as u64).checked_mul(8)?.checked_mul(self.capacity)?.checked_add(4096)
+    }
+
+    #[expect(clippy::cast_possible_truncation, reason = "usize is 64 bits wide on every target")]
+    fn slot<T>(self, pos: u64) -> usize {
+        FIRST + (pos & (self.capacity - 1)) as usize * Self::stride::<T>()
+    }
+
+    /// Makes every slot free for its first position.
+    pub(crate) fn init<T, W: Words>(self, memory: &W) {
+        memory.word(TAIL).store(self.start, Ordering::Relaxed);
+        memory.word(HEAD).store(self.start, Ordering::Relaxed);
+        for ahead in 0..self.capacity {
+            let pos = behind(self.start, ahead);
+            memory.word(self.slot::<T>(pos)).store(pos, Ordering::Relaxed);
+        }
+    }
+}
+
+/// The position `ahead` behind another.
+fn behind(pos: u64, ahead: u64) -> u64 {
+    pos.wrapping_add(ahead) & POSITION
+}
+
+/// How far a word's position is ahead of `pos`, negative where it is of an earlier one.
+fn ahead(word: u64, pos: u64) -> i64 {
+    let shifted = word.wrapping_sub(pos) << (64 - BITS);
+    i64::from_ne_bytes(shifted.to_ne_bytes()) >> (64 - BITS)
+}
+
+/// One participant's view of the ring.
+#[derive(Debug)]
+pub(crate) struct Ring<T, W> {
+    pub(crate) memory: W,
+    shape: Shape,
+    pub(crate) id: Id,
+    payload: PhantomData<fn(T) -> T>,
+    /// After how many steps a model kills this one.
+    #[cfg(ipc_loom)]
+    pub(crate) steps: std::cell::Cell<u32>,
+}
+
+impl<T, W: Words> Ring<T, W> {
+    pub(crate) fn new(memory: W, shape: Shape, id: Id) -> Self {
+        Self {
+            memory,
+            shape,
+            id,
+            payload: PhantomData,
+            #[cfg(ipc_loom)]
+            steps: std::cell::Cell::new(u32::MAX),
+        }
+    }
+
+    /// Claims the next position to write.
+    ///
+    /// # Errors
+    /// [`Error::PeerCorrupt`].
+    pub(crate) fn claim_to_write(&self) -> Result<Claim> {
+        let mut lost = Lost::default();
+        loop {
+            let pos = self.memory.word(TAIL).load(Ordering::Acquire);
+            if is_left_out("attributed") {
+                // The naive twin: the position first, then the name on it.
+                if self.number(pos).load(Ordering::Acquire) == pos && self.swap(TAIL, pos, behind(pos, 1)) {
+                    self.swap(self.shape.slot::<T>(pos), pos, self.id.on(pos));
+                    return Ok(Claim::Ours(pos));
+                }
+            }
+            let word = self.number(pos).load(Ordering::Acquire);
+            match self.step(word, pos, &mut lost)? {
+                0 if word == pos && self.swap(self.shape.slot::<T>(pos), pos, self.id.on(pos)) => {
+                    self.swap(TAIL, pos, behind(pos, 1));
+                    return Ok(Claim::Ours(pos));
+                }
+                0.. => {
+                    // Claimed for this position, by now at least, or beyond it already: the tail lags.
+                    self.swap(TAIL, pos, behind(pos, 1));
+                }
+                _ if self.memory.word(TAIL).load(Ordering::Acquire) == pos => return Ok(Claim::Nothing),
+                _ => {}
+            }
+        }
+    }
+
+    /// Claims the next message.
+    ///
+    /// # Errors
+    /// [`Error::PeerCorrupt`].
+    pub(crate) fn claim_to_read(&self) -> Result<Claim> {
+        let mut lost = Lost::default();
+        loop {
+            let pos = self.memory.word(HEAD).load(Ordering::Acquire);
+            let word = self.number(pos).load(Ordering::Acquire);
+            match self.step(word, pos, &mut lost)? {
+                1 if word == behind(pos, 1) && self.take(pos) => {
+                    self.swap(HEAD, pos, behind(pos, 1));
+                    return Ok(Claim::Ours(pos));
+                }
+                1.. => {
+                    // Claimed by another receiver by now, given back, or passed over: the head lags.
+                    self.swap(HEAD, pos, behind(pos, 1));
+                }
+                _ if self.memory.word(HEAD).load(Ordering::Acquire) == pos => return Ok(Claim::Nothing),
+                _ => {}
+            }
+        }
+    }
+
+    /// Claims a message behind the head, which some dead receiver had claimed: all slots are looked at.
+    pub(crate) fn returned(&self) -> Claim {
+        if is_left_out("returned") {
+            return Claim::Nothing;
+        }
+        let head = self.memory.word(HEAD).load(Ordering::Acquire);
+        for back in (1..=self.shape.capacity).rev() {
+            let pos = head.wrapping_sub(back) & POSITION;
+            if self.number(pos).load(Ordering::Acquire) == behind(pos, 1) && self.take(pos) {
+                return Claim::Ours(pos);
+            }
+        }
+        Claim::Nothing
+    }
+
+    /// Claims message `pos`, if it stands.
+    fn take(&self, pos: u64) -> bool {
+        let full = behind(pos, 1);
+        self.swap(self.shape.slot::<T>(pos), full, self.id.on(full))
+    }
+
+    /// Takes the claims of the dead away: what they were writing is passed over, what they were reading stands again. The
+    /// result says whether it did.
+    pub(crate) fn sweep(&self, mut is_dead: impl FnMut(Id) -> Result<bool>) -> Result<bool> {
+        let mut swept = false;
+        if is_left_out("sweep") {
+            return Ok(swept);
+        }
+        for index in 0..self.shape.capacity {
+            let word = self.number(index).load(Ordering::Acquire);
+            let Some(id) = u8::try_from(word >> BITS).ok().filter(|id| *id != 0).map(Id) else { continue };
+            if is_dead(id)? {
+                let position = word & POSITION;
+                let writes = position & (self.shape.capacity - 1) == index;
+                let next = if writes { behind(position, self.shape.capacity) } else { position };
+                swept |= self.swap(self.shape.slot::<T>(index), word, next);
+            }
+        }
+        Ok(swept)
+    }
+
+    /// Says that message `pos` is whole; false where the claim was taken away.
+    pub(crate) fn commit(&self, pos: u64) -> bool {
+        let slot = self.shape.slot::<T>(pos);
+        if is_left_out("commit") {
+            self.memory.word(slot).store(behind(pos, 1), Ordering::Release);
+            return true;
+        }
+        self.swap(slot, self.id.on(pos), behind(pos, 1))
+    }
+
+    /// Frees the slot of message `pos`; false where the claim was taken away, and so the message was given to another.
+    pub(crate) fn release(&self, pos: u64) -> bool {
+        let slot = self.shape.slot::<T>(pos);
+        let free = behind(pos, self.shape.capacity);
+        if is_left_out("release") {
+            self.memory.word(slot).store(free, Ordering::Release);
+            return true;
+        }
+        self.swap(slot, self.id.on(behind(pos, 1)), free)
+    }
+
+    /// Lets message `pos` stand again, for whoever claims it next.
+    pub(crate) fn give_back(&self, pos: u64) {
+        let full = behind(pos, 1);
+        self.swap(self.shape.slot::<T>(pos), self.id.on(full), full);
+    }
+
+    /// Whether there is a message, or room: whatever stands at the position that a claim would look at.
+    pub(crate) fn is_ready(&self, to_write: bool) -> bool {
+        let (end, wanted) = if to_write { (TAIL, 0) } else { (HEAD, 1) };
+        let pos = self.memory.word(end).load(Ordering::Acquire);
+        let word = self.number(pos).load(Ordering::Acquire);
+        word == behind(pos, wanted) || ahead(word, pos) > 1 || (to_write && ahead(word, pos) >= 0)
+    }
+
+    /// How far the word of `pos` is ahead of it, where that makes sense.
+    fn step(&self, word: u64, pos: u64, lost: &mut Lost) -> Result<i64> {
+        let step = ahead(word, pos);
+        let lap = i64::try_from(self.shape.capacity).unwrap_or(i64::MAX);
+        let corrupt = Err(Error::PeerCorrupt { what: "the word of a slot" });
+        if !matches!(step.rem_euclid(lap), 0 | 1) || step < -lap || pos > POSITION {
+            return corrupt;
+        }
+        // A lap further than ours can be means that we slept; time and again, that it is not so.
+        lost.times = if step > lap + 1 { lost.times + 1 } else { 0 };
+        if lost.times > LOST { corrupt } else { Ok(step) }
+    }
+
+    fn number(&self, pos: u64) -> &AtomicU64 {
+        self.memory.word(self.shape.slot::<T>(pos))
+    }
+
+    /// A step that only one can make.
+    fn swap(&self, index: usize, from: u64, to: u64) -> bool {
+        #[cfg(ipc_loom)]
+        crate::models::step(&self.steps);
+        let success = if is_left_out("swap") { Ordering::Relaxed } else { Ordering::AcqRel };
+        self.memory.word(index).compare_exchange(from, to, success, Ordering::Relaxed).is_ok()
+    }
+
+    fn message(&self, pos: u64) -> &[AtomicU64] {
+        self.memory.words(self.shape.slot::<T>(pos) + 1, words_of::<T>())
+    }
+}
+
+/// How often, one after another, a position was found to be laps behind.
+#[derive(Debug, Default)]
+struct Lost {
+    times: u32,
+}
+
+/// How often that happens to nobody who is honest.
+const LOST: u32 = 64;
+
+impl<T: IntoBytes + Immutable, W: Words> Ring<T, W> {
+    /// Writes message `pos`, which is claimed.
+    pub(crate) fn write(&self, pos: u64, message: &T) {
+        put(self.message(pos), message);
+    }
+}
+
+impl<T: FromBytes + IntoBytes, W: Words> Ring<T, W> {
+    /// Copies message `pos`, which is claimed.
+    pub(crate) fn read(&self, pos: u64) -> T {
+        take(self.message(pos))
+    }
+}

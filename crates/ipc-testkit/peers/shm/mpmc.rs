@@ -1,0 +1,160 @@
+//! One of many at a queue.
+#![expect(
+    unsafe_code,
+    reason = "a child is forked raw, a descriptor is found by its number, and a twin counts in raw memory"
+)]
+
+use std::fs::{self, OpenOptions};
+use std::os::fd::AsRawFd;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use ipc_shm::{Error, mpmc};
+use ipc_testkit::crash;
+use ipc_testkit::role::{Result, Role, hear, say};
+
+use crate::spsc::wait_of;
+
+pub(crate) const ROLES: &[Role] = &[
+    ("mpmc-sender", sender),
+    ("mpmc-receiver", receiver),
+    ("mpmc-holder", holder),
+    ("mpmc-looks-dead", looks_dead),
+    ("mpmc-forker", forker),
+    ("mpmc-step-send", step_send),
+    ("mpmc-step-receive", step_receive),
+    ("mpmc-step-naive", step_naive),
+];
+
+/// `mpmc-sender NAME NUMBER COUNT WAIT`: sends COUNT messages, from NUMBER << 32 on.
+fn sender(arguments: &[String]) -> Result {
+    let mut sender = mpmc::Sender::<u64>::open(&arguments[0])?;
+    sender.set_wait(wait_of(&arguments[3]));
+    say("ready")?;
+    let from = arguments[1].parse::<u64>()? << 32;
+    for message in from..from + arguments[2].parse::<u64>()? {
+        sender.send(&message)?;
+    }
+    Ok(())
+}
+
+/// `mpmc-receiver NAME WAIT`: receives all that it gets, and says how many, their sum, and whether each sender's came in
+/// order.
+fn receiver(arguments: &[String]) -> Result {
+    let mut receiver = mpmc::Receiver::<u64>::open(&arguments[0])?;
+    receiver.set_wait(wait_of(&arguments[1]));
+    say("ready")?;
+    let (mut count, mut sum, mut in_order) = (0_u64, 0_u64, true);
+    let mut next = [0; 8];
+    loop {
+        match receiver.recv() {
+            Ok(message) => {
+                let of = usize::try_from(message >> 32)?;
+                in_order &= message & 0xffff_ffff >= next[of];
+                next[of] = (message & 0xffff_ffff) + 1;
+                (count, sum) = (count + 1, sum.wrapping_add(message));
+            }
+            Err(Error::Disconnected) => return say(format_args!("{count} {sum} {in_order}")),
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+/// `mpmc-holder NAME`: takes a message, says it, and has done when it is told so.
+fn holder(arguments: &[String]) -> Result {
+    let mut receiver = mpmc::Receiver::<u64>::open(&arguments[0])?;
+    let held = receiver.hold()?;
+    say(held.message())?;
+    hear()?;
+    held.done()?;
+    say("done")
+}
+
+/// `mpmc-looks-dead NAME`: takes a message, and code that knows nothing of it unlocks the file that its lock is on. (To close
+/// the descriptor would not do: the mapping keeps the opening alive, and so the lock.)
+fn looks_dead(arguments: &[String]) -> Result {
+    let mut receiver = mpmc::Receiver::<u64>::open(&arguments[0])?;
+    let held = receiver.hold()?;
+    for entry in fs::read_dir("/proc/self/fd")? {
+        let path = entry?.path();
+        let Ok(target) = fs::read_link(&path) else { continue };
+        if target.to_string_lossy().contains(&arguments[0]) {
+            let descriptor = path.file_name().and_then(|name| name.to_str()).unwrap_or_default().parse()?;
+            // SAFETY: the descriptor is open, as the directory said, and nobody closes it meanwhile.
+            let file = unsafe { std::os::fd::BorrowedFd::borrow_raw(descriptor) };
+            let all = libc::flock { l_type: 2, l_whence: 0, l_start: 0, l_len: 0, l_pid: 0 };
+            assert_eq!(i32::from(all.l_type), libc::F_UNLCK);
+            nix::fcntl::fcntl(file, nix::fcntl::FcntlArg::F_OFD_SETLK(&all))?;
+        }
+    }
+    say(held.message())?;
+    hear()?;
+    say(format_args!("{:?}", held.done().err().map(|error| error.to_string())))
+}
+
+/// `mpmc-forker NAME`: forks with both ends in hand.
+fn forker(arguments: &[String]) -> Result {
+    let mut sender = mpmc::Sender::<u64>::create(&arguments[0], 16)?;
+    let mut receiver = mpmc::Receiver::<u64>::open(&arguments[0])?;
+    sender.send(&1)?;
+    sender.send(&2)?;
+    let held = receiver.hold()?;
+    // SAFETY: this process has one thread.
+    #[expect(clippy::disallowed_methods, reason = "a single-threaded peer")]
+    let child = unsafe { libc::fork() };
+    if child == 0 {
+        let done = matches!(held.done(), Err(Error::Forked));
+        let forked = [
+            done,
+            matches!(sender.try_send(&2), Err(Error::Forked)),
+            matches!(receiver.try_recv(), Err(Error::Forked)),
+            matches!(receiver.recv_timeout(Duration::ZERO), Err(Error::Forked)),
+            matches!(sender.share(), Err(Error::Forked)),
+        ];
+        drop((sender, receiver));
+        say(format_args!("child {forked:?}"))?;
+        std::process::exit(0);
+    }
+    nix::sys::wait::waitpid(nix::unistd::Pid::from_raw(child), None)?;
+    held.done()?;
+    say(format_args!("parent {}", receiver.recv()?))
+}
+
+fn step_send(arguments: &[String]) -> Result {
+    let mut sender = mpmc::Sender::<[u64; 4]>::open(&arguments[0])?;
+    crash::begin();
+    sender.send(&[5; 4])?;
+    crash::end();
+    Ok(())
+}
+
+fn step_receive(arguments: &[String]) -> Result {
+    let mut receiver = mpmc::Receiver::<[u64; 4]>::open(&arguments[0])?;
+    crash::begin();
+    let held = receiver.hold()?;
+    held.done()?;
+    crash::end();
+    Ok(())
+}
+
+/// `mpmc-step-naive NAME`: a send as it is usually done: the position by `fetch_add`, then the message, then its mark.
+fn step_naive(arguments: &[String]) -> Result {
+    let path = format!("/dev/shm/{}", arguments[0]);
+    let file = OpenOptions::new().read(true).write(true).open(path)?;
+    let protection = libc::PROT_READ | libc::PROT_WRITE;
+    // SAFETY: a new mapping at the kernel's choice of address.
+    let base =
+        unsafe { libc::mmap(std::ptr::null_mut(), 4096, protection, libc::MAP_SHARED, file.as_raw_fd(), 0) };
+    if base == libc::MAP_FAILED {
+        return Err("mmap".into());
+    }
+    // SAFETY: mapped above, never unmapped, reached through atomics.
+    let words = unsafe { std::slice::from_raw_parts(base.cast::<AtomicU64>(), 512) };
+    crash::begin();
+    let pos = words[0].fetch_add(1, Ordering::AcqRel);
+    let slot = 8 + usize::try_from(pos)? * 2;
+    words[slot + 1].store(5, Ordering::Relaxed);
+    words[slot].store(pos + 1, Ordering::Release);
+    crash::end();
+    Ok(())
+}

@@ -1,0 +1,394 @@
+//! Many senders, many receivers, one queue.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::os::unix::fs::FileExt;
+use std::time::{Duration, Instant};
+
+use ipc_shm::{ChannelOptions, Error, MemoryOptions, Refusal, Wait, mpmc, spsc};
+use ipc_testkit::{command, crash, name, peer, proof, repetitions, report};
+
+use crate::memory::Name;
+
+type Sender = mpmc::Sender<u64>;
+type Receiver = mpmc::Receiver<u64>;
+
+#[test]
+fn f10_a_crowd_of_senders_and_receivers_loses_and_doubles_nothing() {
+    let count = repetitions(5_000, 500_000) as u64;
+    for wait in ["park", "default", "spin"] {
+        let named = Name::new("crowd");
+        let mut ours = Receiver::create(&named.0, 64).unwrap();
+        let mut receivers: Vec<_> =
+            (0..2).map(|_| peer!("peer-shm", "mpmc-receiver", named.0, wait)).collect();
+        receivers.iter_mut().for_each(|receiver| receiver.expect("ready"));
+        let senders: Vec<_> =
+            (0..3).map(|number| peer!("peer-shm", "mpmc-sender", named.0, number, count, wait)).collect();
+        let (mut got, mut sum) = (0, 0_u64);
+        let mut next = [0; 3];
+        loop {
+            match ours.recv() {
+                Ok(message) => {
+                    let of = usize::try_from(message >> 32).unwrap();
+                    assert!(message & 0xffff_ffff >= next[of], "out of order");
+                    next[of] = (message & 0xffff_ffff) + 1;
+                    (got, sum) = (got + 1, sum.wrapping_add(message));
+                }
+                Err(Error::Disconnected) => break,
+                Err(error) => panic!("{error}"),
+            }
+        }
+        for mut receiver in receivers {
+            let line = receiver.hear();
+            let mut words = line.split(' ');
+            got += words.next().unwrap().parse::<u64>().unwrap();
+            sum = sum.wrapping_add(words.next().unwrap().parse().unwrap());
+            assert_eq!(words.next(), Some("true"), "out of order");
+            receiver.finish();
+        }
+        let all = (0..3_u64).flat_map(|number| (0..count).map(move |message| number << 32 | message));
+        assert_eq!((got, sum), (3 * count, all.fold(0, u64::wrapping_add)));
+        senders.into_iter().for_each(ipc_testkit::Peer::finish);
+    }
+    proof!(
+        "F10",
+        "mpmc: 3 x {count} messages of three senders to three receivers, 0 lost, doubled or out of order"
+    );
+}
+
+/// Receives until nothing has come for half a second: the dead are found within 60 ms.
+fn drain<const N: usize>(receiver: &mut mpmc::Receiver<[u64; N]>, longest: &mut Duration) -> Vec<u64> {
+    let mut got = Vec::new();
+    let mut start = Instant::now();
+    loop {
+        match receiver.recv_timeout(Duration::from_millis(500)) {
+            Ok(message) => {
+                assert!(message.iter().all(|word| *word == message[0]), "torn: {message:?}");
+                got.push(message[0]);
+                *longest = (*longest).max(start.elapsed());
+                start = Instant::now();
+                if message[0] == 99 {
+                    return got;
+                }
+            }
+            Err(Error::TimedOut | Error::Disconnected) => return got,
+            Err(error) => panic!("{error}"),
+        }
+    }
+}
+
+#[test]
+fn f9_a_sender_killed_at_any_instruction_holds_nobody_up() {
+    let (mut seen, mut longest) = ([0; 2], Duration::ZERO);
+    let points = crash::at_every_step(
+        repetitions(12, usize::MAX),
+        || {
+            let named = Name::new("mpmc-step");
+            let receiver = mpmc::Receiver::<[u64; 4]>::create(&named.0, 16).unwrap();
+            let mut other = mpmc::Sender::<[u64; 4]>::open(&named.0).unwrap();
+            other.send(&[1; 4]).unwrap();
+            (command!("peer-shm", "mpmc-step-send", named.0), (named, receiver, other))
+        },
+        |death, (_named, mut receiver, mut other)| {
+            other.send(&[99; 4]).unwrap();
+            match drain(&mut receiver, &mut longest).as_slice() {
+                [1, 99] => seen[0] += 1,
+                [1, 5, 99] => seen[1] += 1,
+                got => panic!("{death}: {got:?}"),
+            }
+        },
+    );
+    assert!(seen[1] > 0, "{seen:?}");
+
+    // The naive twin: a position that nobody can attribute, and whoever comes to it waits for ever.
+    let mut stuck = 0;
+    let naive = crash::at_every_step(
+        repetitions(25, usize::MAX),
+        || {
+            let named = Name::new("mpmc-naive");
+            std::fs::write(format!("/dev/shm/{}", named.0), [0; 4096]).unwrap();
+            (command!("peer-shm", "mpmc-step-naive", named.0), named)
+        },
+        |_, named| {
+            let bytes = std::fs::read(format!("/dev/shm/{}", named.0)).unwrap();
+            stuck += u32::from(bytes[0] == 1 && bytes[64] == 0);
+        },
+    );
+    assert!(stuck > 0, "the harness kills nobody between claim and commit");
+    proof!(
+        "F9",
+        "mpmc: sender killed at {points} instructions, nothing or the whole message: {seen:?}, longest wait {longest:?}; naive twin stuck for ever {stuck} of {naive}"
+    );
+}
+
+#[test]
+fn f9_a_receiver_killed_at_any_instruction_loses_nothing_but_what_it_had_done() {
+    let (mut seen, mut longest) = (BTreeMap::<Vec<u64>, usize>::new(), Duration::ZERO);
+    let points = crash::at_every_step(
+        repetitions(12, usize::MAX),
+        || {
+            let named = Name::new("mpmc-step");
+            let mut sender = mpmc::Sender::<[u64; 4]>::create(&named.0, 16).unwrap();
+            for message in [1, 2, 99] {
+                sender.send(&[message; 4]).unwrap();
+            }
+            (command!("peer-shm", "mpmc-step-receive", named.0), (named, sender))
+        },
+        |death, (named, mut sender)| {
+            let mut receiver = mpmc::Receiver::<[u64; 4]>::open(&named.0).unwrap();
+            let mut got = drain(&mut receiver, &mut longest);
+            // What stands again may come behind what was there.
+            sender.send(&[100; 4]).unwrap();
+            got.extend(drain(&mut receiver, &mut longest));
+            let mut sorted = got.clone();
+            sorted.sort_unstable();
+            assert!([&[1, 2, 99, 100][..], &[2, 99, 100]].contains(&sorted.as_slice()), "{death}: {got:?}");
+            *seen.entry(got).or_default() += 1;
+        },
+    );
+    assert!(seen.keys().any(|got| got.contains(&1)) && seen.keys().any(|got| !got.contains(&1)), "{seen:?}");
+    proof!(
+        "F9",
+        "mpmc: receiver killed at {points} instructions of one message; what came after it: {seen:?}"
+    );
+}
+
+#[test]
+fn f9_what_a_killed_receiver_held_is_given_to_another() {
+    let rounds = repetitions(8, 300) as u64;
+    let named = Name::new("mpmc-held");
+    let mut sender = Sender::create(&named.0, 16).unwrap();
+    let mut receiver = Receiver::open(&named.0).unwrap();
+    let mut longest = Duration::ZERO;
+    for round in 0..rounds {
+        receiver.set_wait(if round % 2 == 0 { Wait::Park } else { Wait::SpinThenPark });
+        sender.send(&(2 * round)).unwrap();
+        let mut holder = peer!("peer-shm", "mpmc-holder", named.0);
+        holder.expect(&(2 * round).to_string());
+        sender.send(&(2 * round + 1)).unwrap();
+        assert_eq!(receiver.recv().unwrap(), 2 * round + 1, "held by nobody");
+        assert!(matches!(receiver.try_recv(), Err(Error::Empty)));
+        holder.kill();
+        let start = Instant::now();
+        assert_eq!(receiver.recv().unwrap(), 2 * round);
+        longest = longest.max(start.elapsed());
+        assert!(matches!(receiver.try_recv(), Err(Error::Empty)));
+    }
+    // The promise is 100 ms; a loaded machine may keep us off the CPU for longer.
+    assert!(longest < Duration::from_secs(1), "{longest:?}");
+    // Given back without a death.
+    sender.send(&7).unwrap();
+    drop(receiver.hold().unwrap());
+    assert_eq!(receiver.recv().unwrap(), 7);
+    proof!(
+        "F9",
+        "mpmc: {rounds} messages of killed holders given to another after at most {longest:?}, none twice"
+    );
+}
+
+#[test]
+fn f9_a_stopped_holder_is_slow_and_not_dead() {
+    use nix::sys::signal::{Signal, kill};
+    let named = Name::new("mpmc-stopped");
+    let mut sender = Sender::create(&named.0, 16).unwrap();
+    let mut receiver = Receiver::open(&named.0).unwrap();
+    for turn in 0..repetitions(1, 200) as u64 {
+        sender.send(&turn).unwrap();
+        let mut holder = peer!("peer-shm", "mpmc-holder", named.0);
+        holder.expect(&turn.to_string());
+        let id = nix::unistd::Pid::from_raw(i32::try_from(holder.id()).unwrap());
+        kill(id, Signal::SIGSTOP).unwrap();
+        assert!(matches!(receiver.recv_timeout(Duration::from_millis(300)), Err(Error::TimedOut)));
+        kill(id, Signal::SIGCONT).unwrap();
+        holder.tell("done");
+        holder.expect("done");
+        assert!(matches!(receiver.try_recv(), Err(Error::Empty)));
+        holder.finish();
+    }
+    proof!("F9", "mpmc: a receiver stopped for 300 ms keeps its message");
+}
+
+#[test]
+fn f9_who_looks_dead_is_refused_what_another_has_got() {
+    let named = Name::new("mpmc-late");
+    let mut sender = Sender::create(&named.0, 16).unwrap();
+    let mut receiver = Receiver::open(&named.0).unwrap();
+    sender.send(&7).unwrap();
+    let mut late = peer!("peer-shm", "mpmc-looks-dead", named.0);
+    late.expect("7");
+    assert_eq!(receiver.recv_timeout(Duration::from_secs(2)).unwrap(), 7);
+    late.tell("now");
+    late.expect("Some(\"this process looked dead, and what it had claimed was taken away\")");
+    assert!(matches!(receiver.try_recv(), Err(Error::Empty)));
+    sender.send(&8).unwrap();
+    assert_eq!(receiver.recv().unwrap(), 8);
+}
+
+#[test]
+fn all_of_one_side_gone_is_told_to_the_other() {
+    let named = Name::new("mpmc-gone");
+    let mut receiver = Receiver::create(&named.0, 16).unwrap();
+    // Nobody has come yet: that is not gone.
+    assert!(matches!(receiver.recv_timeout(Duration::from_millis(150)), Err(Error::TimedOut)));
+    let mut first = peer!("peer-shm", "mpmc-sender", named.0, 0, 3, "park");
+    first.expect("ready");
+    let mut second = peer!("peer-shm", "mpmc-sender", named.0, 1, 1_u64 << 31, "park");
+    second.expect("ready");
+    first.finish();
+    for _ in 0..100 {
+        receiver.recv().unwrap();
+    }
+    second.kill();
+    while receiver.recv().is_ok() {}
+    assert!(matches!(receiver.recv(), Err(Error::Disconnected)));
+    assert!(matches!(receiver.try_recv(), Err(Error::Disconnected)));
+    // A new sender: all is well again.
+    let mut sender = Sender::open(&named.0).unwrap();
+    sender.send(&5).unwrap();
+    assert_eq!(receiver.recv().unwrap(), 5);
+    receiver.persist();
+    drop(receiver);
+    for message in 0..16 {
+        sender.send(&message).unwrap();
+    }
+    assert_eq!(sender.capacity(), 16);
+    assert!(matches!(sender.send(&16), Err(Error::Disconnected)));
+    assert!(matches!(sender.send_timeout(&16, Duration::ZERO), Err(Error::Disconnected | Error::TimedOut)));
+    assert!(matches!(sender.try_send(&16), Err(Error::Disconnected)));
+}
+
+#[test]
+fn f12_positions_wrap_at_2_56_as_a_queue_would() {
+    fn check<T: ipc_shm::Payload + Clone + PartialEq + std::fmt::Debug>(make: fn(u64) -> T, seed: u64) {
+        for start in [0, (1 << 32) - 40, (1 << 56) - 40, (1 << 56) - 15, u64::MAX - 40] {
+            let options = ChannelOptions::new(16).start(start);
+            let first = mpmc::Sender::<T>::anonymous(options).unwrap();
+            let second = mpmc::Sender::<T>::from_fd(first.share().unwrap()).unwrap();
+            let receiver = || mpmc::Receiver::<T>::from_fd(first.share().unwrap()).unwrap();
+            let mut receivers = [receiver(), receiver()];
+            let mut senders = [first, second];
+            let mut random = fastrand::Rng::with_seed(seed);
+            let (mut model, mut next) = (VecDeque::new(), 0);
+            for _ in 0..repetitions(20_000, 1_000_000) {
+                let who = random.usize(0..2);
+                if random.bool() {
+                    match senders[who].try_send(&make(next)) {
+                        Ok(()) => {
+                            model.push_back(make(next));
+                            next += 1;
+                        }
+                        Err(Error::Full) => assert_eq!(model.len(), 16),
+                        Err(error) => panic!("{error}"),
+                    }
+                } else {
+                    let received = if random.bool() {
+                        receivers[who].try_recv()
+                    } else {
+                        receivers[who].try_hold().and_then(|held| {
+                            let message = held.message().clone();
+                            held.done().map(|()| message)
+                        })
+                    };
+                    match received {
+                        Ok(message) => assert_eq!(Some(message), model.pop_front()),
+                        Err(Error::Empty) => assert!(model.is_empty()),
+                        Err(error) => panic!("{error}"),
+                    }
+                }
+            }
+            assert!(next > 1000);
+        }
+    }
+    let seed = report::seed();
+    check::<u64>(|turn| turn, seed);
+    check::<[u8; 3]>(|turn| [turn.to_le_bytes()[0], turn.to_le_bytes()[1], 7], seed);
+    check::<[u32; 17]>(|turn| [u32::try_from(turn).unwrap(); 17], seed);
+    proof!("F12", "mpmc: 5 starts x 3 types against a VecDeque, 0 differences; seed {seed}");
+}
+
+#[test]
+fn f5_another_type_kind_or_tag_is_refused_and_places_run_out() {
+    let reason = |error: Error| match error {
+        Error::Refused { reason, .. } => reason,
+        other => panic!("{other}"),
+    };
+    let named = Name::new("mpmc-refuse");
+    let sender = Sender::create(&named.0, ChannelOptions::new(16).tag("ours")).unwrap();
+    let ours = MemoryOptions::new().tag("ours");
+    assert!(matches!(reason(Receiver::open(&named.0).unwrap_err()), Refusal::Tag { .. }));
+    assert_eq!(reason(mpmc::Receiver::<u32>::open_with(&named.0, &ours).unwrap_err()), Refusal::Type);
+    assert!(matches!(reason(spsc::Receiver::<u64>::open(&named.0).unwrap_err()), Refusal::Kind { .. }));
+    assert!(matches!(Sender::create(&named.0, 16), Err(Error::Exists { .. })));
+    for capacity in [0, 1, 8, 15, 17, 1000, usize::MAX, 1 << 63] {
+        assert!(matches!(Sender::anonymous(capacity), Err(Error::InvalidParameter { .. })), "{capacity}");
+    }
+    let others: Vec<_> = (1..127).map(|_| Sender::open_with(&named.0, &ours).unwrap()).collect();
+    assert!(matches!(Sender::open_with(&named.0, &ours), Err(Error::EndInUse { .. })));
+    drop(others);
+    let stat = ipc_shm::stat(&named.0).unwrap();
+    assert_eq!((stat.kind, stat.lag()), ("mpmc", None));
+    drop(sender);
+    assert!(matches!(Receiver::open(&named.0), Err(Error::NotFound { .. })));
+    let (_, origin) = Sender::open_or_replace(&named.0, 16).unwrap();
+    assert_eq!(origin, ipc_shm::Origin::Created);
+}
+
+#[test]
+fn a_forked_child_gets_forked_from_the_queue() {
+    let named = Name::new("mpmc-fork");
+    let mut peer = peer!("peer-shm", "mpmc-forker", named.0);
+    peer.expect("child [true, true, true, true, true]");
+    peer.expect("parent 2");
+    peer.finish();
+    assert!(name::in_dev_shm(&named.0).is_empty());
+}
+
+#[test]
+fn f1_a_scribbling_participant_is_an_error_and_nothing_worse() {
+    let seed = report::seed();
+    let (mut ended, mut refused, mut corrupt) = (0_u64, 0_u64, 0_u64);
+    let millis = repetitions(1000, 10_000);
+    let named = Name::new("mpmc-scribble");
+    Sender::create(&named.0, 16).unwrap().persist();
+    let path = format!("/dev/shm/{}", named.0);
+    let file = std::fs::OpenOptions::new().write(true).open(&path).unwrap();
+    let good = std::fs::read(&path).unwrap();
+    let mut peer = peer!("peer-shm", "spsc-scribbler", named.0, millis, seed);
+    peer.patience(millis as u64 / 1000 + 2);
+    peer.expect("ready");
+    let end = Instant::now() + Duration::from_millis(millis as u64 - 200);
+    while Instant::now() < end {
+        // All is put right again, or nobody would ever attach.
+        file.write_all_at(&good, 0).unwrap();
+        let ends = Sender::open(&named.0).and_then(|sender| Ok((sender, Receiver::open(&named.0)?)));
+        let Ok((mut sender, mut receiver)) = ends else {
+            refused += 1;
+            continue;
+        };
+        for turn in 0..100 {
+            let start = Instant::now();
+            let short = Duration::from_micros(50);
+            let results = [
+                sender.try_send(&turn).err(),
+                sender.send_timeout(&turn, short).err(),
+                receiver.try_recv().err(),
+                receiver.recv_timeout(short).err(),
+                receiver.try_hold().and_then(mpmc::Held::done).err(),
+            ];
+            assert!(start.elapsed() < Duration::from_secs(1), "an operation hung");
+            for result in results {
+                match result {
+                    Some(Error::PeerCorrupt { .. }) => corrupt += 1,
+                    Some(Error::Refused { .. } | Error::System { .. }) => panic!("{result:?}"),
+                    _ => ended += 1,
+                }
+            }
+        }
+    }
+    let written = peer.hear();
+    peer.finish();
+    assert!(ended > 0 && corrupt > 0, "{ended} {corrupt} {refused}");
+    proof!(
+        "F1",
+        "mpmc: {written} words scribbled; {ended} calls ended well, {corrupt} PeerCorrupt, {refused} attaches refused, 0 panics; seed {seed}"
+    );
+}
