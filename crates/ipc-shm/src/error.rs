@@ -81,6 +81,12 @@ pub enum Error {
         /// Which end.
         end: &'static str,
     },
+    /// The channel has no socket to poll: it was not made with [`pollable`](crate::ChannelOptions::pollable).
+    #[error("the channel has no socket to poll: make it pollable, by invitation or from descriptors")]
+    NoSocket,
+    /// The writer does not know of this reader, which was made from a descriptor alone, and cannot wake it (EOPNOTSUPP).
+    #[error("the writer cannot wake this reader: take an invitation, or poll")]
+    NotInvited,
     /// This memory was attached for reading: its owner sealed it.
     #[error("the memory is sealed against writing by anybody but its owner")]
     ReadOnly,
@@ -222,6 +228,9 @@ pub enum Refusal {
     /// A header whose capacity and length do not fit together, or another capacity than was agreed upon.
     #[error("its capacity does not fit")]
     Capacity,
+    /// Not a connected stream socket, or none at all where the channel is pollable.
+    #[error("there is no socket to poll with it")]
+    NotSocket,
     /// Sealed where trusted was wanted, or the other way round, or the wrong side of a pair.
     #[error("it is of the other mode, sealed or trusted")]
     Mode,
@@ -246,6 +255,7 @@ impl Error {
             Self::Unanswered => libc::ECANCELED,
             Self::TakenAway => libc::ESTALE,
             Self::EndInUse { .. } => libc::EBUSY,
+            Self::NoSocket | Self::NotInvited => libc::EOPNOTSUPP,
             Self::ReadOnly => libc::EROFS,
             Self::OutOfBounds { .. } | Self::InvalidParameter { .. } => libc::EINVAL,
             Self::TooLong { .. } => libc::EMSGSIZE,
@@ -279,6 +289,14 @@ impl Error {
 
     pub(crate) fn system(operation: &'static str, object: impl ToString) -> impl FnOnce(io::Error) -> Self {
         move |source| Self::System { operation, object: object.to_string(), source }
+    }
+
+    /// What a wait on a socket ends with that did not even begin.
+    pub(crate) fn no_socket(source: io::Error) -> Self {
+        match source.raw_os_error() {
+            Some(libc::EOPNOTSUPP) => Self::NoSocket,
+            _ => Self::System { operation: "ppoll", object: "the channel".to_owned(), source },
+        }
     }
 
     pub(crate) fn refused(object: &(impl ToString + ?Sized), reason: Refusal) -> Self {
@@ -324,6 +342,8 @@ mod tests {
             (Error::Unanswered, libc::ECANCELED),
             (Error::TakenAway, libc::ESTALE),
             (Error::EndInUse { object: name(), end: "sender" }, libc::EBUSY),
+            (Error::NoSocket, libc::EOPNOTSUPP),
+            (Error::NotInvited, libc::EOPNOTSUPP),
             (Error::ReadOnly, libc::EROFS),
             (Error::OutOfBounds { offset: 1, len: 1, size: 1 }, libc::EINVAL),
             (Error::TooLong { len: 2, max: 1 }, libc::EMSGSIZE),

@@ -70,6 +70,8 @@
 //! - [`mpmc`]: many senders, many receivers, one queue; a dead receiver's message goes to another
 //! - [`request`]: questions and their answers, with deadlines
 //! - [`latest`], [`broadcast`]: one writer, any number of readers, which never make it wait
+//! - [`Select`]: waiting for several channels at once, and for descriptors beside them
+//! - [`Polled`]: an end in poll, epoll or any event loop
 //! - [`Shared`], [`InPlace`]: one typed value in a segment, made once and used there by all: atomics and locks
 //! - [`Semaphore`], [`Event`], [`Barrier`]: safe to call whatever others write into them
 //! - [`Mutex`], [`RwLock`], [`Condvar`], [`Once`]: in memory whose writers the caller vouches for; a dead owner cannot be overlooked
@@ -111,8 +113,9 @@ pub use crate::channel::sysv;
 #[cfg(not(ipc_loom))]
 pub use crate::{
     channel::{
-        Acceptance, ChannelOptions, ChannelStat, End, EndStat, Invitation, Offer, Payload, Presence,
-        Unattached, Wait, broadcast, bytes, latest, mpmc, mpsc, request, spsc, stat,
+        Acceptance, ChannelOptions, ChannelStat, End, EndStat, Invitation, Offer, Payload, Pollable, Polled,
+        Presence, Readable, SELECT_MAX, Select, Source, Unattached, Wait, broadcast, bytes, latest, mpmc,
+        mpsc, request, spsc, stat,
     },
     memory::{
         Common, Holder, Listed, MemoryOptions, Mode, Origin, PlainMemory, Sealed, SharedMemory, Trusted,

@@ -7,10 +7,12 @@
 //! ThreadSanitizer: `cargo +nightly miri test -p ipc-shm --lib models`.
 //! Not modelled: the HOT gear, whose barrier is the kernel's and outside Rust's memory model.
 #![cfg_attr(not(test), expect(dead_code, reason = "the models are tests"))]
+#![expect(unsafe_code, reason = "what loom cannot drop after a deadlock is left")]
 
 #[cfg(ipc_loom)]
 use std::cell::Cell;
 use std::io;
+use std::mem::ManuallyDrop;
 use std::sync::atomic::Ordering;
 #[cfg(not(ipc_loom))]
 use std::sync::{Arc, Condvar, Mutex};
@@ -54,14 +56,72 @@ pub(crate) fn step(left: &Cell<u32>) {
 /// A segment in memory of loom's, or a vector: words, and a kernel's queue of sleepers.
 #[derive(Debug, Clone)]
 pub(crate) struct Heap {
-    words: Arc<Vec<AtomicU64>>,
-    queue: Arc<(Mutex<()>, Condvar)>,
+    words: Kept<Vec<AtomicU64>>,
+    queue: Kept<(Mutex<()>, Condvar)>,
+    /// The bytes in the socket of the one side that polls.
+    socket: Kept<(Mutex<u32>, Condvar)>,
+}
+
+/// What a model has in common. When loom has found a deadlock it cannot drop its objects any more: they are left.
+#[derive(Debug)]
+struct Kept<T> {
+    value: ManuallyDrop<Arc<T>>,
+}
+
+impl<T> Kept<T> {
+    fn new(value: T) -> Self {
+        Self { value: ManuallyDrop::new(Arc::new(value)) }
+    }
+}
+
+impl<T> std::ops::Deref for Kept<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.value
+    }
+}
+
+impl<T> Clone for Kept<T> {
+    fn clone(&self) -> Self {
+        Self { value: self.value.clone() }
+    }
+}
+
+impl<T> Drop for Kept<T> {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            // SAFETY: dropped here and nowhere else, and not used again.
+            unsafe { ManuallyDrop::drop(&mut self.value) }
+        }
+    }
 }
 
 impl Heap {
     pub(crate) fn new(words: usize) -> Self {
         let words = (0..words).map(|_| AtomicU64::new(0)).collect();
-        Self { words: Arc::new(words), queue: Arc::new((Mutex::new(()), Condvar::new())) }
+        Self {
+            words: Kept::new(words),
+            queue: Kept::new((Mutex::new(()), Condvar::new())),
+            socket: Kept::new((Mutex::new(0), Condvar::new())),
+        }
+    }
+
+    /// Another segment whose sleepers are the same: who waits for both, waits once.
+    #[cfg(test)]
+    fn beside(&self, words: usize) -> Self {
+        let words = (0..words).map(|_| AtomicU64::new(0)).collect();
+        Self { words: Kept::new(words), queue: self.queue.clone(), socket: self.socket.clone() }
+    }
+
+    /// futex_waitv: sleeps while each word holds what is expected.
+    #[cfg(test)]
+    #[expect(clippy::cast_possible_truncation, reason = "the low half")]
+    fn wait_any(&self, words: &[(&AtomicU64, u32)]) {
+        let sleepers = self.queue.0.lock().unwrap();
+        if words.iter().all(|(word, expected)| word.load(Ordering::SeqCst) as u32 == *expected) {
+            drop(self.queue.1.wait(sleepers).unwrap());
+        }
     }
 }
 
@@ -92,10 +152,39 @@ impl Words for Heap {
         self.queue.1.notify_all();
         drop(sleepers);
     }
+
+    #[expect(clippy::unwrap_used, reason = "a poisoned lock is a failed model")]
+    fn signal(&self) -> bool {
+        let mut bytes = self.socket.0.lock().unwrap();
+        *bytes += 1;
+        self.socket.1.notify_all();
+        true
+    }
+
+    #[expect(clippy::unwrap_used, reason = "a poisoned lock is a failed model")]
+    fn drain(&self) {
+        *self.socket.0.lock().unwrap() = 0;
+    }
+
+    #[expect(clippy::unwrap_used, reason = "a poisoned lock is a failed model")]
+    fn poll(&self, _: Deadline) -> io::Result<Wait> {
+        #[cfg(ipc_loom)]
+        if is_left_out("drain before the look") {
+            self.drain();
+        }
+        let mut bytes = self.socket.0.lock().unwrap();
+        while *bytes == 0 {
+            bytes = self.socket.1.wait(bytes).unwrap();
+        }
+        Ok(Wait::Changed)
+    }
 }
 
 #[cfg(all(test, ipc_loom))]
 mod mpmc;
+
+#[cfg(test)]
+mod waiting;
 
 #[cfg(test)]
 mod tests {
@@ -103,7 +192,7 @@ mod tests {
     use crate::channel::area::FIRST;
     use crate::channel::broadcast::log::{self, Found, Log, Reading};
     use crate::channel::bytes::block::{self, Block, Claim};
-    use crate::channel::call::{self, Fences};
+    use crate::channel::call::{self, Called, Fences};
     use crate::channel::latest::cells::{self, Cells};
     use crate::channel::request::exchange::{self, Answer, Answering, Asking};
     use crate::channel::spsc::ring::{Consumer, Producer, Shape};
@@ -116,7 +205,7 @@ mod tests {
 
     /// Once for Miri, which takes another way for each seed.
     #[cfg(not(ipc_loom))]
-    fn check(_: usize, model: impl Fn() + Sync + Send + 'static) {
+    pub(super) fn check(_: usize, model: impl Fn() + Sync + Send + 'static) {
         for _ in 0..if cfg!(miri) { 1 } else { 200 } {
             model();
         }
@@ -336,8 +425,9 @@ mod tests {
             writer.write(&7);
             call::call(&writer.memory, Fences::Both);
         });
+        let mut called = Called::together(Fences::Both);
         let ready = || Ok(reader.is_ready());
-        call::wait(&reader.memory, Fences::Both, 0, Deadline::NEVER, ready, || Ok(())).unwrap();
+        called.wait(&reader.memory, Strategy::Park, Deadline::NEVER, ready, || Ok(())).unwrap();
         assert_eq!(reader.next(), Found::Message(7));
         writing.join().unwrap();
     }
@@ -461,6 +551,7 @@ mod tests {
     #[test]
     fn common_bell_mutants() {
         finds("caller", 3, sleeper);
-        finds("sleeper", 3, sleeper);
+        finds("waiter", 3, sleeper);
+        finds("look", 3, sleeper);
     }
 }

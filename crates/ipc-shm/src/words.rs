@@ -37,6 +37,23 @@ pub(crate) trait Words {
 
     /// Wakes at most `count` sleepers of a word (FUTEX_WAKE).
     fn wake(&self, index: usize, count: i32);
+
+    /// Makes the other side's descriptor readable; false where that failed and is worth another try. Only memory that
+    /// came with a socket has one.
+    fn signal(&self) -> bool {
+        true
+    }
+
+    /// Takes away what made our descriptor readable.
+    fn drain(&self) {}
+
+    /// Sleeps until our descriptor is readable or its other end is gone (poll).
+    ///
+    /// # Errors
+    /// EOPNOTSUPP where this memory came without a socket.
+    fn poll(&self, _: Deadline) -> io::Result<Wait> {
+        Err(io::Error::from_raw_os_error(libc::EOPNOTSUPP))
+    }
 }
 
 /// Reads a word that the other process writes, possibly through a read-only mapping: std defines a relaxed load of at

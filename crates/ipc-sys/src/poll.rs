@@ -73,6 +73,36 @@ pub fn wait_any<const N: usize>(
     .map(|ready| ready > 0)
 }
 
+/// The most descriptors that [`wait_many`] takes.
+pub const MANY_MAX: usize = 256;
+
+/// As [`wait_any`], of as many as there are, without an allocation.
+///
+/// # Errors
+/// As [`wait`]; EINVAL for more than [`MANY_MAX`].
+pub fn wait_many<'f>(
+    fds: impl Iterator<Item = BorrowedFd<'f>>,
+    events: libc::c_short,
+    deadline: Deadline,
+) -> io::Result<bool> {
+    let mut entries = [libc::pollfd { fd: -1, events, revents: 0 }; MANY_MAX];
+    let mut count = 0;
+    for fd in fds {
+        let entry = entries.get_mut(count).ok_or_else(|| io::Error::from_raw_os_error(libc::EINVAL))?;
+        entry.fd = fd.as_raw_fd();
+        count += 1;
+    }
+    let count = libc::nfds_t::try_from(count).unwrap_or(0);
+    errno::retry(|| {
+        let left = deadline.remaining_timespec();
+        let timeout = left.as_ref().map_or(ptr::null(), ptr::from_ref);
+        // SAFETY: the first `count` of `entries` are live pollfds, borrowed for this call; `timeout` is null or points at
+        // `left`, which outlives the call; a null mask leaves the signal mask alone.
+        errno::check(unsafe { libc::ppoll(entries.as_mut_ptr(), count, timeout, ptr::null()) })
+    })
+    .map(|ready| ready > 0)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

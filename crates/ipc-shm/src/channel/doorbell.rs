@@ -8,7 +8,8 @@
 //! | --- | --- | --- |
 //! | COLD | full fence, looks at the bell | announces PARKED, full fence, looks at the data once more, sleeps |
 //! | PARKED | the same, adds one to the ticket, wakes | sleeps on the ticket as it was before PARKED |
-//! | HOT | looks at the bell, no fence | never sleeps; to leave: COLD, then membarrier, which is the waker's fence |
+//! | POLLED | the same, sends a byte | polls its socket, which it has emptied before the last look |
+//! | HOT | looks at the bell, no fence | never sleeps; to leave: PARKED or POLLED, then membarrier, which is the waker's fence |
 //!
 //! COLD is Dekker's agreement: of "published, then looked at the bell" and "announced, then looked at the data" one sees
 //! the other. HOT has no counterpart in Rust's memory model: it is the asymmetric fence of liburcu and folly, the
@@ -43,12 +44,25 @@ pub enum Wait {
     SpinThenPark,
     /// Sleeps in the kernel (futex) until it is woken.
     Park,
+    /// Sleeps in the kernel (poll) on the socket of a [pollable](crate::ChannelOptions::pollable) channel: a death is seen
+    /// at once. Where there is no socket, the call fails with [`Error::NoSocket`].
+    Poll,
+}
+
+/// What a waiter sleeps on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Sleep {
+    /// The waker's ticket, by futex.
+    Ticket,
+    /// Its own socket, by poll or epoll.
+    Socket,
 }
 
 const GEAR: u64 = 3;
 const HOT: u64 = 0;
 const COLD: u64 = 1;
 const PARKED: u64 = 2;
+const POLLED: u64 = 3;
 /// The distance between two epochs.
 const EPOCH: u64 = 4;
 
@@ -93,17 +107,28 @@ impl Waker {
     /// As [`Waker::ring`], whatever the gear: for the last words of an end.
     #[cold]
     pub(crate) fn ring_cold<W: Words>(&mut self, own: &W, peer: &W) {
-        // Pairs with the fence in `Waiter::park`: either we see PARKED, or the waiter sees what we published.
+        // Pairs with the fence in `settle`: either we see PARKED or POLLED, or the waiter sees what we published.
         fence("waker", Ordering::SeqCst);
         let bell = peer_load(peer.word(self.bell));
-        if bell & GEAR == PARKED && bell != self.woken {
-            self.woken = bell;
-            let ticket = own.word(self.ticket);
-            let next = low(ticket.load(Ordering::Relaxed)).wrapping_add(1);
-            publish(ticket, here() << 32 | u64::from(next));
-            own.wake(self.ticket, 1);
-            counters::add(own, counters::beside_ticket(self.ticket), Counter::Woken, 1);
+        if bell == self.woken {
+            return;
         }
+        match bell & GEAR {
+            PARKED => {
+                self.woken = bell;
+                let ticket = own.word(self.ticket);
+                let next = low(ticket.load(Ordering::Relaxed)).wrapping_add(1);
+                publish(ticket, here() << 32 | u64::from(next));
+                own.wake(self.ticket, 1);
+            }
+            POLLED => {
+                if own.signal() {
+                    self.woken = bell;
+                }
+            }
+            _ => return,
+        }
+        counters::add(own, counters::beside_ticket(self.ticket), Counter::Woken, 1);
     }
 }
 
@@ -114,6 +139,8 @@ pub(crate) struct Waiter {
     ticket: usize,
     /// What our bell holds: epoch and gear.
     state: u64,
+    /// What the ticket held when we last announced that we sleep on it.
+    expected: u32,
     /// Messages since the last sleep.
     streak: u32,
 }
@@ -123,7 +150,7 @@ impl Waiter {
     pub(crate) fn new<W: Words>(bell: usize, ticket: usize, own: &W) -> Self {
         let state = (own.word(bell).load(Ordering::Relaxed) & !GEAR).wrapping_add(EPOCH) | COLD;
         own.word(bell).store(state, Ordering::Relaxed);
-        Self { bell, ticket, state, streak: 0 }
+        Self { bell, ticket, state, expected: 0, streak: 0 }
     }
 
     /// Counts `messages` that came without sleeping.
@@ -149,7 +176,7 @@ impl Waiter {
     /// what it had published before it went is still received.
     ///
     /// # Errors
-    /// [`Error::TimedOut`], what `look` and `ready` say, [`Error::PeerCorrupt`].
+    /// [`Error::TimedOut`], what `look` and `ready` say, [`Error::PeerCorrupt`], [`Error::NoSocket`].
     pub(crate) fn wait<W: Words>(
         &mut self,
         own: &W,
@@ -160,7 +187,7 @@ impl Waiter {
         mut look: impl FnMut() -> Result<()>,
     ) -> Result<()> {
         // A few polls first: what is nearly there costs no look at clock or CPU.
-        let mut polls = if wait == Wait::Park { 1 } else { FIRST_POLLS };
+        let mut polls = if matches!(wait, Wait::Park | Wait::Poll) { 1 } else { FIRST_POLLS };
         let mut for_nothing = 0;
         loop {
             for _ in 0..polls {
@@ -183,14 +210,15 @@ impl Waiter {
                 Wait::SpinThenPark => {
                     polls == FIRST_POLLS && peer.word(self.ticket).load(Ordering::Relaxed) >> 32 != here()
                 }
-                Wait::Park => false,
+                Wait::Park | Wait::Poll => false,
             };
             if spins {
                 polls = POLLS;
                 continue;
             }
             polls = 1;
-            match self.park(own, peer, deadline, &mut ready)? {
+            let on = if wait == Wait::Poll { Sleep::Socket } else { Sleep::Ticket };
+            match self.park(own, peer, on, deadline, &mut ready)? {
                 futex::Wait::Changed => for_nothing += 1,
                 _ => for_nothing = 0,
             }
@@ -206,35 +234,43 @@ impl Waiter {
         &mut self,
         own: &W,
         peer: &W,
+        on: Sleep,
         deadline: Deadline,
         ready: &mut impl FnMut() -> Result<bool>,
     ) -> Result<futex::Wait> {
-        let ticket = self.announce(own, peer);
-        // Pairs with the fence in `Waker::ring_cold`.
-        fence("waiter", Ordering::SeqCst);
-        let done = ready();
-        let slept = match done {
-            Ok(false) => peer.wait(self.ticket, ticket, soonest(deadline)),
+        let was_hot = self.announce(on, own, peer);
+        settle(was_hot);
+        let done = if may_look() { ready() } else { Ok(false) };
+        let slept = match (&done, on) {
+            (Ok(false), Sleep::Ticket) => peer
+                .wait(self.ticket, self.expected, soonest(deadline))
+                .map_err(Error::system("futex(FUTEX_WAIT)", "the channel")),
+            (Ok(false), Sleep::Socket) => own.poll(soonest(deadline)).map_err(Error::no_socket),
             _ => Ok(futex::Wait::Woken),
         };
         self.retract(own);
         done?;
-        slept.map_err(Error::system("futex(FUTEX_WAIT)", "the channel"))
+        slept
     }
 
-    /// Announces that we sleep. A full fence and another look must follow before sleeping on the ticket as it is given.
-    pub(crate) fn announce<W: Words>(&mut self, own: &W, peer: &W) -> u32 {
+    /// Announces that we sleep, and says whether we were hot. [`settle`] and another look must follow before sleeping.
+    pub(crate) fn announce<W: Words>(&mut self, on: Sleep, own: &W, peer: &W) -> bool {
         self.streak = 0;
-        if self.state & GEAR == HOT {
-            self.set(COLD, own);
-            // The waker's fence: from here on it sees COLD, or we see what it published before.
-            barrier();
+        let was_hot = self.state & GEAR == HOT;
+        self.state = self.state.wrapping_add(next_epoch());
+        match on {
+            Sleep::Ticket => {
+                self.expected = low(peer_load(peer.word(self.ticket)));
+                self.set(PARKED, own);
+            }
+            Sleep::Socket => {
+                // Before the last look: whatever sent a byte that is thrown away here is found by that look.
+                own.drain();
+                self.set(POLLED, own);
+            }
         }
-        let ticket = low(peer_load(peer.word(self.ticket)));
-        self.state = self.state.wrapping_add(EPOCH);
-        self.set(PARKED, own);
         counters::add(own, counters::beside_bell(self.bell), Counter::Parked, 1);
-        ticket
+        was_hot
     }
 
     /// Says that we are awake.
@@ -242,9 +278,9 @@ impl Waiter {
         self.set(COLD, own);
     }
 
-    /// The word to sleep on.
-    pub(crate) fn ticket_of<'w, W: Words>(&self, peer: &'w W) -> &'w AtomicU64 {
-        peer.word(self.ticket)
+    /// The word to sleep on, and what it must hold for that.
+    pub(crate) fn ticket_of<'w, W: Words>(&self, peer: &'w W) -> (&'w AtomicU64, u32) {
+        (peer.word(self.ticket), self.expected)
     }
 
     fn set<W: Words>(&mut self, gear: u64, own: &W) {
@@ -252,6 +288,45 @@ impl Waiter {
         // What it orders is ordered by the fence or the barrier that follows.
         own.word(self.bell).store(self.state, Ordering::Relaxed);
     }
+}
+
+/// What stands between announcing and the last look: from here on the waker sees the announcement, or we see what it
+/// published before. Once for all the bells that one wait announces on.
+pub(crate) fn settle(was_hot: bool) {
+    if was_hot {
+        // The waker's fence, which it does not make itself while hot.
+        barrier();
+    }
+    // Pairs with the fence in `Waker::ring_cold`.
+    fence("waiter", Ordering::SeqCst);
+}
+
+/// What makes each announcement another one: a waker answers each once.
+fn next_epoch() -> u64 {
+    #[cfg(ipc_loom)]
+    if crate::models::is_left_out("epoch") {
+        return 0;
+    }
+    EPOCH
+}
+
+/// Whether a bell says that its owner sleeps, on whatever.
+#[inline]
+pub(crate) fn is_asleep(bell: u64) -> bool {
+    bell & GEAR >= PARKED
+}
+
+/// Whether it sleeps on its socket.
+pub(crate) fn is_polled(bell: u64) -> bool {
+    bell & GEAR == POLLED
+}
+
+/// Whether the look that follows [`settle`] is made: always, but in a mutant of the models.
+pub(crate) fn may_look() -> bool {
+    #[cfg(ipc_loom)]
+    return !crate::models::is_left_out("look");
+    #[cfg(not(ipc_loom))]
+    true
 }
 
 /// The CPU that we run on, plus one: what the upper half of a ticket says of the last waker. Polling on its CPU would

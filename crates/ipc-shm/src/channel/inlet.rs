@@ -1,18 +1,22 @@
 //! A reader's hold on memory that one process writes and any number read.
 
 use std::ffi::OsStr;
-use std::os::fd::OwnedFd;
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
-use crate::channel::area::consumer;
-use crate::channel::call::Fences;
+use ipc_sys::Deadline;
+
+use crate::channel::area::{consumer, producer};
+use crate::channel::call::{self, Bell, Called, Fences};
 use crate::channel::counters::{self, Counter};
-use crate::channel::link::{Link, NO_BARRIER, Plan, Side, Watch, register};
+use crate::channel::doorbell::Sleep;
+use crate::channel::link::{self, Link, NO_BARRIER, Parcel, Plan, Side, Watch, register};
 use crate::channel::stat::{self, ChannelStat, EndStat, Presence};
+use crate::channel::{Acceptance, Socket, Wait};
 use crate::memory::header::Layout;
 use crate::memory::segment::Segment;
 use crate::memory::view::View;
-use crate::words::{Words, peer_load};
+use crate::words::{AtomicU64, Words, peer_load};
 use crate::{Error, Result};
 
 /// A segment attached for reading, and a watch on its writer.
@@ -20,7 +24,11 @@ use crate::{Error, Result};
 pub(crate) struct Inlet {
     pub(crate) view: View,
     watch: Watch,
-    fences: Fences,
+    /// How the writer wakes us; `None` where it does not know of us.
+    called: Option<Called<View>>,
+    wait: Wait,
+    /// Tells the writer that we leave, where it knows of us.
+    _invited: Option<Invited>,
     /// How many messages this reader has lost.
     lagged: u64,
 }
@@ -37,19 +45,85 @@ impl Inlet {
     }
 
     pub(crate) fn new(segment: Segment) -> Self {
-        let fences = fences(segment.layout());
+        let called = segment.mapping().is_writable().then(|| Called::together(fences(segment.layout())));
         let view = View::new(Arc::new(segment));
         let watch = Watch::new(Side::Producer, &view);
-        Self { view, watch, fences, lagged: 0 }
+        Self { view, watch, called, wait: Wait::default(), _invited: None, lagged: 0 }
+    }
+
+    /// Sealed memory whose writer will know of us: our half of the pair is our bell.
+    pub(crate) fn invited(link: Link) -> Self {
+        let called = Some(Called::alone(fences(link.peer.segment().layout()), link.own.clone()));
+        let view = link.peer.clone();
+        link.announce();
+        let watch = Watch::new(Side::Producer, &view);
+        Self { view, watch, called, wait: Wait::default(), _invited: Some(Invited(link)), lagged: 0 }
+    }
+
+    /// Our socket, if the writer knows of us and the channel is pollable.
+    pub(crate) fn socket(&self) -> Option<&Arc<Socket>> {
+        self.called.as_ref().and_then(Called::own).and_then(View::socket)
     }
 
     pub(crate) fn layout(&self) -> &Layout {
         self.view.segment().layout()
     }
 
-    /// What stands for the writer's fence.
-    pub(crate) fn fences(&self) -> Fences {
-        self.fences
+    /// How a blocking call waits from now on.
+    pub(crate) fn set_wait(&mut self, wait: Wait) {
+        self.wait = wait;
+    }
+
+    /// Waits until `ready`, or the writer is gone.
+    ///
+    /// # Errors
+    /// [`Error::NotInvited`], and as [`Called::wait`].
+    pub(crate) fn wait(&mut self, deadline: Deadline, ready: impl FnMut() -> Result<bool>) -> Result<()> {
+        let Self { view, watch, called, wait, .. } = self;
+        let called = called.as_mut().ok_or(Error::NotInvited)?;
+        let socket = called.own().and_then(View::socket).cloned();
+        called.wait(view, *wait, deadline, ready, || look(watch, view, socket.as_ref()))
+    }
+
+    /// See [`Sleeper::announce`](crate::channel::sleeper::Sleeper::announce).
+    pub(crate) fn announce(&mut self, on: Sleep) -> bool {
+        self.called.as_mut().is_some_and(|called| called.announce(on, &self.view))
+    }
+
+    /// See [`Sleeper::retract`](crate::channel::sleeper::Sleeper::retract).
+    pub(crate) fn retract(&mut self) {
+        if let Some(called) = &mut self.called {
+            called.retract();
+        }
+    }
+
+    /// See [`Sleeper::ticket`](crate::channel::sleeper::Sleeper::ticket).
+    pub(crate) fn ticket(&self) -> (&AtomicU64, u32) {
+        match &self.called {
+            Some(called) => called.ticket(&self.view),
+            None => (self.view.word(producer::TICKET), 0),
+        }
+    }
+
+    /// Whether this reader can sleep at all, in this process.
+    ///
+    /// # Errors
+    /// [`Error::Forked`], [`Error::NotInvited`].
+    pub(crate) fn check_wait(&self) -> Result<()> {
+        self.check_fork()?;
+        if self.called.is_some() { Ok(()) } else { Err(Error::NotInvited) }
+    }
+
+    /// What to poll for this reader.
+    pub(crate) fn descriptors<'s>(&'s self, visit: &mut dyn FnMut(Option<BorrowedFd<'s>>)) {
+        link::descriptors(self.socket(), visit);
+    }
+
+    /// Has the writer's process watched.
+    pub(crate) fn watch(&mut self, process: OwnedFd) -> Result<()> {
+        self.check_fork()?;
+        let socket = self.called.as_ref().and_then(Called::own).and_then(View::socket);
+        self.watch.watch(process, socket)
     }
 
     #[inline]
@@ -59,7 +133,8 @@ impl Inlet {
 
     /// Whether the writer is gone.
     pub(crate) fn look(&mut self) -> Result<()> {
-        self.watch.look(&self.view)
+        let socket = self.called.as_ref().and_then(Called::own).and_then(View::socket);
+        look(&mut self.watch, &self.view, socket)
     }
 
     /// Asks the kernel now, however recently it was asked.
@@ -97,6 +172,52 @@ impl Inlet {
     pub(crate) fn end(&self, unfinished: bool) -> Error {
         if unfinished && !self.watch.has_left(&self.view) { Error::WriterDied } else { Error::Disconnected }
     }
+}
+
+/// Whether the writer is gone, by its words, its lock, its process or its socket.
+fn look(watch: &mut Watch, view: &View, socket: Option<&Arc<Socket>>) -> Result<()> {
+    if socket.is_some_and(|socket| socket.hung_up()) {
+        return Err(Error::Disconnected);
+    }
+    watch.look(view)
+}
+
+/// Our half of a pair whose other half is the writer's.
+#[derive(Debug)]
+struct Invited(Link);
+
+impl Drop for Invited {
+    fn drop(&mut self) {
+        if self.0.check_fork().is_ok() {
+            self.0.leave();
+        }
+    }
+}
+
+/// Has the writer of `memory` wake one more reader, and forget those that are gone.
+///
+/// # Errors
+/// [`Error::Refused`] where the acceptance is of something else; [`Error::Forked`]; [`Error::System`].
+pub(crate) fn admit(
+    bells: &mut Vec<Bell<View>>,
+    acceptance: Acceptance,
+    memory: &View,
+    plan: &Plan,
+) -> Result<()> {
+    memory.segment().check_fork()?;
+    let Parcel { memory: bell, socket } = acceptance.parcel;
+    let segment = Link::other_part(bell, Side::Producer, plan)?;
+    let socket = Parcel::socket_for(socket, segment.layout())?;
+    bells.retain(|bell| lives(bell.reader()).unwrap_or(true));
+    bells.push(Bell::new(View::new(Arc::new(segment)).with_socket(socket)));
+    // It may sleep already.
+    call::call_each(memory, Fences::Both, bells);
+    Ok(())
+}
+
+fn lives(reader: &View) -> Result<bool> {
+    Ok(!Watch::new(Side::Consumer, reader).has_left(reader)
+        && reader.segment().is_held(Side::Consumer.lock())?)
 }
 
 /// What a header says of fences.

@@ -5,18 +5,22 @@
 //! drops when it dies.
 
 use std::ffi::OsStr;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use ipc_sys::errno;
 use ipc_sys::fork::ForkMark;
 use ipc_sys::futex;
 use ipc_sys::memory::coarse_millis;
+use ipc_sys::signal::kill_pidfd;
 use nix::fcntl::OFlag;
 
-use crate::channel::LastWords;
 use crate::channel::area::{consumer, producer};
 use crate::channel::doorbell::LOOK;
+use crate::channel::fd::has_exited;
+use crate::channel::sleeper::Sleeper;
+use crate::channel::{LastWords, Socket};
 use crate::memory::header::{HEADER, Layout};
 use crate::memory::lock::{self, Kind};
 use crate::memory::mapping::Mapping;
@@ -24,7 +28,7 @@ use crate::memory::mode::{SEALED, SEALED_RECEIVER, TRUSTED};
 use crate::memory::segment::{Origin, Permissions, Segment};
 use crate::memory::view::View;
 use crate::words::{Words, peer_load};
-use crate::{Error, Result};
+use crate::{Error, Refusal, Result};
 
 /// Which end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,6 +83,27 @@ pub(crate) const LEFT: u64 = 4;
 /// The bit of a header's flags that forbids membarrier: isolated CPUs must not be interrupted.
 pub(crate) const NO_BARRIER: u64 = 1;
 
+/// The bit of a header's flags that says that each end has a socket.
+pub(crate) const POLLABLE: u64 = 2;
+
+/// What travels of an end: memory, and a socket where the channel is pollable.
+#[derive(Debug)]
+pub(crate) struct Parcel {
+    pub(crate) memory: OwnedFd,
+    pub(crate) socket: Option<OwnedFd>,
+}
+
+impl Parcel {
+    /// The socket, checked, if the header wants one.
+    pub(crate) fn socket_for(socket: Option<OwnedFd>, layout: &Layout) -> Result<Option<Arc<Socket>>> {
+        if layout.flags & POLLABLE == 0 {
+            return Ok(None);
+        }
+        let missing = || Error::refused("the message", Refusal::NotSocket);
+        Socket::received(socket.ok_or_else(missing)?).map(Some)
+    }
+}
+
 /// What the two ends agree upon before either is made.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Plan {
@@ -106,6 +131,27 @@ impl Plan {
     /// The same, with the tag that the user named.
     pub(crate) fn tagged(self, tag: u64) -> Self {
         Self { layout: Layout { tag, ..self.layout }, ..self }
+    }
+
+    /// The plan, if it can have a name.
+    fn named(&self) -> Result<&Self> {
+        if self.layout.flags & POLLABLE == 0 {
+            return Ok(self);
+        }
+        Err(Error::InvalidParameter {
+            what: "a channel with a name",
+            value: self.layout.capacity,
+            reason: "pollable: nothing carries a socket to who opens the name",
+        })
+    }
+
+    /// A socket for each side, where it is to be pollable.
+    pub(crate) fn sockets(&self) -> Result<(Option<OwnedFd>, Option<OwnedFd>)> {
+        if self.layout.flags & POLLABLE == 0 {
+            return Ok((None, None));
+        }
+        let (one, other) = Socket::pair()?;
+        Ok((Some(one), Some(other)))
     }
 
     pub(crate) fn init_common(&self, mapping: &Mapping) -> Result<()> {
@@ -144,12 +190,14 @@ pub(crate) struct Watch {
     looked: u64,
     /// What the kernel said.
     dead: bool,
+    /// The pidfd of that side, where the caller has one.
+    process: Option<Arc<OwnedFd>>,
 }
 
 impl Watch {
     pub(crate) fn new(side: Side, view: &View) -> Self {
         let came = view.segment().layout().mode != TRUSTED;
-        Self { side, came, looked: coarse_millis(), dead: false }
+        Self { side, came, looked: coarse_millis(), dead: false, process: None }
     }
 
     /// Whether the side that writes `view` is gone; the kernel is asked every [`LOOK`]. One that has not come yet is not
@@ -166,11 +214,35 @@ impl Watch {
         if (self.came || state & ATTACHED != 0) && (self.dead || now.wrapping_sub(self.looked) >= LOOK_MILLIS)
         {
             self.looked = now;
-            self.dead = !view.segment().is_held(self.side.lock())?;
+            self.dead =
+                self.process.as_ref().is_some_and(has_exited) || !view.segment().is_held(self.side.lock())?;
             if self.dead {
                 return Err(Error::Disconnected);
             }
         }
+        Ok(())
+    }
+
+    /// Looks at this process too, from now on, and polls it beside the socket.
+    ///
+    /// # Errors
+    /// [`Error::InvalidParameter`] where this is no pidfd.
+    pub(crate) fn watch(&mut self, process: OwnedFd, socket: Option<&Arc<Socket>>) -> Result<()> {
+        // Signal 0 is sent to nobody; whether we may, and whether the process lives, does not matter.
+        if kill_pidfd(&process, 0).is_err_and(|error| errno::is(&error, libc::EBADF)) {
+            return Err(Error::InvalidParameter {
+                what: "what is watched",
+                value: u64::from(process.as_raw_fd().unsigned_abs()),
+                reason: "the descriptor is no pidfd",
+            });
+        }
+        let process = Arc::new(process);
+        if let Some(socket) = socket {
+            socket.watch(process.clone());
+        }
+        self.process = Some(process);
+        // Whether it has exited by now is asked at the next look.
+        self.looked = 0;
         Ok(())
     }
 
@@ -183,37 +255,41 @@ impl Watch {
 impl Link {
     /// A new named segment, of which we hold one end.
     pub(crate) fn create(name: &OsStr, side: Side, plan: &Plan) -> Result<Self> {
-        let registered = register(plan.layout.flags);
+        let registered = register(plan.named()?.layout.flags);
         let init = |mapping: &Mapping| plan.init_common(mapping);
         let segment = Segment::create(name, plan.permissions, plan.common(), init)?;
-        Self::common(segment, side, registered)
+        Self::common(segment, side, registered, None)
     }
 
     /// One end of a named segment that is there.
     pub(crate) fn open(name: &OsStr, side: Side, plan: &Plan) -> Result<Self> {
         let registered = register(plan.layout.flags);
-        Self::common(Segment::open(name, &plan.common(), plan.max)?, side, registered)
+        Self::common(Segment::open(name, &plan.common(), plan.max)?, side, registered, None)
     }
 
     /// One end of a named segment that somebody alive has attached, or of a new one.
     pub(crate) fn open_or_replace(name: &OsStr, side: Side, plan: &Plan) -> Result<(Self, Origin)> {
-        let registered = register(plan.layout.flags);
+        let registered = register(plan.named()?.layout.flags);
         let init = |mapping: &Mapping| plan.init_common(mapping);
         let (segment, origin) =
             Segment::open_or_replace(name, plan.permissions, plan.common(), plan.max, init)?;
-        Ok((Self::common(segment, side, registered)?, origin))
+        Ok((Self::common(segment, side, registered, None)?, origin))
     }
 
-    /// Common memory without a name: a descriptor for each end, neither attached yet.
-    pub(crate) fn anonymous(plan: &Plan) -> Result<(OwnedFd, OwnedFd)> {
+    /// Common memory without a name: what each end travels as, neither attached yet.
+    pub(crate) fn anonymous(plan: &Plan) -> Result<(Parcel, Parcel)> {
         let segment = Segment::common(plan.common(), |mapping| plan.init_common(mapping))?;
-        Ok((segment.share(OFlag::O_RDWR)?, segment.share(OFlag::O_RDWR)?))
+        let (one, other) = plan.sockets()?;
+        let parcel = |socket| Ok(Parcel { memory: segment.share(OFlag::O_RDWR)?, socket });
+        Ok((parcel(one)?, parcel(other)?))
     }
 
-    /// One end of common memory, from its descriptor.
-    pub(crate) fn attach(descriptor: OwnedFd, side: Side, plan: &Plan) -> Result<Self> {
+    /// One end of common memory, from what it travelled as.
+    pub(crate) fn attach(parcel: Parcel, side: Side, plan: &Plan) -> Result<Self> {
         let registered = register(plan.layout.flags);
-        Self::common(Segment::common_from(descriptor, &plan.common(), plan.max)?, side, registered)
+        let segment = Segment::common_from(parcel.memory, &plan.common(), plan.max)?;
+        let socket = Parcel::socket_for(parcel.socket, segment.layout())?;
+        Self::common(segment, side, registered, socket)
     }
 
     /// The part of a sealed pair that `side` writes, and its descriptor for the other process.
@@ -234,16 +310,22 @@ impl Link {
     }
 
     /// Our part and the other one of a sealed pair.
-    pub(crate) fn sealed(own: Segment, peer: Segment, side: Side) -> Self {
+    pub(crate) fn sealed(own: Segment, peer: Segment, side: Side, socket: Option<Arc<Socket>>) -> Self {
         let registered = register(own.layout().flags);
-        Self::new(View::new(Arc::new(own)), View::new(Arc::new(peer)), side, registered)
+        let own = View::new(Arc::new(own)).with_socket(socket);
+        Self::new(own, View::new(Arc::new(peer)), side, registered)
     }
 
-    pub(crate) fn common(segment: Segment, side: Side, registered: bool) -> Result<Self> {
+    pub(crate) fn common(
+        segment: Segment,
+        side: Side,
+        registered: bool,
+        socket: Option<Arc<Socket>>,
+    ) -> Result<Self> {
         if !segment.try_take(side.lock(), Kind::Write)? {
             return Err(Error::EndInUse { object: "the channel".to_owned(), end: side.name() });
         }
-        let view = View::new(Arc::new(segment));
+        let view = View::new(Arc::new(segment)).with_socket(socket);
         Ok(Self::new(view.clone(), view, side, registered))
     }
 
@@ -296,7 +378,25 @@ impl Link {
     /// # Errors
     /// [`Error::Disconnected`].
     pub(crate) fn look(&mut self) -> Result<()> {
+        // Nobody is left who could wake us by it, nor come.
+        if self.own.socket().is_some_and(|socket| socket.hung_up()) {
+            return Err(Error::Disconnected);
+        }
         self.watch.look(&self.peer)
+    }
+
+    /// What to poll for this end: its socket, and the peer's process where it is watched.
+    pub(crate) fn descriptors<'s>(&'s self, visit: &mut dyn FnMut(Option<BorrowedFd<'s>>)) {
+        descriptors(self.own.socket(), visit);
+    }
+
+    /// Has the process at the other side watched.
+    ///
+    /// # Errors
+    /// [`Error::InvalidParameter`] where this is no pidfd; [`Error::Forked`].
+    pub(crate) fn watch(&mut self, process: OwnedFd) -> Result<()> {
+        self.check_fork()?;
+        self.watch.watch(process, self.own.socket())
     }
 
     /// Our last word, after which the other side is told that we left as soon as it has received everything.
@@ -317,6 +417,20 @@ pub(crate) struct Attached<R: LastWords> {
     pub(crate) link: Link,
 }
 
+impl<R: LastWords + Sleeper> Attached<R> {
+    /// Announces that this end polls its socket: false, where there is something to do now, or the other side is gone.
+    pub(crate) fn arm(&mut self) -> bool {
+        if !self.ring.arm() {
+            return false;
+        }
+        let gone = self.link.look().is_err();
+        if gone {
+            self.ring.retract();
+        }
+        !gone
+    }
+}
+
 impl<R: LastWords> Drop for Attached<R> {
     fn drop(&mut self) {
         if self.link.check_fork().is_ok() {
@@ -324,6 +438,17 @@ impl<R: LastWords> Drop for Attached<R> {
             self.link.leave();
             self.ring.wake();
         }
+    }
+}
+
+/// What to poll beside a socket, and the socket.
+pub(crate) fn descriptors<'s>(
+    socket: Option<&'s Arc<Socket>>,
+    visit: &mut dyn FnMut(Option<BorrowedFd<'s>>),
+) {
+    visit(socket.map(|socket| socket.as_fd()));
+    if let Some(process) = socket.and_then(|socket| socket.watched()) {
+        visit(Some(process.as_fd()));
     }
 }
 

@@ -8,7 +8,8 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::os::fd::OwnedFd;
 
-use crate::channel::link::{Link, Plan, Side};
+use crate::channel::Socket;
+use crate::channel::link::{Link, Parcel, Plan, Side};
 use crate::memory::segment::Segment;
 use crate::{Error, Refusal, Result, Tag};
 
@@ -25,6 +26,10 @@ pub(crate) mod private {
         /// Which side it is.
         #[doc(hidden)]
         const SIDE: Side;
+
+        /// Whether the pair of sockets is made by who accepts, because the invitation is for any number of processes.
+        #[doc(hidden)]
+        const BRINGS_SOCKET: bool = false;
 
         /// What to expect of a channel of unknown capacity.
         #[doc(hidden)]
@@ -44,12 +49,13 @@ pub(crate) mod private {
 pub struct Offer<E: End> {
     own: Segment,
     plan: Plan,
+    socket: Option<OwnedFd>,
     end: PhantomData<fn() -> E>,
 }
 
 /// What the other process needs to make its half. `E` is the end that it will hold.
 pub struct Invitation<E: End> {
-    descriptor: OwnedFd,
+    parcel: Parcel,
     max: usize,
     tag: u64,
     end: PhantomData<fn() -> E>,
@@ -58,21 +64,23 @@ pub struct Invitation<E: End> {
 /// What the first process needs to complete its half.
 #[derive(Debug)]
 pub struct Acceptance {
-    descriptor: OwnedFd,
+    pub(crate) parcel: Parcel,
 }
 
-/// An end of common memory that no process has attached yet: a descriptor.
+/// An end of common memory that no process has attached yet: a descriptor, and a socket where the channel is pollable.
 pub struct Unattached<E: End> {
-    descriptor: OwnedFd,
+    parcel: Parcel,
     tag: u64,
     end: PhantomData<fn() -> E>,
 }
 
 impl<E: End> Offer<E> {
     pub(crate) fn new<Other: End>(plan: Plan) -> Result<(Self, Invitation<Other>)> {
-        let (own, descriptor) = Link::part(E::SIDE, &plan)?;
-        let invitation = Invitation { descriptor, max: MAX, tag: plan.layout.tag, end: PhantomData };
-        Ok((Self { own, plan, end: PhantomData }, invitation))
+        let (own, memory) = Link::part(E::SIDE, &plan)?;
+        let (socket, theirs) = plan.sockets()?;
+        let parcel = Parcel { memory, socket: theirs };
+        let invitation = Invitation { parcel, max: MAX, tag: plan.layout.tag, end: PhantomData };
+        Ok((Self { own, plan, socket, end: PhantomData }, invitation))
     }
 
     /// Attaches the memory that the other process made, and gives the end.
@@ -81,12 +89,17 @@ impl<E: End> Offer<E> {
     /// [`Error::Refused`] where it is not the other half of this offer; [`Error::Forked`]; [`Error::System`] (EMFILE, ENOMEM).
     pub fn complete(self, acceptance: Acceptance) -> Result<E> {
         self.own.check_fork()?;
-        let peer = Link::other_part(acceptance.descriptor, E::SIDE, &self.plan)?;
-        E::from_link(Link::sealed(self.own, peer, E::SIDE))
+        let peer = Link::other_part(acceptance.parcel.memory, E::SIDE, &self.plan)?;
+        E::from_link(Link::sealed(self.own, peer, E::SIDE, self.socket.map(Socket::new)))
     }
 }
 
 impl<E: End> Invitation<E> {
+    /// To memory that its writer shares with any number of readers.
+    pub(crate) fn to(memory: OwnedFd) -> Self {
+        Self { parcel: Parcel { memory, socket: None }, max: MAX, tag: 0, end: PhantomData }
+    }
+
     /// Allows memory of up to `max` bytes, instead of 1 GiB.
     #[must_use]
     pub fn at_most(mut self, max: usize) -> Self {
@@ -109,17 +122,23 @@ impl<E: End> Invitation<E> {
     /// without /proc); [`Error::NoSpace`].
     pub fn accept(self) -> Result<(E, Acceptance)> {
         let wanted = Plan { max: self.max, ..E::plan().tagged(self.tag) };
-        let peer = Link::other_part(self.descriptor, E::SIDE, &wanted)?;
+        let peer = Link::other_part(self.parcel.memory, E::SIDE, &wanted)?;
         let plan = E::plan_for(peer.layout())?.tagged(self.tag);
-        let (own, descriptor) = Link::part(E::SIDE, &plan)?;
-        let end = E::from_link(Link::sealed(own, peer, E::SIDE))?;
-        Ok((end, Acceptance { descriptor }))
+        let (socket, theirs) = if E::BRINGS_SOCKET {
+            let (ours, theirs) = plan.sockets()?;
+            (ours.map(Socket::new), theirs)
+        } else {
+            (Parcel::socket_for(self.parcel.socket, peer.layout())?, None)
+        };
+        let (own, memory) = Link::part(E::SIDE, &plan)?;
+        let end = E::from_link(Link::sealed(own, peer, E::SIDE, socket))?;
+        Ok((end, Acceptance { parcel: Parcel { memory, socket: theirs } }))
     }
 }
 
 impl<E: End> Unattached<E> {
-    pub(crate) fn new(descriptor: OwnedFd) -> Self {
-        Self { descriptor, tag: 0, end: PhantomData }
+    pub(crate) fn new(parcel: Parcel) -> Self {
+        Self { parcel, tag: 0, end: PhantomData }
     }
 
     /// Expects a channel that was made with this tag; what travels does not carry it.
@@ -134,25 +153,34 @@ impl<E: End> Unattached<E> {
     /// # Errors
     /// [`Error::Refused`] where the descriptor is of something else; [`Error::EndInUse`]; [`Error::System`].
     pub fn attach(self) -> Result<E> {
-        E::from_link(Link::attach(self.descriptor, E::SIDE, &E::plan().tagged(self.tag))?)
+        E::from_link(Link::attach(self.parcel, E::SIDE, &E::plan().tagged(self.tag))?)
     }
 }
 
 /// How much memory an invitation may bring, unless the caller says otherwise.
 pub(crate) const MAX: usize = 1 << 30;
 
-/// One descriptor, or a refusal.
-fn only(descriptors: Vec<OwnedFd>) -> Result<OwnedFd> {
-    let mut descriptors = descriptors.into_iter();
-    match (descriptors.next(), descriptors.next()) {
-        (Some(descriptor), None) => Ok(descriptor),
-        _ => Err(Error::refused("a message without exactly one descriptor", Refusal::NotRegular)),
+impl From<Parcel> for Vec<OwnedFd> {
+    fn from(parcel: Parcel) -> Self {
+        [Some(parcel.memory), parcel.socket].into_iter().flatten().collect()
+    }
+}
+
+impl TryFrom<Vec<OwnedFd>> for Parcel {
+    type Error = Error;
+
+    fn try_from(descriptors: Vec<OwnedFd>) -> Result<Self> {
+        let mut descriptors = descriptors.into_iter();
+        match (descriptors.next(), descriptors.next(), descriptors.next()) {
+            (Some(memory), socket, None) => Ok(Self { memory, socket }),
+            _ => Err(Error::refused("a message of no or more than two descriptors", Refusal::NotRegular)),
+        }
     }
 }
 
 impl<E: End> From<Invitation<E>> for Vec<OwnedFd> {
     fn from(invitation: Invitation<E>) -> Self {
-        vec![invitation.descriptor]
+        invitation.parcel.into()
     }
 }
 
@@ -160,13 +188,13 @@ impl<E: End> TryFrom<Vec<OwnedFd>> for Invitation<E> {
     type Error = Error;
 
     fn try_from(descriptors: Vec<OwnedFd>) -> Result<Self> {
-        Ok(Self { descriptor: only(descriptors)?, max: MAX, tag: 0, end: PhantomData })
+        Ok(Self { parcel: descriptors.try_into()?, max: MAX, tag: 0, end: PhantomData })
     }
 }
 
 impl From<Acceptance> for Vec<OwnedFd> {
     fn from(acceptance: Acceptance) -> Self {
-        vec![acceptance.descriptor]
+        acceptance.parcel.into()
     }
 }
 
@@ -174,13 +202,13 @@ impl TryFrom<Vec<OwnedFd>> for Acceptance {
     type Error = Error;
 
     fn try_from(descriptors: Vec<OwnedFd>) -> Result<Self> {
-        Ok(Self { descriptor: only(descriptors)? })
+        Ok(Self { parcel: descriptors.try_into()? })
     }
 }
 
 impl<E: End> From<Unattached<E>> for Vec<OwnedFd> {
     fn from(end: Unattached<E>) -> Self {
-        vec![end.descriptor]
+        end.parcel.into()
     }
 }
 
@@ -188,7 +216,7 @@ impl<E: End> TryFrom<Vec<OwnedFd>> for Unattached<E> {
     type Error = Error;
 
     fn try_from(descriptors: Vec<OwnedFd>) -> Result<Self> {
-        Ok(Self::new(only(descriptors)?))
+        Ok(Self::new(descriptors.try_into()?))
     }
 }
 
@@ -200,12 +228,12 @@ impl<E: End> fmt::Debug for Offer<E> {
 
 impl<E: End> fmt::Debug for Invitation<E> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_tuple("Invitation").field(&self.descriptor).finish()
+        formatter.debug_tuple("Invitation").field(&self.parcel).finish()
     }
 }
 
 impl<E: End> fmt::Debug for Unattached<E> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_tuple("Unattached").field(&self.descriptor).finish()
+        formatter.debug_tuple("Unattached").field(&self.parcel).finish()
     }
 }

@@ -5,7 +5,9 @@ pub mod broadcast;
 pub mod bytes;
 pub(crate) mod call;
 pub(crate) mod counters;
-mod doorbell;
+pub(crate) mod doorbell;
+#[cfg(not(ipc_loom))]
+mod fd;
 #[cfg(not(ipc_loom))]
 mod inlet;
 pub mod latest;
@@ -19,6 +21,9 @@ pub mod mpsc;
 #[cfg(not(ipc_loom))]
 mod options;
 pub mod request;
+#[cfg(not(ipc_loom))]
+pub(in crate::channel) mod select;
+pub(crate) mod sleeper;
 pub mod spsc;
 #[cfg(not(ipc_loom))]
 mod stat;
@@ -27,9 +32,15 @@ pub mod sysv;
 
 pub use doorbell::Wait;
 #[cfg(not(ipc_loom))]
+pub(crate) use fd::Socket;
+#[cfg(not(ipc_loom))]
+pub use fd::{Pollable, Polled};
+#[cfg(not(ipc_loom))]
 pub use meet::{Acceptance, End, Invitation, Offer, Unattached};
 #[cfg(not(ipc_loom))]
 pub use options::ChannelOptions;
+#[cfg(not(ipc_loom))]
+pub use select::{Readable, SELECT_MAX, Select, Source};
 #[cfg(not(ipc_loom))]
 pub use stat::{ChannelStat, EndStat, Presence, stat};
 

@@ -31,15 +31,17 @@
 //! ```
 
 use std::fmt;
-use std::sync::atomic::Ordering;
+use std::os::fd::BorrowedFd;
 use std::time::Duration;
 
-use ipc_sys::{Deadline, futex};
+use ipc_sys::Deadline;
 
-use crate::channel::doorbell::{POLLS, pause, soonest};
+use crate::channel::doorbell::{POLLS, Sleep, pause};
+use crate::channel::select::private as lookout;
+use crate::channel::select::{self, Source};
+use crate::channel::sleeper::{Sleeper, Sleepers};
 use crate::channel::{ChannelStat, Payload, Wait, spsc};
 use crate::memory::{Mode, Trusted};
-use crate::words::fence;
 use crate::{Error, Result};
 
 /// The most lanes of one receiver: what futex_waitv sleeps on, less one.
@@ -117,7 +119,7 @@ impl<T: Payload, M: Mode> Receiver<T, M> {
     ///
     /// # Blocking
     /// Until a message comes or the last lane has ended; a signal does not end it. It sleeps by futex_waitv (Linux 5.16);
-    /// where that is missing, only [`Wait::Spin`] waits.
+    /// where that is missing, [`Wait::Spin`] waits, and [`Wait::Poll`] over pollable lanes.
     ///
     /// # Errors
     /// | errno | error |
@@ -172,25 +174,17 @@ impl<T: Payload, M: Mode> Receiver<T, M> {
     /// One round of closer looks, in which lanes end.
     #[cold]
     fn look(&mut self) -> Result<T> {
-        let mut at = 0;
-        while let Some(lane) = self.lanes.get_mut(at) {
-            match lane.receiver.try_recv() {
-                Ok(message) => return Ok(message),
-                Err(Error::Empty) => at += 1,
-                Err(Error::Forked) => return Err(Error::Forked),
-                Err(error) => {
-                    let lane = self.lanes.remove(at);
-                    self.departed.push((lane.id, error));
-                    self.first = 0;
-                }
+        while lookout::Source::look(self)? {
+            if let Some(message) = self.next() {
+                return Ok(message);
             }
         }
-        Err(if self.lanes.is_empty() { Error::Disconnected } else { Error::Empty })
+        Err(Error::Empty)
     }
 
     #[cold]
     fn recv_until(&mut self, deadline: Deadline) -> Result<T> {
-        let mut polls = if self.wait == Wait::Park { 1 } else { POLLS };
+        let mut polls = if matches!(self.wait, Wait::Park | Wait::Poll) { 1 } else { POLLS };
         loop {
             for _ in 0..polls {
                 if let Some(message) = self.next() {
@@ -207,38 +201,53 @@ impl<T: Payload, M: Mode> Receiver<T, M> {
             }
             if self.wait != Wait::Spin {
                 polls = 1;
-                self.park(deadline)?;
+                let on = if self.wait == Wait::Poll { Sleep::Socket } else { Sleep::Ticket };
+                select::sleep(std::slice::from_mut(self), on, deadline)?;
             }
         }
     }
+}
 
-    /// Announces on every lane that we sleep, looks once more, and sleeps until one wakes us.
-    fn park(&mut self, deadline: Deadline) -> Result<()> {
-        let mut tickets = [0; LANES_MAX];
-        for (lane, ticket) in self.lanes.iter_mut().zip(&mut tickets) {
-            *ticket = lane.receiver.end.ring.announce();
-        }
-        // Pairs with the fence of each lane's waker, as for one ring.
-        fence("waiter", Ordering::SeqCst);
-        let slept = if self.lanes.iter().any(|lane| lane.receiver.end.ring.is_ready()) {
-            Ok(futex::Wait::Woken)
-        } else {
-            self.sleep(&tickets, deadline)
-        };
-        for lane in &mut self.lanes {
-            lane.receiver.end.ring.retract();
-        }
-        slept.map(drop).map_err(Error::system("futex_waitv", "the lanes"))
+impl<T: Payload, M: Mode> Source for Receiver<T, M> {}
+
+impl<T: Payload, M: Mode> Sleepers for Receiver<T, M> {
+    fn each<'s>(&'s self, visit: &mut dyn FnMut(&'s dyn Sleeper)) {
+        self.lanes.iter().for_each(|lane| lane.receiver.each(visit));
     }
 
-    fn sleep(&self, tickets: &[u32; LANES_MAX], deadline: Deadline) -> std::io::Result<futex::Wait> {
-        let Some(some) = self.lanes.first() else { return Ok(futex::Wait::Woken) };
-        let mut words = [(some.receiver.end.ring.ticket(), 0); LANES_MAX];
-        for ((lane, ticket), word) in self.lanes.iter().zip(tickets).zip(&mut words) {
-            *word = (lane.receiver.end.ring.ticket(), *ticket);
+    fn each_mut(&mut self, visit: &mut dyn FnMut(&mut dyn Sleeper)) {
+        self.lanes.iter_mut().for_each(|lane| lane.receiver.each_mut(visit));
+    }
+}
+
+impl<T: Payload, M: Mode> lookout::Source for Receiver<T, M> {
+    fn check(&self) -> Result<()> {
+        // A lane that is spoilt ends at the next look; a forked one is every lane's.
+        match self.lanes.first().map(|lane| lane.receiver.check()) {
+            Some(Err(Error::Forked)) => Err(Error::Forked),
+            _ => Ok(()),
         }
-        let words = words.get(..self.lanes.len()).unwrap_or_default();
-        futex::wait_any(words, soonest(deadline))
+    }
+
+    fn look(&mut self) -> Result<bool> {
+        let mut at = 0;
+        while let Some(lane) = self.lanes.get_mut(at) {
+            match lookout::Source::look(&mut lane.receiver) {
+                Ok(true) => return Ok(true),
+                Ok(false) => at += 1,
+                Err(Error::Forked) => return Err(Error::Forked),
+                Err(error) => {
+                    let lane = self.lanes.remove(at);
+                    self.departed.push((lane.id, error));
+                    self.first = 0;
+                }
+            }
+        }
+        if self.lanes.is_empty() { Err(Error::Disconnected) } else { Ok(false) }
+    }
+
+    fn descriptors<'s>(&'s self, visit: &mut dyn FnMut(Option<BorrowedFd<'s>>)) {
+        self.lanes.iter().for_each(|lane| lane.receiver.descriptors(visit));
     }
 }
 

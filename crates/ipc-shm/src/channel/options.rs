@@ -1,6 +1,6 @@
 //! What a channel is made with.
 
-use crate::channel::link::NO_BARRIER;
+use crate::channel::link::{NO_BARRIER, POLLABLE};
 use crate::memory::segment::Permissions;
 use crate::{Error, Result, Tag};
 
@@ -57,6 +57,14 @@ impl ChannelOptions {
     #[must_use]
     pub fn without_barrier(mut self) -> Self {
         self.flags |= NO_BARRIER;
+        self
+    }
+
+    /// socketpair(2): makes the ends pollable ([`Polled`](crate::Polled), [`Wait::Poll`](crate::Wait), tokio). One socket for
+    /// each end travels beside the memory, so a channel with a name cannot be pollable.
+    #[must_use]
+    pub fn pollable(mut self) -> Self {
+        self.flags |= POLLABLE;
         self
     }
 

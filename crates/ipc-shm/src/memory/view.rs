@@ -8,6 +8,7 @@ use std::sync::atomic::AtomicU64;
 
 use ipc_sys::{Deadline, futex};
 
+use crate::channel::Socket;
 use crate::memory::segment::Segment;
 use crate::words::Words;
 
@@ -16,6 +17,8 @@ use crate::words::Words;
 pub(crate) struct View {
     words: NonNull<[AtomicU64]>,
     segment: Arc<Segment>,
+    /// What this side of a channel polls, and signals the other side by.
+    socket: Option<Arc<Socket>>,
 }
 
 // SAFETY: it is a shared reference to atomics, which are Sync, together with an owner of their memory, which is Send and
@@ -26,7 +29,15 @@ unsafe impl Sync for View {}
 
 impl View {
     pub(crate) fn new(segment: Arc<Segment>) -> Self {
-        Self { words: NonNull::from(segment.mapping().all()), segment }
+        Self { words: NonNull::from(segment.mapping().all()), segment, socket: None }
+    }
+
+    pub(crate) fn with_socket(self, socket: Option<Arc<Socket>>) -> Self {
+        Self { socket, ..self }
+    }
+
+    pub(crate) fn socket(&self) -> Option<&Arc<Socket>> {
+        self.socket.as_ref()
     }
 
     #[inline]
@@ -64,5 +75,19 @@ impl Words for View {
     fn wake(&self, index: usize, count: i32) {
         // It fails only where the page is gone, and then there is nobody to wake.
         let _ = futex::wake_low(self.word(index), count);
+    }
+
+    fn signal(&self) -> bool {
+        self.socket().is_none_or(|socket| socket.signal())
+    }
+
+    fn drain(&self) {
+        if let Some(socket) = self.socket() {
+            socket.drain();
+        }
+    }
+
+    fn poll(&self, deadline: Deadline) -> io::Result<futex::Wait> {
+        self.socket().ok_or_else(|| io::Error::from_raw_os_error(libc::EOPNOTSUPP))?.poll(deadline)
     }
 }

@@ -15,6 +15,7 @@ mod strangers;
 mod system_v;
 mod tag;
 mod victim;
+mod waiting;
 
 use ipc_testkit::role::{self, Role};
 
@@ -33,6 +34,7 @@ fn main() -> role::Result {
         forks::ROLES,
         litmus::ROLES,
         strangers::ROLES,
+        waiting::ROLES,
     ]
     .concat();
     role::play(&roles)

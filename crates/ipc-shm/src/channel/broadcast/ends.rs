@@ -3,7 +3,8 @@
 use std::ffi::OsStr;
 use std::fmt;
 use std::marker::PhantomData;
-use std::os::fd::OwnedFd;
+use std::os::fd::{BorrowedFd, OwnedFd};
+use std::sync::Arc;
 use std::time::Duration;
 
 use ipc_sys::Deadline;
@@ -11,16 +12,23 @@ use nix::fcntl::OFlag;
 
 use crate::channel::broadcast::log::{Found, Log, Reading, Shape};
 use crate::channel::call::{self, Fences};
-use crate::channel::doorbell::POLLS;
-use crate::channel::inlet::{Inlet, check_fences, fences, with_fences};
+use crate::channel::doorbell::Sleep;
+use crate::channel::fd::private as fd;
+use crate::channel::inlet::{self, Inlet, check_fences, fences, with_fences};
 use crate::channel::link::{Attached, Link, Plan, Side, one_way};
+use crate::channel::meet::private;
 use crate::channel::options::check_capacity;
-use crate::channel::{ChannelOptions, ChannelStat, LastWords, Payload, meet, stat};
+use crate::channel::select::private as select;
+use crate::channel::sleeper::{Sleeper, Sleepers};
+use crate::channel::{
+    Acceptance, ChannelOptions, ChannelStat, End, Invitation, LastWords, Payload, Pollable, Socket, Source,
+    Wait, meet, stat,
+};
 use crate::memory::header::{Kind, Layout};
 use crate::memory::mapping::Mapping;
 use crate::memory::view::View;
-use crate::memory::{Common, MemoryOptions, Mode, Origin, Sealed, Trusted};
-use crate::words::Words;
+use crate::memory::{MemoryOptions, Mode, Origin, Sealed, Trusted};
+use crate::words::{AtomicU64, Words};
 use crate::{Error, Refusal, Result};
 
 /// The one that writes.
@@ -91,7 +99,7 @@ impl<T: Payload> Writer<T, Sealed> {
     /// [`Error::InvalidParameter`] for the capacity; [`Error::NoSpace`]; [`Error::System`] (EMFILE, ENOMEM, ENOENT without
     /// /proc).
     pub fn anonymous(options: impl Into<ChannelOptions>) -> Result<Self> {
-        let (segment, _) = Link::part(Side::Producer, &plan::<T>(&options.into())?)?;
+        let (segment, _) = Link::part(Side::Producer, &with_fences(plan::<T>(&options.into())?))?;
         Self::new(Link::alone(segment, Side::Producer))
     }
 
@@ -101,6 +109,30 @@ impl<T: Payload> Writer<T, Sealed> {
     /// [`Error::System`] (EMFILE, ENFILE, ENOENT without /proc), [`Error::Forked`].
     pub fn share(&self) -> Result<OwnedFd> {
         self.end.link.own.segment().share(OFlag::O_RDONLY)
+    }
+
+    /// What another process needs to read here and to be woken: [`Invitation::accept`] gives it a reader that can wait,
+    /// and an acceptance for [`Writer::admit`]. The same invitation is as good for any number of processes.
+    ///
+    /// # Errors
+    /// As [`Writer::share`].
+    pub fn invite(&self) -> Result<Invitation<Reader<T, Sealed>>> {
+        self.share().map(Invitation::to)
+    }
+
+    /// Wakes one more reader from now on, at a cached load a write; those that are gone are forgotten. A reader that
+    /// sleeps before it is admitted looks by itself every 60 ms.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] where it is not the acceptance of such an invitation; [`Error::System`] (ENOMEM); [`Error::Forked`].
+    pub fn admit(&mut self, acceptance: Acceptance) -> Result<()> {
+        let log = &mut self.end.ring;
+        inlet::admit(
+            &mut log.bells,
+            acceptance,
+            &log.memory,
+            &Plan { layout: *log.memory.segment().layout(), ..any_plan::<T>() },
+        )
     }
 }
 
@@ -122,7 +154,8 @@ impl<T: Payload, M: Mode> Writer<T, M> {
     pub fn write(&mut self, message: &T) -> Result<()> {
         self.end.link.check_fork()?;
         self.end.ring.write(message);
-        call::call(&self.end.ring.memory, self.fences);
+        let ring = &mut self.end.ring;
+        call::call_each(&ring.memory, self.fences, &mut ring.bells);
         Ok(())
     }
 
@@ -145,7 +178,7 @@ impl<T, W: Words> LastWords for Log<T, W> {
 
     fn wake(&mut self) {
         // Dearer than asking how this channel is fenced, and right either way.
-        call::call(&self.memory, Fences::Both);
+        call::call_each(&self.memory, Fences::Both, &mut self.bells);
     }
 }
 
@@ -247,7 +280,20 @@ impl<T: Payload, M: Mode> Reader<T, M> {
     }
 }
 
-impl<T: Payload, M: Common> Reader<T, M> {
+impl<T: Payload, M: Mode> Reader<T, M> {
+    /// How a blocking call waits from now on.
+    pub fn set_wait(&mut self, wait: Wait) {
+        self.inlet.set_wait(wait);
+    }
+
+    /// Watches the process at the other side by its pidfd: [`spsc::Receiver::watch`](crate::spsc::Receiver::watch).
+    ///
+    /// # Errors
+    /// As there.
+    pub fn watch(&mut self, process: impl Into<OwnedFd>) -> Result<()> {
+        self.inlet.watch(process.into())
+    }
+
     /// Copies the next message, waiting for it.
     ///
     /// # Blocking
@@ -277,16 +323,8 @@ impl<T: Payload, M: Common> Reader<T, M> {
     #[cold]
     fn recv_until(&mut self, deadline: Deadline) -> Result<T> {
         loop {
-            let (reading, inlet) = (&self.reading, &mut self.inlet);
-            let fences = inlet.fences();
-            let waited = call::wait(
-                &reading.memory,
-                fences,
-                POLLS,
-                deadline,
-                || Ok(reading.is_ready()),
-                || inlet.look(),
-            );
+            let reading = &self.reading;
+            let waited = self.inlet.wait(deadline, || Ok(reading.is_ready()));
             match waited {
                 // Which end it was is for `try_recv` to say.
                 Ok(()) | Err(Error::Disconnected) => {}
@@ -297,6 +335,92 @@ impl<T: Payload, M: Common> Reader<T, M> {
                 done => return done,
             }
         }
+    }
+}
+
+impl<T: Payload> End for Reader<T, Sealed> {}
+impl<T: Payload, M: Mode> Pollable for Reader<T, M> {}
+
+#[expect(private_interfaces, reason = "the trait is sealed: who cannot name these types need not")]
+impl<T: Payload, M: Mode> fd::Pollable for Reader<T, M> {
+    fn socket(&self) -> Option<&Arc<Socket>> {
+        self.inlet.socket()
+    }
+
+    fn arm(&mut self) -> Result<bool> {
+        self.inlet.check_wait()?;
+        if !Sleeper::arm(self) {
+            return Ok(false);
+        }
+        let gone = self.inlet.look().is_err();
+        if gone {
+            self.retract();
+        }
+        Ok(!gone)
+    }
+}
+
+#[expect(private_interfaces, reason = "the trait is sealed: who cannot name these types need not")]
+impl<T: Payload> private::End for Reader<T, Sealed> {
+    const SIDE: Side = Side::Consumer;
+    const BRINGS_SOCKET: bool = true;
+
+    fn plan() -> Plan {
+        any_plan::<T>()
+    }
+
+    fn plan_for(layout: &Layout) -> Result<Plan> {
+        shape_of::<T>(layout)?;
+        Ok(Plan { layout: *layout, ..any_plan::<T>() })
+    }
+
+    fn from_link(link: Link) -> Result<Self> {
+        Self::new(Inlet::invited(link))
+    }
+}
+
+impl<T: Payload, M: Mode> Source for Reader<T, M> {}
+
+impl<T: Payload, M: Mode> Sleeper for Reader<T, M> {
+    fn is_ready(&self) -> bool {
+        self.reading.is_ready()
+    }
+
+    fn announce(&mut self, on: Sleep) -> bool {
+        self.inlet.announce(on)
+    }
+
+    fn retract(&mut self) {
+        self.inlet.retract();
+    }
+
+    fn ticket(&self) -> (&AtomicU64, u32) {
+        self.inlet.ticket()
+    }
+}
+
+impl<T: Payload, M: Mode> Sleepers for Reader<T, M> {
+    fn each<'s>(&'s self, visit: &mut dyn FnMut(&'s dyn Sleeper)) {
+        visit(self);
+    }
+
+    fn each_mut(&mut self, visit: &mut dyn FnMut(&mut dyn Sleeper)) {
+        visit(self);
+    }
+}
+
+impl<T: Payload, M: Mode> select::Source for Reader<T, M> {
+    fn check(&self) -> Result<()> {
+        self.inlet.check_wait()
+    }
+
+    fn look(&mut self) -> Result<bool> {
+        self.inlet.look()?;
+        Ok(self.is_ready())
+    }
+
+    fn descriptors<'s>(&'s self, visit: &mut dyn FnMut(Option<BorrowedFd<'s>>)) {
+        self.inlet.descriptors(visit);
     }
 }
 

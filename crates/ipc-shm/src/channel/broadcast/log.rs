@@ -10,6 +10,7 @@ use std::sync::atomic::Ordering;
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
 use crate::channel::area::{FIRST, producer};
+use crate::channel::call::Bell;
 use crate::words::{AtomicU64, Words, fence, peer_load, publish, put, take, words_of};
 
 /// How a log lies in memory.
@@ -65,6 +66,8 @@ fn written(pos: u64) -> u64 {
 #[derive(Debug)]
 pub(crate) struct Log<T, W> {
     pub(crate) memory: W,
+    /// The readers that sleep on bells of their own.
+    pub(crate) bells: Vec<Bell<W>>,
     shape: Shape,
     pos: u64,
     payload: PhantomData<fn(T)>,
@@ -78,7 +81,7 @@ impl<T: IntoBytes + Immutable, W: Words> Log<T, W> {
             pos = pos.wrapping_add(1);
             memory.word(producer::WRITTEN).store(pos, Ordering::Relaxed);
         }
-        Self { memory, shape, pos, payload: PhantomData }
+        Self { memory, bells: Vec::new(), shape, pos, payload: PhantomData }
     }
 
     /// Writes one message over the oldest.

@@ -7,7 +7,8 @@
 //! - by name, in memory common to processes that trust each other: [`Writer::create`], [`Reader::open`]; these readers can
 //!   wait ([`Reader::recv`])
 //! - sealed, for readers that the writer does not trust, and that need not trust it: [`Writer::anonymous`],
-//!   [`Writer::share`], [`Reader::from_fd`]; these readers poll ([`Reader::try_recv`])
+//!   [`Writer::share`], [`Reader::from_fd`]; these readers poll ([`Reader::try_recv`]);
+//!   one that takes an invitation ([`Writer::invite`], [`Writer::admit`]) can sleep, too
 //!
 //! # After a crash
 //! A writer that is killed is [`Error::Disconnected`](crate::Error::Disconnected), or

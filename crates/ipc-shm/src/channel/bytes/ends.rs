@@ -1,6 +1,7 @@
 //! The two ends as users hold them.
 
 use std::ffi::OsStr;
+use std::os::fd::OwnedFd;
 use std::time::Duration;
 
 use ipc_sys::Deadline;
@@ -229,6 +230,14 @@ impl<M: Mode> Sender<M> {
         self.ring.set_wait(wait);
     }
 
+    /// Watches the process at the other side by its pidfd: [`spsc::Receiver::watch`](crate::spsc::Receiver::watch).
+    ///
+    /// # Errors
+    /// As there.
+    pub fn watch(&mut self, process: impl Into<OwnedFd>) -> Result<()> {
+        self.ring.watch(process.into())
+    }
+
     /// Leaves the name in place when this end is dropped.
     pub fn persist(&self) {
         self.ring.persist();
@@ -274,7 +283,10 @@ impl<M: Mode> Sender<M> {
             return Ok(());
         }
         match deadline {
-            None => Err(self.ring.full()),
+            None => {
+                self.ring.end.ring.want(blocks);
+                Err(self.ring.full())
+            }
             Some(deadline) => self.ring.wait_for_space(blocks, deadline.remaining()),
         }
     }
@@ -374,6 +386,14 @@ impl<M: Mode> Receiver<M> {
     /// How a blocking call waits from now on.
     pub fn set_wait(&mut self, wait: Wait) {
         self.ring.set_wait(wait);
+    }
+
+    /// Watches the process at the other side by its pidfd: [`spsc::Receiver::watch`](crate::spsc::Receiver::watch).
+    ///
+    /// # Errors
+    /// As there.
+    pub fn watch(&mut self, process: impl Into<OwnedFd>) -> Result<()> {
+        self.ring.watch(process.into())
     }
 
     /// Leaves the name in place when this end is dropped.

@@ -36,6 +36,8 @@ pub(crate) mod block;
 pub(in crate::channel) mod ends;
 #[cfg(not(ipc_loom))]
 mod loan;
+#[cfg(not(ipc_loom))]
+mod waiting;
 
 #[cfg(not(ipc_loom))]
 pub use ends::{Receiver, Sender, channel};

@@ -11,6 +11,7 @@ use std::sync::atomic::Ordering;
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
 use crate::channel::area::{FIRST, producer};
+use crate::channel::call::Bell;
 use crate::words::{Words, fence, peer_load, publish, put, take, words_of};
 use crate::{Error, Result};
 
@@ -36,6 +37,8 @@ fn cell<T>(version: u64) -> usize {
 #[derive(Debug)]
 pub(crate) struct Cells<T, W> {
     pub(crate) memory: W,
+    /// The readers that sleep on bells of their own.
+    pub(crate) bells: Vec<Bell<W>>,
     version: u64,
     payload: PhantomData<fn(T)>,
 }
@@ -44,7 +47,7 @@ impl<T: IntoBytes + Immutable, W: Words> Cells<T, W> {
     /// Goes on behind the last whole value.
     pub(crate) fn resume(memory: W) -> Self {
         let version = memory.word(producer::WRITTEN).load(Ordering::Relaxed);
-        Self { memory, version, payload: PhantomData }
+        Self { memory, bells: Vec::new(), version, payload: PhantomData }
     }
 
     /// Replaces the value.

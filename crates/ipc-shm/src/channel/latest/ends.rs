@@ -3,20 +3,29 @@
 use std::ffi::OsStr;
 use std::fmt;
 use std::marker::PhantomData;
-use std::os::fd::OwnedFd;
+use std::os::fd::{BorrowedFd, OwnedFd};
+use std::sync::Arc;
 use std::time::Duration;
 
 use ipc_sys::Deadline;
 use nix::fcntl::OFlag;
 
 use crate::channel::call::{self, Fences};
-use crate::channel::inlet::{Inlet, check_fences, fences, with_fences};
+use crate::channel::doorbell::Sleep;
+use crate::channel::fd::private as fd;
+use crate::channel::inlet::{self, Inlet, check_fences, fences, with_fences};
 use crate::channel::latest::cells::{self, Cells};
-use crate::channel::link::{Attached, Link, Plan, Side, one_way};
-use crate::channel::{ChannelStat, LastWords, Payload, meet, stat};
+use crate::channel::link::{Attached, Link, POLLABLE, Plan, Side, one_way};
+use crate::channel::meet::private;
+use crate::channel::select::private as select;
+use crate::channel::sleeper::{Sleeper, Sleepers};
+use crate::channel::{
+    Acceptance, ChannelStat, End, Invitation, LastWords, Payload, Pollable, Socket, Source, Wait, meet, stat,
+};
 use crate::memory::header::{Kind, Layout};
 use crate::memory::view::View;
-use crate::memory::{Common, MemoryOptions, Mode, Origin, Sealed, Trusted};
+use crate::memory::{MemoryOptions, Mode, Origin, Sealed, Trusted};
+use crate::words::AtomicU64;
 use crate::{Error, Refusal, Result};
 
 /// The one that writes.
@@ -70,7 +79,7 @@ impl<T: Payload> Writer<T, Trusted> {
     /// # Errors
     /// As [`Writer::open`].
     pub fn open_with(name: impl AsRef<OsStr>, options: &MemoryOptions) -> Result<Self> {
-        let plan = any_plan::<T>()?.tagged(options.tag);
+        let plan = any_plan::<T>().tagged(options.tag);
         Self::new(Link::open(name.as_ref(), Side::Producer, &plan)?)
     }
 
@@ -108,7 +117,20 @@ impl<T: Payload> Writer<T, Sealed> {
     /// # Errors
     /// As [`Writer::anonymous`].
     pub fn anonymous_with(options: &MemoryOptions) -> Result<Self> {
-        let (segment, _) = Link::part(Side::Producer, &plan_with::<T>(options)?)?;
+        Self::alone(plan_with::<T>(options)?)
+    }
+
+    /// As [`Writer::anonymous`], with readers that are [pollable](crate::Polled) when they have been invited.
+    ///
+    /// # Errors
+    /// As [`Writer::anonymous`].
+    pub fn anonymous_pollable() -> Result<Self> {
+        let plan = plan::<T>()?;
+        Self::alone(Plan { layout: Layout { flags: POLLABLE, ..plan.layout }, ..plan })
+    }
+
+    fn alone(plan: Plan) -> Result<Self> {
+        let (segment, _) = Link::part(Side::Producer, &with_fences(plan))?;
         Self::new(Link::alone(segment, Side::Producer))
     }
 
@@ -118,6 +140,30 @@ impl<T: Payload> Writer<T, Sealed> {
     /// [`Error::System`] (EMFILE, ENFILE, ENOENT without /proc), [`Error::Forked`].
     pub fn share(&self) -> Result<OwnedFd> {
         self.end.link.own.segment().share(OFlag::O_RDONLY)
+    }
+
+    /// What another process needs to read here and to be woken: [`Invitation::accept`] gives it a reader that can wait,
+    /// and an acceptance for [`Writer::admit`]. The same invitation is as good for any number of processes.
+    ///
+    /// # Errors
+    /// As [`Writer::share`].
+    pub fn invite(&self) -> Result<Invitation<Reader<T, Sealed>>> {
+        self.share().map(Invitation::to)
+    }
+
+    /// Wakes one more reader from now on, at a cached load a write; those that are gone are forgotten. A reader that
+    /// sleeps before it is admitted looks by itself every 60 ms.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] where it is not the acceptance of such an invitation; [`Error::System`] (ENOMEM); [`Error::Forked`].
+    pub fn admit(&mut self, acceptance: Acceptance) -> Result<()> {
+        let log = &mut self.end.ring;
+        inlet::admit(
+            &mut log.bells,
+            acceptance,
+            &log.memory,
+            &Plan { layout: *log.memory.segment().layout(), ..plan::<T>()? },
+        )
     }
 }
 
@@ -139,7 +185,8 @@ impl<T: Payload, M: Mode> Writer<T, M> {
     pub fn write(&mut self, value: &T) -> Result<()> {
         self.end.link.check_fork()?;
         self.end.ring.write(value);
-        call::call(&self.end.ring.memory, self.fences);
+        let ring = &mut self.end.ring;
+        call::call_each(&ring.memory, self.fences, &mut ring.bells);
         Ok(())
     }
 
@@ -162,7 +209,7 @@ impl<T, W: crate::words::Words> LastWords for Cells<T, W> {
 
     fn wake(&mut self) {
         // Dearer than asking how this cell is fenced, and right either way.
-        call::call(&self.memory, Fences::Both);
+        call::call_each(&self.memory, Fences::Both, &mut self.bells);
     }
 }
 
@@ -185,7 +232,7 @@ impl<T: Payload> Reader<T, Trusted> {
     /// # Errors
     /// As [`Reader::open`].
     pub fn open_with(name: impl AsRef<OsStr>, options: &MemoryOptions) -> Result<Self> {
-        Self::new(Inlet::open(name.as_ref(), &any_plan::<T>()?.tagged(options.tag))?)
+        Self::new(Inlet::open(name.as_ref(), &any_plan::<T>().tagged(options.tag))?)
     }
 }
 
@@ -203,7 +250,7 @@ impl<T: Payload> Reader<T, Sealed> {
     /// # Errors
     /// As [`Reader::from_fd`].
     pub fn from_fd_with(descriptor: impl Into<OwnedFd>, options: &MemoryOptions) -> Result<Self> {
-        Self::new(Inlet::from_fd(descriptor.into(), &any_plan::<T>()?.tagged(options.tag))?)
+        Self::new(Inlet::from_fd(descriptor.into(), &any_plan::<T>().tagged(options.tag))?)
     }
 }
 
@@ -253,7 +300,20 @@ impl<T: Payload, M: Mode> Reader<T, M> {
     }
 }
 
-impl<T: Payload, M: Common> Reader<T, M> {
+impl<T: Payload, M: Mode> Reader<T, M> {
+    /// How a blocking call waits from now on.
+    pub fn set_wait(&mut self, wait: Wait) {
+        self.inlet.set_wait(wait);
+    }
+
+    /// Watches the process at the other side by its pidfd: [`spsc::Receiver::watch`](crate::spsc::Receiver::watch).
+    ///
+    /// # Errors
+    /// As there.
+    pub fn watch(&mut self, process: impl Into<OwnedFd>) -> Result<()> {
+        self.inlet.watch(process.into())
+    }
+
     /// Waits until the value has been replaced since the last read, and copies it.
     ///
     /// # Blocking
@@ -279,14 +339,97 @@ impl<T: Payload, M: Common> Reader<T, M> {
             let view = self.inlet.view.clone();
             let last = self.version;
             let ready = || Ok(cells::version(&view) != last);
-            let fences = self.inlet.fences();
-            call::wait(&view, fences, crate::channel::doorbell::POLLS, deadline, ready, || {
-                self.inlet.look()
-            })?;
+            self.inlet.wait(deadline, ready)?;
             if let Some(value) = self.read()? {
                 return Ok(value);
             }
         }
+    }
+}
+
+impl<T: Payload> End for Reader<T, Sealed> {}
+impl<T: Payload, M: Mode> Pollable for Reader<T, M> {}
+
+#[expect(private_interfaces, reason = "the trait is sealed: who cannot name these types need not")]
+impl<T: Payload, M: Mode> fd::Pollable for Reader<T, M> {
+    fn socket(&self) -> Option<&Arc<Socket>> {
+        self.inlet.socket()
+    }
+
+    fn arm(&mut self) -> Result<bool> {
+        self.inlet.check_wait()?;
+        if !Sleeper::arm(self) {
+            return Ok(false);
+        }
+        let gone = self.inlet.look().is_err();
+        if gone {
+            self.retract();
+        }
+        Ok(!gone)
+    }
+}
+
+#[expect(private_interfaces, reason = "the trait is sealed: who cannot name these types need not")]
+impl<T: Payload> private::End for Reader<T, Sealed> {
+    const SIDE: Side = Side::Consumer;
+    const BRINGS_SOCKET: bool = true;
+
+    fn plan() -> Plan {
+        any_plan::<T>()
+    }
+
+    fn plan_for(layout: &Layout) -> Result<Plan> {
+        check::<T>(layout)?;
+        Ok(Plan { layout: *layout, ..any_plan::<T>() })
+    }
+
+    fn from_link(link: Link) -> Result<Self> {
+        Self::new(Inlet::invited(link))
+    }
+}
+
+impl<T: Payload, M: Mode> Source for Reader<T, M> {}
+
+impl<T: Payload, M: Mode> Sleeper for Reader<T, M> {
+    fn is_ready(&self) -> bool {
+        cells::version(&self.inlet.view) != self.version
+    }
+
+    fn announce(&mut self, on: Sleep) -> bool {
+        self.inlet.announce(on)
+    }
+
+    fn retract(&mut self) {
+        self.inlet.retract();
+    }
+
+    fn ticket(&self) -> (&AtomicU64, u32) {
+        self.inlet.ticket()
+    }
+}
+
+impl<T: Payload, M: Mode> Sleepers for Reader<T, M> {
+    fn each<'s>(&'s self, visit: &mut dyn FnMut(&'s dyn Sleeper)) {
+        visit(self);
+    }
+
+    fn each_mut(&mut self, visit: &mut dyn FnMut(&mut dyn Sleeper)) {
+        visit(self);
+    }
+}
+
+impl<T: Payload, M: Mode> select::Source for Reader<T, M> {
+    fn check(&self) -> Result<()> {
+        self.inlet.check_wait()
+    }
+
+    fn look(&mut self) -> Result<bool> {
+        self.inlet.look()?;
+        Ok(self.is_ready())
+    }
+
+    fn descriptors<'s>(&'s self, visit: &mut dyn FnMut(Option<BorrowedFd<'s>>)) {
+        self.inlet.descriptors(visit);
     }
 }
 
@@ -303,12 +446,18 @@ impl<T: Payload, M: Mode> fmt::Debug for Reader<T, M> {
 }
 
 fn plan<T: Payload>() -> Result<Plan> {
-    const { assert!(size_of::<T>() > 0, "a payload type without a byte") };
     let len = cells::len::<T>().filter(|len| i64::try_from(*len).is_ok()).ok_or(Error::InvalidParameter {
         what: "the size",
         value: size_of::<T>() as u64,
         reason: "four such values do not fit in the address space",
     })?;
+    let plan = any_plan::<T>();
+    Ok(Plan { layout: Layout { capacity: 4, len, ..plan.layout }, ..plan })
+}
+
+/// A plan that fits whatever flags a header has; [`check`] looks at the rest.
+pub(in crate::channel) fn any_plan<T: Payload>() -> Plan {
+    const { assert!(size_of::<T>() > 0, "a payload type without a byte") };
     let layout = Layout {
         kind: Kind::Latest,
         mode: 0,
@@ -316,29 +465,18 @@ fn plan<T: Payload>() -> Result<Plan> {
         align: align_of::<T>() as u64,
         stride: cells::stride::<T>() as u64 * 8,
         tag: 0,
-        capacity: 4,
-        len,
+        capacity: 0,
+        len: 0,
         start: 0,
         flags: 0,
     };
     // A cell is complete when it is zero: version 0.
-    Ok(Plan {
-        layout,
-        permissions: MemoryOptions::new().permissions,
-        init: |_, _, _| (),
-        max: meet::MAX,
-        part: one_way,
-    })
+    let permissions = MemoryOptions::new().permissions;
+    Plan { layout, permissions, init: |_, _, _| (), max: meet::MAX, part: one_way }
 }
 
 pub(in crate::channel) fn plan_with<T: Payload>(options: &MemoryOptions) -> Result<Plan> {
     Ok(Plan { permissions: options.permissions, ..plan::<T>()? }.tagged(options.tag))
-}
-
-/// A plan that fits whatever flags a header has; [`check`] looks at the rest.
-pub(in crate::channel) fn any_plan<T: Payload>() -> Result<Plan> {
-    let plan = plan::<T>()?;
-    Ok(Plan { layout: Layout { capacity: 0, len: 0, ..plan.layout }, ..plan })
 }
 
 /// Whether a header's lengths are this type's.

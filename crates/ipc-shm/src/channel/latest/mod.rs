@@ -5,7 +5,8 @@
 //! - by name, in memory common to processes that trust each other: [`Writer::create`], [`Reader::open`]; a reader may then
 //!   sleep until there is a newer value ([`Reader::wait`])
 //! - sealed, for readers that the writer does not trust, and that need not trust it: [`Writer::anonymous`],
-//!   [`Writer::share`], [`Reader::from_fd`]; these readers poll
+//!   [`Writer::share`], [`Reader::from_fd`]; these readers poll;
+//!   one that takes an invitation ([`Writer::invite`], [`Writer::admit`]) can sleep, too
 //!
 //! # After a crash
 //! A writer that is killed leaves the last whole value; a new one goes on behind it. A reader leaves nothing.

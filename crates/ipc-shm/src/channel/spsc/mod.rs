@@ -47,6 +47,8 @@ mod loan;
 #[cfg(not(ipc_loom))]
 pub(in crate::channel) mod plan;
 pub(crate) mod ring;
+#[cfg(not(ipc_loom))]
+mod waiting;
 
 #[cfg(not(ipc_loom))]
 pub use ends::{Receiver, Sender, channel};

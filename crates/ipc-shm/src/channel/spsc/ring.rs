@@ -17,7 +17,8 @@ use zerocopy::{FromBytes, Immutable, IntoBytes};
 
 use crate::channel::LastWords;
 use crate::channel::area::{FIRST, consumer, producer};
-use crate::channel::doorbell::{Wait, Waiter, Waker};
+use crate::channel::doorbell::{Sleep, Wait, Waiter, Waker};
+use crate::channel::sleeper::Sleeper;
 use crate::words::{AtomicU64, Words, peer_load, publish, put, take, words_of};
 use crate::{Error, Result};
 
@@ -141,6 +142,8 @@ pub(crate) struct Producer<T, W> {
     pos: u64,
     /// Up to where the receiver had read when we last looked.
     read: u64,
+    /// How much room to sleep for.
+    wanted: u64,
     waker: Waker,
     waiter: Waiter,
     payload: PhantomData<fn(T)>,
@@ -155,7 +158,8 @@ impl<T, W: Words> Producer<T, W> {
         let read = peer_load(peer.word(consumer::READ));
         let waker = Waker::new(producer::TICKET, consumer::BELL);
         let waiter = Waiter::new(producer::BELL, consumer::TICKET, &own);
-        let mut this = Self { own, peer, shape, pos: read, read, waker, waiter, payload: PhantomData };
+        let mut this =
+            Self { own, peer, shape, pos: read, read, wanted: 1, waker, waiter, payload: PhantomData };
         this.pos = if Shape::packed::<T>() {
             this.own.word(producer::WRITTEN).load(Ordering::Relaxed)
         } else {
@@ -193,6 +197,11 @@ impl<T, W: Words> Producer<T, W> {
     #[inline]
     pub(crate) fn pos(&self) -> u64 {
         self.pos
+    }
+
+    /// Sleeps from now on until there is room for so many, at most the capacity.
+    pub(crate) fn want(&mut self, wanted: u64) {
+        self.wanted = wanted;
     }
 
     /// How many messages fit now; the receiver's word is read again only when fewer than `wanted` did by the last look.
@@ -478,10 +487,9 @@ impl<T, W: Words> Consumer<T, W> {
     }
 }
 
-/// For who waits for several rings at once.
-impl<T, W: Words> Consumer<T, W> {
-    /// Whether there is a message, for all that its words say.
-    pub(crate) fn is_ready(&self) -> bool {
+/// Waits for a message.
+impl<T, W: Words> Sleeper for Consumer<T, W> {
+    fn is_ready(&self) -> bool {
         if Shape::packed::<T>() {
             peer_load(self.peer.word(producer::WRITTEN)) != self.pos
         } else {
@@ -489,19 +497,38 @@ impl<T, W: Words> Consumer<T, W> {
         }
     }
 
-    /// See [`Waiter::announce`].
-    pub(crate) fn announce(&mut self) -> u32 {
+    fn announce(&mut self, on: Sleep) -> bool {
         self.release();
-        self.waiter.announce(&self.own, &self.peer)
+        self.waiter.announce(on, &self.own, &self.peer)
     }
 
-    /// See [`Waiter::retract`].
-    pub(crate) fn retract(&mut self) {
+    fn retract(&mut self) {
         self.waiter.retract(&self.own);
     }
 
-    /// The word to sleep on.
-    pub(crate) fn ticket(&self) -> &AtomicU64 {
+    fn ticket(&self) -> (&AtomicU64, u32) {
+        self.waiter.ticket_of(&self.peer)
+    }
+}
+
+/// Waits for the room that was last found missing.
+impl<T, W: Words> Sleeper for Producer<T, W> {
+    fn is_ready(&self) -> bool {
+        let read = peer_load(self.peer.word(consumer::READ));
+        // What no receiver can have read is for the next call to find.
+        let used = self.pos.wrapping_sub(read);
+        self.shape.capacity.checked_sub(used).is_none_or(|space| space >= self.wanted)
+    }
+
+    fn announce(&mut self, on: Sleep) -> bool {
+        self.waiter.announce(on, &self.own, &self.peer)
+    }
+
+    fn retract(&mut self) {
+        self.waiter.retract(&self.own);
+    }
+
+    fn ticket(&self) -> (&AtomicU64, u32) {
         self.waiter.ticket_of(&self.peer)
     }
 }

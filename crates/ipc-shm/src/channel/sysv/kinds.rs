@@ -17,7 +17,7 @@ fn end<E: meet::End>(segment: Segment) -> Result<E> {
 
 fn link(segment: Segment, side: Side) -> Result<Link> {
     let registered = register(segment.layout().flags);
-    Link::common(segment, side, registered)
+    Link::common(segment, side, registered, None)
 }
 
 impl<T: Payload> Open for spsc::Sender<T> {}
@@ -118,7 +118,7 @@ impl<T: Payload> Create for latest::Writer<T> {}
 #[expect(private_interfaces, reason = "the trait is sealed: who cannot name these types need not")]
 impl<T: Payload> private::Open for latest::Writer<T> {
     fn any_plan() -> Result<Plan> {
-        latest::ends::any_plan::<T>()
+        Ok(latest::ends::any_plan::<T>())
     }
 
     fn from_segment(segment: Segment) -> Result<Self> {
@@ -140,7 +140,7 @@ impl<T: Payload> Open for latest::Reader<T> {}
 #[expect(private_interfaces, reason = "the trait is sealed: who cannot name these types need not")]
 impl<T: Payload> private::Open for latest::Reader<T> {
     fn any_plan() -> Result<Plan> {
-        latest::ends::any_plan::<T>()
+        Ok(latest::ends::any_plan::<T>())
     }
 
     fn from_segment(segment: Segment) -> Result<Self> {

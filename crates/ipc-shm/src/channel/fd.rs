@@ -1,0 +1,227 @@
+//! Ends that are waited for by poll and epoll: a socket pair beside the memory, a byte in it for a sleep.
+//!
+//! The inviting side makes the pair when the channel is made pollable; one of the two descriptors travels with the
+//! invitation. An end polls its own socket and its peer writes a byte into it, once for each time that the end has
+//! announced that it polls: no byte, and no system call, for the messages of an end that is awake. A socket pair and not
+//! an eventfd, because O_NONBLOCK of an eventfd is shared, and a peer that clears it would block us; here MSG_DONTWAIT is
+//! ours.
+//!
+//! After a crash: the kernel closes a dead peer's socket, which is end of file on ours (POLLIN, POLLHUP), at once. That
+//! holds as long as nobody else has a copy of its descriptor: a child that it forked without exec, or a process that the
+//! invitation passed through and that kept one. The memory's lock is asked at each wait as everywhere else.
+
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use ipc_sys::futex::Wait;
+use ipc_sys::socket::{self, message};
+use ipc_sys::{Deadline, errno, poll};
+
+use crate::{Error, Refusal, Result};
+
+/// One side's descriptor, and the process at the other side, where it is watched.
+#[derive(Debug)]
+pub(crate) struct Socket {
+    fd: OwnedFd,
+    /// Whether the other descriptor of the pair has been closed, all its copies, or the watched process has ended.
+    hung_up: AtomicBool,
+    /// The peer's pidfd.
+    watched: OnceLock<Arc<OwnedFd>>,
+}
+
+impl Socket {
+    /// socketpair(AF_UNIX, SOCK_STREAM): one descriptor for each side.
+    pub(crate) fn pair() -> Result<(OwnedFd, OwnedFd)> {
+        socket::pair(libc::SOCK_STREAM).map_err(Error::system("socketpair", "the channel"))
+    }
+
+    /// One of a pair that came with an invitation. What is not a stream socket of this machine could do anything when it is
+    /// polled.
+    pub(crate) fn received(fd: OwnedFd) -> Result<Arc<Self>> {
+        let is = |name, wanted| socket::option(&fd, name).is_ok_and(|found| found == wanted);
+        let stream = is(libc::SO_DOMAIN, libc::AF_UNIX) && is(libc::SO_TYPE, libc::SOCK_STREAM);
+        if !stream || !is(libc::SO_ACCEPTCONN, 0) {
+            return Err(Error::refused("the descriptor", Refusal::NotSocket));
+        }
+        Ok(Self::new(fd))
+    }
+
+    /// One of a pair of ours.
+    pub(crate) fn new(fd: OwnedFd) -> Arc<Self> {
+        Arc::new(Self { fd, hung_up: AtomicBool::new(false), watched: OnceLock::new() })
+    }
+
+    /// Makes the other side's descriptor readable. A socket that is full is so already.
+    pub(crate) fn signal(&self) -> bool {
+        match message::send(&self.fd, &[0], libc::MSG_DONTWAIT) {
+            Ok(_) => true,
+            Err(error) => !errno::is(&error, libc::ENOBUFS) && !errno::is(&error, libc::ENOMEM),
+        }
+    }
+
+    /// Takes away what makes our descriptor readable, and finds out whether that was the end; an honest peer has sent a few
+    /// bytes at most.
+    pub(crate) fn drain(&self) {
+        let mut bytes = [0; 64];
+        match message::recv(&self.fd, &mut bytes, libc::MSG_DONTWAIT) {
+            Err(error) if errno::is(&error, libc::EAGAIN) => {}
+            Ok(0) | Err(_) => self.hung_up.store(true, Ordering::Relaxed),
+            Ok(_) => {}
+        }
+        if self.watched.get().is_some_and(has_exited) {
+            self.hung_up.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether the last [`Socket::drain`] found the end.
+    pub(crate) fn hung_up(&self) -> bool {
+        self.hung_up.load(Ordering::Relaxed)
+    }
+
+    /// The peer's process, to be polled beside the socket.
+    pub(crate) fn watch(&self, pidfd: Arc<OwnedFd>) {
+        let _ = self.watched.set(pidfd);
+    }
+
+    /// The peer's pidfd, if it was given.
+    pub(crate) fn watched(&self) -> Option<&OwnedFd> {
+        self.watched.get().map(Arc::as_ref)
+    }
+
+    /// ppoll(2) of the socket, and of the pidfd where there is one. A wake is `Changed`: whether it had a cause, only the
+    /// next look knows.
+    pub(crate) fn poll(&self, deadline: Deadline) -> io::Result<Wait> {
+        let ready = match self.watched() {
+            Some(pidfd) => poll::wait_any([self.fd.as_fd(), pidfd.as_fd()], libc::POLLIN, deadline)?,
+            None => poll::wait(&self.fd, libc::POLLIN, deadline)?.is_some(),
+        };
+        Ok(if ready { Wait::Changed } else { Wait::TimedOut })
+    }
+}
+
+/// Whether the process of a pidfd has ended.
+pub(crate) fn has_exited(process: &Arc<OwnedFd>) -> bool {
+    let now = Deadline::after(Duration::ZERO);
+    poll::wait(process.as_ref(), libc::POLLIN, now).is_ok_and(|found| found.is_some())
+}
+
+impl AsFd for Socket {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}
+
+/// An end of a channel that can be made [`Polled`].
+pub trait Pollable: private::Pollable {}
+
+pub(in crate::channel) mod private {
+    use super::{Arc, Result, Socket};
+
+    pub trait Pollable {
+        /// Its socket, if its channel is pollable.
+        #[doc(hidden)]
+        #[expect(private_interfaces, reason = "the trait is sealed: who cannot name this type need not")]
+        fn socket(&self) -> Option<&Arc<Socket>>;
+
+        /// See [`super::Polled::arm`].
+        #[doc(hidden)]
+        fn arm(&mut self) -> Result<bool>;
+    }
+}
+
+/// An end with a descriptor for poll(2), epoll(7) or any event loop.
+///
+/// Its descriptor is readable when there is something to do: a message for a receiver, room for a sender, or the other
+/// side's end. It is meant for level and edge triggered waiting alike, for reading (POLLIN) and nothing else. Before each
+/// wait call [`Polled::arm`]; after it, use the end with its `try_` calls until they say
+/// [`Empty`](Error::Empty) or [`Full`](Error::Full).
+///
+/// An end that is not armed costs the other side no system call, whatever the descriptor says.
+///
+/// # After a crash
+/// The death of the other process is seen at once, as end of file, unless somebody else holds a copy of its socket: a child
+/// that it forked without exec, or the process that passed the invitation on. Poll a pidfd beside it, or wait for at most
+/// some 60 ms at a time, where that may be.
+///
+/// # Examples
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use ipc_shm::{ChannelOptions, Polled, spsc};
+/// use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+/// use std::os::fd::AsFd;
+///
+/// let (sender, receiver) = spsc::channel::<u64>(ChannelOptions::new(16).pollable())?;
+/// // Each in its own process:
+/// let mut sender = sender.attach()?;
+/// let mut receiver = Polled::new(receiver.attach()?)?;
+///
+/// assert!(receiver.arm()?); // nothing there
+/// sender.send(&42)?;
+/// poll(&mut [PollFd::new(receiver.as_fd(), PollFlags::POLLIN)], PollTimeout::NONE)?;
+/// assert_eq!(receiver.try_recv()?, 42);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct Polled<E: Pollable> {
+    end: E,
+    socket: Arc<Socket>,
+}
+
+impl<E: Pollable> Polled<E> {
+    /// Makes the socket of this end accessible.
+    ///
+    /// # Errors
+    /// [`Error::NoSocket`] where the channel was not made [pollable](crate::ChannelOptions::pollable).
+    pub fn new(end: E) -> Result<Self> {
+        let socket = end.socket().ok_or(Error::NoSocket)?.clone();
+        Ok(Self { end, socket })
+    }
+
+    /// Asks the other side to make the descriptor readable: `true`, wait for it; `false`, do not: there is something to do
+    /// now, or the other side is gone, as the next call of the end will say.
+    ///
+    /// What an earlier wait left in the socket is taken out. A sender is told of room for a message, one of
+    /// [`bytes`](crate::bytes) of room for the message that was last refused.
+    ///
+    /// # Errors
+    /// [`Error::PeerCorrupt`], [`Error::Forked`].
+    pub fn arm(&mut self) -> Result<bool> {
+        self.end.arm()
+    }
+
+    /// The end itself.
+    #[must_use]
+    pub fn into_inner(self) -> E {
+        self.end
+    }
+}
+
+impl<E: Pollable> std::ops::Deref for Polled<E> {
+    type Target = E;
+
+    fn deref(&self) -> &E {
+        &self.end
+    }
+}
+
+impl<E: Pollable> std::ops::DerefMut for Polled<E> {
+    fn deref_mut(&mut self) -> &mut E {
+        &mut self.end
+    }
+}
+
+impl<E: Pollable> AsFd for Polled<E> {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}
+
+impl<E: Pollable> AsRawFd for Polled<E> {
+    fn as_raw_fd(&self) -> RawFd {
+        self.as_fd().as_raw_fd()
+    }
+}

@@ -1,0 +1,364 @@
+//! Waiting for several channels at once, and for descriptors beside them.
+//!
+//! Asleep in futex_waitv(2) on the word of each channel (Linux 5.16), or in ppoll(2) on the socket of each where that is
+//! asked for, or the kernel has no futex_waitv, or a descriptor is waited for too. Nothing is allocated, and nothing of a
+//! wait is left behind: the channels are lent to it and may be used, dropped or changed in between.
+
+use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
+
+use ipc_sys::{Deadline, errno, futex, poll};
+
+use crate::channel::Wait;
+use crate::channel::doorbell::{POLLS, Sleep, pause, soonest};
+use crate::channel::sleeper::{Sleeper, Sleepers, sleep_on_any};
+use crate::{Error, Result};
+
+/// The most channels that one wait can sleep on, FUTEX_WAITV_MAX; an [`mpsc::Receiver`](crate::mpsc::Receiver) counts for
+/// as many as it has lanes.
+pub const SELECT_MAX: usize = futex::ANY_MAX;
+
+/// futex_waitv(2), ppoll(2): waits until one of several ends has something to do.
+///
+/// Lend it the ends, in the order in which you want them numbered, and use the one that it names with a `try_` call. An
+/// end whose other side is gone, or which the other side has spoilt, is something to do as well, each time: take it out.
+///
+/// Of several that are ready, the one behind the one named last is named: none can starve the others.
+///
+/// # Examples
+/// ```
+/// # fn main() -> ipc_shm::Result<()> {
+/// use ipc_shm::{Select, bytes, spsc};
+///
+/// let (numbers, texts) = (spsc::channel::<u64>(16)?, bytes::channel(1024)?);
+/// // Each in its own process:
+/// let (mut number, mut text) = (numbers.0.attach()?, texts.0.attach()?);
+/// let (mut numbers, mut texts) = (numbers.1.attach()?, texts.1.attach()?);
+///
+/// let mut select = Select::new();
+/// text.send(b"hello")?;
+/// assert_eq!(select.wait(&mut [&mut numbers, &mut texts])?, 1);
+/// assert_eq!(texts.try_recv(&mut Vec::new())?, 5);
+///
+/// number.send(&42)?;
+/// match select.wait(&mut [&mut numbers, &mut texts])? {
+///     0 => assert_eq!(numbers.try_recv()?, 42),
+///     _ => unreachable!(),
+/// }
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone, Default)]
+pub struct Select {
+    wait: Wait,
+    /// Which end is looked at first.
+    first: usize,
+    /// Whether the kernel has no futex_waitv.
+    old_kernel: bool,
+}
+
+/// What [`Select`] waits for: a receiver that has a message, a sender that has room, or a [`Readable`] descriptor.
+pub trait Source: private::Source {}
+
+pub(in crate::channel) mod private {
+    use super::{BorrowedFd, Result, Sleepers};
+
+    /// What the crate knows of a source that users need not.
+    #[expect(private_bounds, reason = "the trait is sealed: who cannot name this trait need not")]
+    pub trait Source: Sleepers {
+        /// Whether this end can be used in this process.
+        #[doc(hidden)]
+        fn check(&self) -> Result<()>;
+
+        /// Whether there is something to do, and when it is time whether the other side lives; an end of it is an error.
+        #[doc(hidden)]
+        fn look(&mut self) -> Result<bool>;
+
+        /// What to poll for it; `None` where there is nothing.
+        #[doc(hidden)]
+        fn descriptors<'s>(&'s self, visit: &mut dyn FnMut(Option<BorrowedFd<'s>>));
+
+        /// Whether it can only be polled.
+        #[doc(hidden)]
+        fn must_be_polled(&self) -> bool {
+            false
+        }
+    }
+}
+
+impl Select {
+    /// Waits as [`Wait::SpinThenPark`] says, but whatever CPU the other ends were last seen on.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// How it waits from now on. [`Wait::Poll`] needs ends that are [pollable](crate::ChannelOptions::pollable), and sees
+    /// their deaths at once.
+    pub fn set_wait(&mut self, wait: Wait) {
+        self.wait = wait;
+    }
+
+    /// Waits for ends of different types, and says which has something to do.
+    ///
+    /// # Blocking
+    /// Until one has; a signal does not end it. The other side of each is looked at every 60 ms.
+    ///
+    /// # Errors
+    /// | errno | error |
+    /// | --- | --- |
+    /// | EINVAL | [`Error::InvalidParameter`]: no end at all, or more than [`SELECT_MAX`] |
+    /// | EOPNOTSUPP | [`Error::NotInvited`]: a sealed reader that the writer does not know of; [`Error::NoSocket`]: [`Wait::Poll`] or a [`Readable`] beside an end that is not pollable |
+    /// | ENOSYS | [`Error::System`]: Linux before 5.16 has no futex_waitv, and not all ends are pollable |
+    /// | | [`Error::Forked`] |
+    pub fn wait(&mut self, sources: &mut [&mut dyn Source]) -> Result<usize> {
+        self.until(sources, Deadline::NEVER)
+    }
+
+    /// As [`Select::wait`], for at most `timeout`.
+    ///
+    /// # Errors
+    /// [`Error::TimedOut`], and as [`Select::wait`].
+    pub fn wait_timeout(&mut self, sources: &mut [&mut dyn Source], timeout: Duration) -> Result<usize> {
+        self.until(sources, Deadline::after(timeout))
+    }
+
+    /// As [`Select::wait`], for any number of ends of one type.
+    ///
+    /// # Errors
+    /// As [`Select::wait`].
+    pub fn wait_among<S: Source>(&mut self, sources: &mut [S]) -> Result<usize> {
+        self.until(sources, Deadline::NEVER)
+    }
+
+    /// As [`Select::wait_among`], for at most `timeout`.
+    ///
+    /// # Errors
+    /// [`Error::TimedOut`], and as [`Select::wait`].
+    pub fn wait_among_timeout<S: Source>(&mut self, sources: &mut [S], timeout: Duration) -> Result<usize> {
+        self.until(sources, Deadline::after(timeout))
+    }
+
+    fn until<S: Source>(&mut self, sources: &mut [S], deadline: Deadline) -> Result<usize> {
+        for (index, source) in sources.iter().enumerate() {
+            match source.check() {
+                Ok(()) => {}
+                Err(error @ (Error::Forked | Error::NotInvited)) => return Err(error),
+                Err(_) => return Ok(index),
+            }
+        }
+        let mut polls = if matches!(self.wait, Wait::Park | Wait::Poll) { 1 } else { POLLS };
+        loop {
+            for _ in 0..polls {
+                if let Some(index) = self.ready(sources) {
+                    return Ok(index);
+                }
+                pause();
+            }
+            if let Some(index) = self.look(sources)? {
+                return Ok(index);
+            }
+            if deadline.has_passed() {
+                return Err(Error::TimedOut);
+            }
+            if self.wait != Wait::Spin {
+                polls = 1;
+                self.sleep(sources, deadline)?;
+            }
+        }
+    }
+
+    /// The first that has something to do by the cheapest look.
+    fn ready<S: Source>(&mut self, sources: &[S]) -> Option<usize> {
+        let found = self.round(sources.len()).find(|index| sources.get(*index).is_some_and(is_ready));
+        self.named(found)
+    }
+
+    /// The first that has something to do by a closer look.
+    fn look<S: Source>(&mut self, sources: &mut [S]) -> Result<Option<usize>> {
+        for index in self.round(sources.len()) {
+            let Some(source) = sources.get_mut(index) else { continue };
+            match source.look() {
+                Ok(false) => {}
+                Err(error @ (Error::Forked | Error::System { .. })) => return Err(error),
+                // What it ended with is for its next call to say.
+                Ok(true) | Err(_) => return Ok(self.named(Some(index))),
+            }
+        }
+        Ok(None)
+    }
+
+    /// Every index once, the first one in turn.
+    fn round(&self, len: usize) -> impl Iterator<Item = usize> + use<> {
+        let first = self.first.checked_rem(len).unwrap_or(0);
+        (first..len).chain(0..first)
+    }
+
+    fn named(&mut self, found: Option<usize>) -> Option<usize> {
+        if let Some(index) = found {
+            self.first = index + 1;
+        }
+        found
+    }
+
+    #[cold]
+    fn sleep<S: Source>(&mut self, sources: &mut [S], deadline: Deadline) -> Result<()> {
+        let polled =
+            self.old_kernel || self.wait == Wait::Poll || sources.iter().any(private::Source::must_be_polled);
+        match sleep(sources, if polled { Sleep::Socket } else { Sleep::Ticket }, deadline) {
+            Err(Error::System { source, .. })
+                if errno::is(&source, libc::ENOSYS) && sources.iter().all(is_pollable) =>
+            {
+                self.old_kernel = true;
+                Ok(())
+            }
+            slept => slept,
+        }
+    }
+}
+
+/// Sleeps until a wake, the deadline or the next look; whatever ended it, the caller looks again.
+///
+/// # Errors
+/// As [`Select::wait`].
+pub(in crate::channel) fn sleep<S: Sleeps>(sources: &mut [S], on: Sleep, deadline: Deadline) -> Result<()> {
+    let slept = sleep_on_any(sources, on, |sources| match on {
+        Sleep::Ticket => sleep_on_words(sources, soonest(deadline)),
+        Sleep::Socket => sleep_on_sockets(sources, soonest(deadline)),
+    });
+    slept.unwrap_or(Ok(()))
+}
+
+fn sleep_on_words<S: Sleeps>(sources: &[S], deadline: Deadline) -> Result<()> {
+    /// What an unused place of the list leads to.
+    static NOTHING: AtomicU64 = AtomicU64::new(0);
+    let mut list = List::<_, SELECT_MAX>::new((&NOTHING, 0));
+    for source in sources {
+        source.each(&mut |side| list.push(side.ticket()));
+    }
+    futex::wait_any(list.get()?, deadline).map(drop).map_err(Error::system("futex_waitv", "the channels"))
+}
+
+fn sleep_on_sockets<S: Sleeps>(sources: &[S], deadline: Deadline) -> Result<()> {
+    let mut list = List::<_, { poll::MANY_MAX }>::new(None);
+    for source in sources {
+        source.descriptors(&mut |descriptor| list.push(descriptor));
+    }
+    let list = list.get()?;
+    if list.iter().any(Option::is_none) {
+        return Err(Error::NoSocket);
+    }
+    poll::wait_many(list.iter().flatten().copied(), libc::POLLIN, deadline)
+        .map(drop)
+        .map_err(Error::system("ppoll", "the channels"))
+}
+
+/// What a wait sleeps on, in the order of the channels, without an allocation.
+struct List<I, const N: usize> {
+    items: [I; N],
+    len: usize,
+}
+
+impl<I: Copy, const N: usize> List<I, N> {
+    fn new(unused: I) -> Self {
+        Self { items: [unused; N], len: 0 }
+    }
+
+    fn push(&mut self, item: I) {
+        if let Some(place) = self.items.get_mut(self.len) {
+            *place = item;
+        }
+        self.len += 1;
+    }
+
+    fn get(&self) -> Result<&[I]> {
+        let refuse = |reason| {
+            Err(Error::InvalidParameter { what: "the number of channels", value: self.len as u64, reason })
+        };
+        match self.items.get(..self.len) {
+            Some([]) => refuse("there is nothing to wait for"),
+            Some(items) => Ok(items),
+            None => refuse("one wait sleeps on at most 128"),
+        }
+    }
+}
+
+/// What [`sleep`] needs of a source, a lane of an mpsc receiver too.
+pub(in crate::channel) use private::Source as Sleeps;
+
+fn is_ready<S: Sleeps>(source: &S) -> bool {
+    let mut ready = false;
+    source.each(&mut |side| ready |= side.is_ready());
+    ready
+}
+
+fn is_pollable<S: Sleeps>(source: &S) -> bool {
+    let mut all = true;
+    source.descriptors(&mut |descriptor| all &= descriptor.is_some());
+    all
+}
+
+impl<S: Source + ?Sized> Source for &mut S {}
+
+impl<S: Sleepers + ?Sized> Sleepers for &mut S {
+    fn each<'s>(&'s self, visit: &mut dyn FnMut(&'s dyn Sleeper)) {
+        (**self).each(visit);
+    }
+
+    fn each_mut(&mut self, visit: &mut dyn FnMut(&mut dyn Sleeper)) {
+        (**self).each_mut(visit);
+    }
+}
+
+impl<S: private::Source + ?Sized> private::Source for &mut S {
+    fn check(&self) -> Result<()> {
+        (**self).check()
+    }
+
+    fn look(&mut self) -> Result<bool> {
+        (**self).look()
+    }
+
+    fn descriptors<'s>(&'s self, visit: &mut dyn FnMut(Option<BorrowedFd<'s>>)) {
+        (**self).descriptors(visit);
+    }
+
+    fn must_be_polled(&self) -> bool {
+        (**self).must_be_polled()
+    }
+}
+
+/// Any descriptor beside the channels of a [`Select`]: it has something to do when poll(2) says POLLIN, POLLHUP or POLLERR.
+/// The channels must be [pollable](crate::ChannelOptions::pollable) then.
+#[derive(Debug)]
+pub struct Readable<F: AsFd>(pub F);
+
+impl<F: AsFd> Source for Readable<F> {}
+
+impl<F: AsFd> Sleepers for Readable<F> {
+    fn each<'s>(&'s self, _: &mut dyn FnMut(&'s dyn Sleeper)) {}
+
+    fn each_mut(&mut self, _: &mut dyn FnMut(&mut dyn Sleeper)) {}
+}
+
+impl<F: AsFd> private::Source for Readable<F> {
+    fn check(&self) -> Result<()> {
+        Ok(())
+    }
+
+    fn look(&mut self) -> Result<bool> {
+        let now = Deadline::after(Duration::ZERO);
+        let found =
+            poll::wait(&self.0, libc::POLLIN, now).map_err(Error::system("ppoll", "the descriptor"))?;
+        Ok(found.is_some())
+    }
+
+    fn descriptors<'s>(&'s self, visit: &mut dyn FnMut(Option<BorrowedFd<'s>>)) {
+        visit(Some(self.0.as_fd()));
+    }
+
+    fn must_be_polled(&self) -> bool {
+        true
+    }
+}

@@ -1,0 +1,204 @@
+//! Waiting for several channels at once.
+
+use std::io::Write;
+use std::os::unix::net::UnixStream;
+use std::time::{Duration, Instant};
+
+use ipc_shm::{
+    ChannelOptions, Error, Readable, SELECT_MAX, Sealed, Select, Source, Wait, broadcast, bytes, latest,
+    mpsc, spsc,
+};
+use ipc_testkit::{peer, proof, repetitions};
+
+use crate::memory::Name;
+use crate::waiting::{Met, pollable};
+
+const SOON: Duration = Duration::from_millis(3);
+
+fn ring(options: impl Into<ChannelOptions>) -> (spsc::Sender<u64>, spsc::Receiver<u64>) {
+    let (sender, receiver) = spsc::channel::<u64>(options).unwrap();
+    (sender.attach().unwrap(), receiver.attach().unwrap())
+}
+
+#[test]
+fn f10_no_wake_up_of_two_channels_is_lost() {
+    let rounds = repetitions(4_000, 300_000) as u64;
+    for wait in [Wait::Park, Wait::Poll, Wait::SpinThenPark] {
+        let mut met = Met::start("selected-senders", rounds);
+        let mut numbers = met.agree(spsc::Receiver::<u64, Sealed>::offer(pollable(16)).unwrap());
+        let mut texts = met.agree(bytes::Receiver::<Sealed>::offer(pollable(1024)).unwrap());
+        let mut back = met.agree(spsc::Sender::<u64, Sealed>::offer(pollable(16)).unwrap());
+        met.peer.expect("ready");
+        let mut select = Select::new();
+        select.set_wait(wait);
+        let (mut slow, mut from) = (0, [0_u64; 2]);
+        for round in 0..rounds {
+            let start = Instant::now();
+            let message = match select.wait(&mut [&mut numbers, &mut texts]).unwrap() {
+                0 => {
+                    from[0] += 1;
+                    numbers.try_recv().unwrap()
+                }
+                _ => {
+                    from[1] += 1;
+                    let mut text = Vec::new();
+                    texts.try_recv(&mut text).unwrap();
+                    u64::from_ne_bytes(text.try_into().unwrap())
+                }
+            };
+            assert_eq!(message, round);
+            slow += u32::from(start.elapsed() > Duration::from_millis(58));
+            back.send(&round).unwrap();
+        }
+        assert!(slow <= 3, "{slow} of {rounds} waits took as long as a look at the peers");
+        met.peer.expect("done");
+        met.peer.kill();
+        let start = Instant::now();
+        let ended = select.wait(&mut [&mut numbers, &mut texts]).unwrap();
+        let told = start.elapsed();
+        let error = if ended == 0 {
+            numbers.try_recv().map(drop).unwrap_err()
+        } else {
+            texts.try_recv(&mut Vec::new()).map(drop).unwrap_err()
+        };
+        assert!(matches!(error, Error::Disconnected), "{error}");
+        proof!(
+            "F10",
+            "select, {wait:?}: {from:?} messages from two rings, 0 lost, {slow} slow; the death told after {told:?}"
+        );
+    }
+}
+
+#[test]
+fn f10_the_naive_twin_that_looks_and_then_sleeps_loses_a_wake_up() {
+    // Round robin over the receivers, and then a sleep on one of them: what comes in the other is not told.
+    let (mut first, mut one) = ring(16);
+    let (mut second, mut other) = ring(16);
+    assert!(matches!(one.try_recv(), Err(Error::Empty)));
+    second.send(&1).unwrap();
+    assert!(
+        matches!(one.recv_timeout(Duration::from_millis(100)), Err(Error::TimedOut)),
+        "the twin slept through it"
+    );
+    let mut select = Select::new();
+    assert_eq!(select.wait(&mut [&mut one, &mut other]).unwrap(), 1);
+    assert_eq!(other.try_recv().unwrap(), 1);
+    first.send(&2).unwrap();
+    assert_eq!(select.wait(&mut [&mut one, &mut other]).unwrap(), 0);
+}
+
+#[test]
+fn none_of_several_that_are_ready_is_left_out() {
+    let mut ends: Vec<_> = (0..5).map(|_| ring(64)).collect();
+    let mut select = Select::new();
+    let mut counts = [0; 5];
+    let (mut senders, mut receivers): (Vec<_>, Vec<_>) = ends.drain(..).unzip();
+    for sender in &mut senders {
+        for message in 0..40 {
+            sender.send(&message).unwrap();
+        }
+    }
+    for _ in 0..100 {
+        let index = select.wait_among(&mut receivers).unwrap();
+        receivers[index].try_recv().unwrap();
+        counts[index] += 1;
+    }
+    assert_eq!(counts, [20; 5], "each in turn");
+    // One that has ended is named in its turn, and does not hide the others.
+    drop(senders.remove(0));
+    while receivers[0].try_recv().is_ok() {}
+    let mut named = [0; 5];
+    for _ in 0..40 {
+        let index = select.wait_among(&mut receivers).unwrap();
+        let _ = receivers[index].try_recv();
+        named[index] += 1;
+    }
+    assert!(named[1..].iter().all(|count| *count == 10 || *count == 8), "{named:?}");
+}
+
+#[test]
+fn every_kind_of_end_can_be_waited_for() {
+    let (log, cell) = (Name::new("log"), Name::new("cell"));
+    let mut log_writer = broadcast::Writer::<u64>::create(&log.0, 16).unwrap();
+    let mut cell_writer = latest::Writer::<u64>::create(&cell.0).unwrap();
+    let mut log = broadcast::Reader::<u64>::open(&log.0).unwrap();
+    let mut cell = latest::Reader::<u64>::open(&cell.0).unwrap();
+    let mut lanes = mpsc::Receiver::<u64>::new();
+    let mut lane_senders: Vec<_> = (0..3)
+        .map(|_| {
+            let (sender, lane) = ring(16);
+            lanes.admit(lane).unwrap();
+            sender
+        })
+        .collect();
+    let (mut full, mut drain) = ring(16);
+    while full.try_send(&0).is_ok() {}
+    let mut select = Select::new();
+    select.set_wait(Wait::Park);
+    for round in 0..repetitions(40, 2_000) as u64 {
+        let ends: &mut [&mut dyn Source] = &mut [&mut log, &mut cell, &mut lanes, &mut full];
+        let nothing = select.wait_timeout(ends, if round < 4 { SOON } else { Duration::ZERO });
+        assert!(matches!(nothing, Err(Error::TimedOut)), "{nothing:?}");
+        let wanted = usize::try_from(round % 4).unwrap();
+        std::thread::scope(|scope| {
+            // While the other side sleeps, or is about to.
+            scope.spawn(|| match wanted {
+                0 => log_writer.write(&round).unwrap(),
+                1 => cell_writer.write(&round).unwrap(),
+                2 => lane_senders[usize::try_from(round % 3).unwrap()].send(&round).unwrap(),
+                _ => drop(drain.recv().unwrap()),
+            });
+            let ends: &mut [&mut dyn Source] = &mut [&mut log, &mut cell, &mut lanes, &mut full];
+            assert_eq!(select.wait(ends).unwrap(), wanted);
+        });
+        match wanted {
+            0 => assert_eq!(log.try_recv().unwrap(), round),
+            1 => assert_eq!(cell.read_newer().unwrap(), Some(round)),
+            2 => assert_eq!(lanes.try_recv().unwrap(), round),
+            _ => full.try_send(&round).unwrap(),
+        }
+    }
+}
+
+#[test]
+fn a_descriptor_beside_channels_is_polled_with_them() {
+    let (mut sender, mut receiver) = ring(pollable(16));
+    let (mut ours, theirs) = UnixStream::pair().unwrap();
+    let mut theirs = Readable(theirs);
+    let mut select = Select::new();
+    let waited = select.wait_timeout(&mut [&mut receiver, &mut theirs], SOON);
+    assert!(matches!(waited, Err(Error::TimedOut)));
+    ours.write_all(b"x").unwrap();
+    assert_eq!(select.wait(&mut [&mut receiver, &mut theirs]).unwrap(), 1);
+    sender.send(&1).unwrap();
+    let both: Vec<_> = (0..2).map(|_| select.wait(&mut [&mut receiver, &mut theirs]).unwrap()).collect();
+    assert!(both.contains(&0), "{both:?}");
+    // One that has no socket cannot be waited for beside it.
+    let (_quiet, mut deaf) = ring(16);
+    let (_held, silent) = UnixStream::pair().unwrap();
+    let waited = Select::new().wait_timeout(&mut [&mut deaf, &mut Readable(silent)], SOON);
+    assert!(matches!(waited, Err(Error::NoSocket)));
+}
+
+#[test]
+fn what_cannot_be_waited_for_says_so() {
+    let mut select = Select::new();
+    assert!(matches!(select.wait(&mut []), Err(Error::InvalidParameter { .. })));
+    let (_senders, mut receivers): (Vec<_>, Vec<_>) = (0..=SELECT_MAX).map(|_| ring(16)).unzip();
+    assert!(matches!(select.wait_among(&mut receivers), Err(Error::InvalidParameter { .. })));
+    receivers.pop();
+    assert!(matches!(select.wait_among_timeout(&mut receivers, Duration::ZERO), Err(Error::TimedOut)));
+    assert!(matches!(select.wait_among_timeout(&mut receivers, SOON), Err(Error::TimedOut)));
+    select.set_wait(Wait::Poll);
+    assert!(matches!(select.wait_among(&mut receivers), Err(Error::NoSocket)));
+    let writer = latest::Writer::<u64, Sealed>::anonymous().unwrap();
+    let mut reader = latest::Reader::<u64, Sealed>::from_fd(writer.share().unwrap()).unwrap();
+    assert!(matches!(select.wait(&mut [&mut reader]), Err(Error::NotInvited)));
+
+    let mut old = peer!("peer-shm", "old-kernel");
+    old.expect(&format!("Err(Some({}))", libc::ENOSYS));
+    old.expect("0");
+    old.expect(&format!("Err(Some({}))", libc::ETIMEDOUT));
+    old.expect("0");
+    old.finish();
+}
