@@ -8,6 +8,7 @@ mod buffer;
 mod create;
 mod handle;
 mod iterate;
+mod receive;
 mod select;
 mod stat;
 

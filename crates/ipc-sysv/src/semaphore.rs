@@ -8,6 +8,7 @@ mod op;
 mod permit;
 mod set;
 mod stat;
+mod values;
 
 pub use create::SemaphoreSetOptions;
 pub use op::Op;

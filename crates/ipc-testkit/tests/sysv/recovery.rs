@@ -23,7 +23,7 @@ fn file(directory: &Path) -> KeyFile {
 fn d1_dead_owner_at_every_step() {
     let mut origins = HashMap::new();
     let points = crash::at_every_step(
-        repetitions(20, usize::MAX),
+        repetitions(20, 2000),
         || {
             let directory = name::directory();
             let file = file(directory.path());
