@@ -180,7 +180,7 @@ impl MessageQueue {
         sys::send(self.id(), kind.get(), body, 0).map_err(|source| self.send_failed(body, source))
     }
 
-    /// msgsnd of a value's bytes, as [`Message::value`] takes them.
+    /// msgsnd of a value's bytes, as [`Message::value`](crate::Message::value) takes them.
     ///
     /// # Errors
     /// As [`MessageQueue::send`].
