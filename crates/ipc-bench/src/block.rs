@@ -75,9 +75,10 @@ impl Found {
     }
 }
 
-/// Open loops need the second core for who keeps the time, and a sleeper there is a matter of its own.
+/// Open loops need the second core for who keeps the time, and a sleeper there is a matter of its own;
+/// and a question has to be asked from the near side.
 fn is_open(cell: &Cell) -> bool {
-    cell.kind == Kind::Latency && cell.cores == Cores::Two
+    cell.kind == Kind::Latency && cell.cores == Cores::Two && cell.mechanism != "request"
 }
 
 fn histogram() -> Histogram<u64> {

@@ -60,7 +60,7 @@ pub(crate) const ALL: &[&dyn Mechanism] = &[
     &absent::Absent("mpmc"),
     &broadcast::Broadcast,
     &latest::Latest,
-    &absent::Absent("request"),
+    &request::Request,
 ];
 
 pub(crate) fn named(name: &str) -> Option<&'static dyn Mechanism> {
@@ -115,6 +115,7 @@ mod mpsc;
 mod packet_pipe;
 mod pipe;
 mod posix_shm;
+mod request;
 mod signal;
 mod socket;
 mod spsc;

@@ -68,6 +68,12 @@ pub(crate) const PROMISES: &[Promised] = &[
         || ping_pong::<1>(0, Wait::Park, 1_000),
         || limit::futex_ping_pong(0),
     ),
+    Promised::cell(
+        "request round trip to the one-way limit, spin, half of it",
+        AtMost(1.3),
+        ("request", 8, Kind::Latency, Cores::Two, Spin),
+        Limit,
+    ),
     Promised::time("spsc 64 KiB, loan and borrow", Stated, big),
     Promised::time("spsc 8 B one way, spin then park", Stated, || {
         ping_pong::<1>(1, Wait::SpinThenPark, 20_000)
