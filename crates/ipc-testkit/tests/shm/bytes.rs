@@ -246,3 +246,21 @@ fn receiver_again(name: &str) {
     let file = std::fs::OpenOptions::new().write(true).open(format!("/dev/shm/{name}")).unwrap();
     file.write_all_at(&header, 0).unwrap();
 }
+
+#[test]
+fn f2_a_length_beyond_what_was_published_is_the_end() {
+    use std::os::unix::fs::FileExt;
+    let named = Name::new("bytes-length");
+    let mut sender = bytes::Sender::create(&named.0, 1024).unwrap();
+    let mut receiver = bytes::Receiver::open(&named.0).unwrap();
+    sender.send(b"short").unwrap();
+    // One block was published, and its length says fifteen: the ring could hold them, but they are not there.
+    let file = std::fs::OpenOptions::new().write(true).open(format!("/dev/shm/{}", named.0)).unwrap();
+    file.write_all_at(&900_u64.to_ne_bytes(), 4096).unwrap();
+    let mut buffer = Vec::new();
+    for _ in 0..2 {
+        assert!(matches!(receiver.try_recv(&mut buffer), Err(Error::PeerCorrupt { .. })));
+    }
+    sender.send(b"whole").unwrap();
+    assert!(matches!(receiver.recv(&mut buffer), Err(Error::PeerCorrupt { .. })), "and it stays so");
+}
