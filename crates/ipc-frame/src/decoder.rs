@@ -102,6 +102,17 @@ impl Decoder {
         self.end += len;
     }
 
+    /// Frees the room in which nothing lies, but for twice what has come and 16 KiB.
+    pub fn shrink(&mut self) {
+        let room = (2 * self.pending()).max(CHUNK);
+        if self.buffer.len() > room {
+            self.buffer.copy_within(self.start..self.end, 0);
+            (self.start, self.end) = (0, self.pending());
+            self.buffer.truncate(room);
+            self.buffer.shrink_to_fit();
+        }
+    }
+
     /// The bytes that have come and belong to no frame that was given out.
     #[must_use]
     pub fn remainder(&self) -> &[u8] {

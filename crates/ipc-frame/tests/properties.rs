@@ -141,3 +141,23 @@ fn lengths_of_a_liar_cost_nothing() {
         matches!(decoder.finish(), Err(Error::Truncated { got: 4, len }) if len == HEADER_LEN + (1 << 30))
     );
 }
+
+#[test]
+fn what_a_long_frame_needed_is_given_back() {
+    let mut long = Decoder::new(1 << 21);
+    let frame = [&(1_u32 << 20).to_be_bytes()[..], &vec![7; 1 << 20], b"\0\0\0\x03end\0"].concat();
+    let mut rest = frame.as_slice();
+    while !rest.is_empty() {
+        long.shrink();
+        let len = long.space().len().min(rest.len());
+        long.space()[..len].copy_from_slice(&rest[..len]);
+        long.filled(len);
+        rest = &rest[len..];
+    }
+    assert_eq!(long.pop().unwrap().map(<[u8]>::len), Some(1 << 20));
+    long.shrink();
+    assert!(long.space().len() <= 16 * 1024);
+    // What stands behind it is kept.
+    assert_eq!(long.pop().unwrap(), Some(&b"end"[..]));
+    assert_eq!(long.remainder(), b"\0");
+}

@@ -117,6 +117,15 @@ pub enum Error {
         /// Which rule.
         reason: &'static str,
     },
+    /// All clients together would have more in flight than their [`Budget`](crate::Budget) allows: the connection of the one
+    /// that needed more was shut down, what it had sent is gone.
+    #[error("the clients would have more than {max_bytes} bytes or {max_descriptors} descriptors in flight")]
+    OverBudget {
+        /// The budget's bytes.
+        max_bytes: usize,
+        /// The budget's descriptors.
+        max_descriptors: usize,
+    },
     /// A value could not be encoded, or what came is none of the type asked for; the connection is still good.
     #[cfg(feature = "serde")]
     #[cfg_attr(docsrs, doc(cfg(feature = "serde")))]
@@ -274,6 +283,7 @@ impl Error {
             | Self::Activation { .. } => io::ErrorKind::InvalidData,
             #[cfg(feature = "serde")]
             Self::Encoding { .. } => io::ErrorKind::InvalidData,
+            Self::OverBudget { .. } => io::ErrorKind::QuotaExceeded,
             Self::ForeignOwner { .. } | Self::Denied(_) => io::ErrorKind::PermissionDenied,
             _ => self.system().map_or(io::ErrorKind::Other, io::Error::kind),
         }

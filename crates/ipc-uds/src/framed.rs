@@ -6,11 +6,13 @@
 //!
 //! A peer that breaks these rules is cut off: the connection is shut down, every descriptor that came is closed.
 
+mod budget;
 mod halves;
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
+pub use self::budget::Budget;
 pub(crate) use self::halves::{Incoming, Outgoing};
 use crate::ancillary::Ancillary;
 use crate::wait::Wait;
@@ -102,6 +104,13 @@ impl<T: Ancillary> Framed<T> {
         })
     }
 
+    /// Counts what is received on a budget that other connections share.
+    #[must_use]
+    pub fn within(mut self, budget: &Budget) -> Self {
+        self.incoming.set_budget(budget);
+        self
+    }
+
     /// Sends one message without descriptors.
     ///
     /// # Blocking
@@ -190,6 +199,7 @@ impl<T: Ancillary> Framed<T> {
     /// | more descriptors than the cap | [`Error::TooManyDescriptors`] |
     /// | other descriptors than announced; a frame that is none | [`Error::Malformed`] |
     /// | an end within a message | [`Error::Truncated`] |
+    /// | more in flight than the [`Budget`] that it shares has left | [`Error::OverBudget`] |
     /// | MSG_CTRUNC: RLIMIT_NOFILE is reached here | [`Error::DescriptorsLost`] |
     /// | ECONNRESET | [`Error::PeerGone`] |
     /// | EAGAIN: the socket has O_NONBLOCK, or its timeout passed | [`Error::WouldBlock`] |

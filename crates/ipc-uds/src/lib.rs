@@ -46,7 +46,8 @@
 //! - [`Listener`], [`BindOptions`], [`Stale`]: a name, its permissions, its takeover
 //! - [`PeerCredentials`], [`Policy`]: who is at the other end, and who may be
 //! - [`Ancillary`], [`Attachments`], [`Received`]: descriptors and credentials beside the bytes
-//! - [`Framed`], [`Message`]: messages with their descriptors; with the feature `serde`, values
+//! - [`Framed`], [`Message`]: messages with their descriptors; with the feature `serde`, values; [`Budget`]: a limit on those
+//!   in flight
 //! - [`Server`], [`Accept`], [`Stop`]: many clients, over Unix sockets and TCP
 //! - `Async`, `AsyncAncillary`, `AsyncFramed`, `Server::serve_async` (feature `tokio`)
 //! - [`activated`]: sockets that systemd has opened for us
@@ -88,7 +89,7 @@ pub use crate::{
     ancillary::{Ancillary, Attachments, MAX_DESCRIPTORS, Received},
     datagram::Datagram,
     error::{Error, Result},
-    framed::{Framed, Message},
+    framed::{Budget, Framed, Message},
     listener::{BindOptions, Connection, Listener},
     name::Stale,
     peer::{PeerCredentials, Policy},

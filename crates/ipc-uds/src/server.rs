@@ -17,7 +17,7 @@ use ipc_sys::{Deadline, poll, socket};
 
 use self::room::Room;
 use crate::socket::Bare;
-use crate::{Connection, Error, Listener, Result, Socket, Stream};
+use crate::{Budget, Connection, Error, Listener, Result, Socket, Stream};
 
 /// What gives connections: our [`Listener`], and std's for Unix and TCP.
 pub trait Accept: AsFd + Sync {
@@ -181,6 +181,38 @@ impl<L: Accept> Server<L> {
     pub fn descriptors(mut self, pass: bool) -> Self {
         self.descriptors = pass;
         self
+    }
+
+    /// A limit on the bytes and descriptors that all clients together have in flight, divided among as many clients as
+    /// [`Server::clients`] says. The handlers count on it by [`Framed::within`](crate::Framed::within).
+    ///
+    /// # Examples
+    /// ```
+    /// use ipc_uds::{Framed, Listener, Server, Stream};
+    ///
+    /// # let client = std::thread::spawn(|| loop {
+    /// #     let Ok(client) = Stream::connect("@ipc-uds-budget-doc") else { continue };
+    /// #     let mut client = Framed::new(client, 1 << 20, 8)?;
+    /// #     client.send(b"hello")?;
+    /// #     return Ok::<bool, ipc_uds::Error>(client.recv()?.is_some());
+    /// # });
+    /// let listener: Listener = Listener::bind("@ipc-uds-budget-doc")?;
+    /// let server = Server::new(listener).clients(100).total(1).descriptors(true);
+    /// let budget = server.budget(16 << 20, 400);
+    /// server.serve(|client: &Stream| {
+    ///     let mut client = Framed::new(client, 1 << 20, 8)?.within(&budget);
+    ///     while let Some(message) = client.recv()? {
+    ///         let answer = message.bytes.to_vec();
+    ///         client.send(&answer)?;
+    ///     }
+    ///     Ok(())
+    /// })?;
+    /// # assert!(client.join().expect("no panic")?);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn budget(&self, max_bytes: usize, max_descriptors: usize) -> Budget {
+        Budget::new(self.clients, max_bytes, max_descriptors)
     }
 
     /// How long a stop waits for handlers that are still answering before their connections are cut.

@@ -7,7 +7,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
-use ipc_uds::{Ancillary, Datagram, Error, Framed, SeqPacket, Socket, Stream};
+use ipc_uds::{Ancillary, Budget, Datagram, Error, Framed, SeqPacket, Socket, Stream};
 
 const MAX: usize = 64;
 
@@ -299,4 +299,62 @@ fn values_that_are_none_leave_the_connection_good() {
     let (value, descriptors) = right.recv_value_with::<(u32, String)>().unwrap().unwrap();
     assert_eq!((value, descriptors.len()), ((7, "seven".to_owned()), 1));
     assert!(matches!(left.send_value(&vec![0_u8; 100]), Err(Error::TooLong { .. })));
+}
+
+#[test]
+fn a_budget_is_shared_and_given_back() {
+    // Parts of 100 bytes and 1 descriptor each, and 200 bytes and 2 descriptors for whoever needs more.
+    let budget = Budget::new(2, 400, 4);
+    let pair = |within: &Budget| {
+        let (ours, theirs) = Stream::pair().unwrap();
+        (Framed::new(ours, 1 << 16, 3).unwrap().within(within), Framed::new(theirs, 1 << 16, 3).unwrap())
+    };
+    let (mut greedy, mut sender) = pair(&budget);
+    let (mut modest, mut honest) = pair(&budget);
+    for _ in 0..10 {
+        // 295 and the 5 of the frame's beginning: all that there is for it. It comes again and again.
+        sender.send(&[1; 295]).unwrap();
+        assert_eq!(greedy.recv().unwrap().unwrap().bytes.len(), 295);
+    }
+    // Held until the next receive: the other has its own part, and no more.
+    honest.send(&[2; 95]).unwrap();
+    assert_eq!(modest.recv().unwrap().unwrap().bytes.len(), 95);
+    assert!(matches!(greedy.try_recv(), Err(Error::WouldBlock)));
+    honest.send(&[2; 295]).unwrap();
+    assert_eq!(modest.recv().unwrap().unwrap().bytes.len(), 295);
+    let (writer, mut tracer) = tracer();
+    sender.send_with(&[1; 96], vec![writer]).unwrap();
+    let error = greedy.recv().map(drop).unwrap_err();
+    assert!(matches!(error, Error::OverBudget { max_bytes: 400, max_descriptors: 4 }));
+    assert_eq!(std::io::Error::from(error).kind(), std::io::ErrorKind::QuotaExceeded);
+    assert!(matches!(greedy.recv(), Err(Error::Malformed { .. })));
+    assert!(matches!(sender.send(b"x"), Err(Error::PeerGone { .. })), "the connection is shut down");
+    assert_eq!(tracer.read(&mut [0]).unwrap(), 0, "its descriptor was closed");
+}
+
+#[test]
+fn a_budget_counts_descriptors_until_they_are_given_out() {
+    let budget = Budget::new(1, 1 << 16, 2);
+    for kind in ["stream", "packet"] {
+        let (ours, theirs) = if kind == "stream" {
+            let (ours, theirs) = Stream::pair().unwrap();
+            (OwnedFd::from(ours), OwnedFd::from(theirs))
+        } else {
+            let (ours, theirs) = SeqPacket::pair().unwrap();
+            (OwnedFd::from(ours), OwnedFd::from(theirs))
+        };
+        let (ours, theirs) = (Stream::from(ours), Stream::from(theirs));
+        let mut ours = Framed::new(ours, MAX, 3).unwrap().within(&budget);
+        let mut theirs = Framed::new(theirs, MAX, 3).unwrap();
+        let two = || vec![tracer().0, tracer().0];
+        let mut kept = Vec::new();
+        for _ in 0..5 {
+            theirs.send_with(b"two", two()).unwrap();
+            kept.push(ours.recv().unwrap().unwrap().descriptors);
+        }
+        let (third, mut end) = tracer();
+        theirs.send_with(b"three", two().into_iter().chain([third]).collect::<Vec<_>>()).unwrap();
+        assert!(matches!(ours.recv(), Err(Error::OverBudget { .. })), "{kind}");
+        assert_eq!(end.read(&mut [0]).unwrap(), 0, "{kind}");
+    }
 }

@@ -5,11 +5,17 @@ use std::thread;
 use std::time::Duration;
 
 use ipc_testkit::role::{Result, Role, hear, say};
-use ipc_uds::{Listener, Served, Server, Stop, Stream};
+use ipc_uds::{Budget, Framed, Listener, Served, Server, Stop, Stream};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
-pub(crate) const ROLES: &[Role] =
-    &[("upper", upper), ("asker", asker), ("limited", limited), ("crowd", crowd), ("idlers", idlers)];
+pub(crate) const ROLES: &[Role] = &[
+    ("upper", upper),
+    ("asker", asker),
+    ("limited", limited),
+    ("budgeted", budgeted),
+    ("crowd", crowd),
+    ("idlers", idlers),
+];
 
 /// `upper PATH TOTAL`: answers TOTAL clients in upper case, then says what it has done.
 fn upper(arguments: &[String]) -> Result {
@@ -74,6 +80,42 @@ fn limited(arguments: &[String]) -> Result {
     })?;
     say(served.clients)?;
     say(served.failed)
+}
+
+/// `budgeted PATH CLIENTS BYTES DESCRIPTORS`: a server that sends messages back, until it hears something. Without BYTES
+/// and DESCRIPTORS, one with no limit on what all of its clients together have in flight.
+fn budgeted(arguments: &[String]) -> Result {
+    raise_limit()?;
+    let listener: Listener = Listener::bind(&*arguments[0])?;
+    let server = Server::new(&listener)
+        .clients(arguments[1].parse()?)
+        .descriptors(true)
+        .grace(Duration::from_millis(500));
+    let budget = match &arguments[2..] {
+        [bytes, descriptors] => Some(server.budget(bytes.parse()?, descriptors.parse()?)),
+        _ => None,
+    };
+    let stop = Stop::new()?;
+    say("listening")?;
+    thread::scope(|threads| -> Result {
+        let server = threads.spawn(|| server.serve_until(&stop, |client| send_back(client, budget.as_ref())));
+        hear()?;
+        stop.stop();
+        server.join().map_err(|_| "the server panicked")??;
+        Ok(())
+    })
+}
+
+fn send_back(client: &Stream, budget: Option<&Budget>) -> std::io::Result<()> {
+    let mut framed = Framed::new(client, 1 << 22, 8)?;
+    if let Some(budget) = budget {
+        framed = framed.within(budget);
+    }
+    while let Some(message) = framed.recv()? {
+        let (bytes, descriptors) = (message.bytes.to_vec(), message.descriptors);
+        framed.send_with(&bytes, descriptors)?;
+    }
+    Ok(())
 }
 
 /// `crowd PATH COUNT`: that many connections one after another, each asked and answered; it says so at every 250th.

@@ -1,6 +1,7 @@
 //! What ipc-uds promises, proven between real processes; the rows are those of docs/testing.md.
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail by panicking")]
 
+mod budget;
 mod descriptors;
 mod hostile;
 mod identity;

@@ -10,6 +10,7 @@ use ipc_frame::{Decoder, HEADER_LEN};
 use ipc_sys::socket;
 
 use super::Message;
+use super::budget::{Account, Budget};
 use crate::ancillary::{self, Ancillary, Attachments, Received};
 use crate::seqpacket::hung_up;
 use crate::wait::Wait;
@@ -85,6 +86,7 @@ pub(crate) struct Incoming {
     max_descriptors: usize,
     credentials: Option<PeerCredentials>,
     broken: bool,
+    account: Option<Account>,
 }
 
 #[derive(Debug)]
@@ -113,7 +115,44 @@ impl Incoming {
             max_descriptors,
             credentials: None,
             broken: false,
+            account: None,
         })
+    }
+
+    /// Holds from now on only what the budget allows.
+    pub(super) fn set_budget(&mut self, budget: &Budget) {
+        // The old account gives back its part before the new one asks for one.
+        self.account = None;
+        self.account = Some(budget.account());
+    }
+
+    /// How many bytes came and were not given out.
+    fn pending(&self) -> usize {
+        match &self.bytes {
+            Bytes::Stream(decoder) => decoder.remainder().len(),
+            Bytes::Packet { len, .. } => *len,
+        }
+    }
+
+    /// What is held now is on our account, and on nobody's when there is no budget.
+    fn charge(&mut self, new_descriptors: usize) -> Result<()> {
+        let pending = self.pending();
+        let Some(account) = &mut self.account else { return Ok(()) };
+        let waiting: usize = self.batches.iter().map(|(_, batch)| batch.len()).sum();
+        account.hold(pending, waiting + new_descriptors)
+    }
+
+    /// The message that was given out has been read: how many bytes may come now.
+    fn release(&mut self) -> Result<usize> {
+        self.charge(0)?;
+        match (&self.account, &mut self.bytes) {
+            (Some(account), Bytes::Stream(decoder)) => {
+                decoder.shrink();
+                account.room()
+            }
+            // A packet comes whole or is lost: it is counted when it is there.
+            _ => Ok(usize::MAX),
+        }
     }
 
     pub(crate) fn is_ready(&self) -> bool {
@@ -126,10 +165,13 @@ impl Incoming {
 
     /// One receive; false is the end.
     pub(crate) fn fill(&mut self, socket: &impl Ancillary, wait: Wait) -> Result<bool> {
+        let most = self.release()?;
         let room = match &mut self.bytes {
             Bytes::Stream(decoder) => decoder.space(),
             Bytes::Packet { buffer, .. } => buffer.as_mut_slice(),
         };
+        let most = most.min(room.len());
+        let room = room.get_mut(..most).unwrap_or_default();
         let received = ancillary::receive(socket, room, self.max_descriptors, wait)?;
         self.filled(socket, received)
     }
@@ -145,6 +187,7 @@ impl Incoming {
             Bytes::Stream(decoder) => decoder.filled(received.len),
             Bytes::Packet { len, .. } => *len = received.len,
         }
+        self.charge(received.descriptors.len())?;
         if !received.descriptors.is_empty() {
             // Descriptors come with the first byte of their message. One that had begun before must be complete by now,
             // so that they can belong to the next one; else they belong to nothing, and a peer could pile them up.
@@ -170,7 +213,8 @@ impl Incoming {
 
     /// The message that is ready.
     pub(crate) fn pop(&mut self, socket: &impl Socket) -> Result<Message<'_>> {
-        match self.next_descriptors() {
+        // The bytes stay on our account until the next receive, the descriptors are the caller's.
+        match self.next_descriptors().and_then(|found| self.charge(0).map(|()| found)) {
             Ok(descriptors) => {
                 let credentials = self.credentials;
                 let payload = match &mut self.bytes {
@@ -231,6 +275,8 @@ impl Incoming {
         }
         self.broken = true;
         self.batches.clear();
+        self.bytes = Bytes::Packet { buffer: Vec::new(), len: 0 };
+        self.account = None;
         let _ = socket.shutdown(std::net::Shutdown::Both);
         ancillary::discard(socket);
         error
