@@ -72,6 +72,7 @@
 //! - [`latest`], [`broadcast`]: one writer, any number of readers, which never make it wait
 //! - [`Select`]: waiting for several channels at once, and for descriptors beside them
 //! - [`Polled`]: an end in poll, epoll or any event loop
+//! - `Async` (feature `tokio`): an end as a stream, or with an `async` send
 //! - [`Shared`], [`InPlace`]: one typed value in a segment, made once and used there by all: atomics and locks
 //! - [`Semaphore`], [`Event`], [`Barrier`]: safe to call whatever others write into them
 //! - [`Mutex`], [`RwLock`], [`Condvar`], [`Once`]: in memory whose writers the caller vouches for; a dead owner cannot be overlooked
@@ -84,6 +85,8 @@
 //! Named memory cannot be sealed: who may open it may truncate it, and touching what is gone is SIGBUS. A child forked
 //! without exec cannot use its parent's handles ([`Error::Forked`]); it attaches anew. Linux only.
 
+#[cfg(all(not(ipc_loom), feature = "tokio"))]
+mod asynchronous;
 mod channel;
 mod error;
 mod in_place;
@@ -107,6 +110,8 @@ pub use crate::{
     tag::Tag,
 };
 
+#[cfg(all(not(ipc_loom), feature = "tokio"))]
+pub use crate::asynchronous::Async;
 #[cfg(all(not(ipc_loom), feature = "sysv"))]
 pub use crate::channel::sysv;
 

@@ -193,6 +193,13 @@ impl<E: Pollable> Polled<E> {
         self.end.arm()
     }
 
+    /// The pidfd of the process at the other side, if it is watched, to be polled beside the socket: as readable, it has
+    /// ended, and [`Polled::arm`] says so.
+    #[must_use]
+    pub fn watched(&self) -> Option<Arc<OwnedFd>> {
+        self.socket.watched.get().cloned()
+    }
+
     /// The end itself.
     #[must_use]
     pub fn into_inner(self) -> E {

@@ -6,6 +6,7 @@
     reason = "helpers of tests fail as tests do"
 )]
 
+mod asynchronous;
 mod bytes;
 mod corrupt;
 #[path = "../../peers/shm/ends.rs"]

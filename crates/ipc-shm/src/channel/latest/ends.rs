@@ -314,6 +314,23 @@ impl<T: Payload, M: Mode> Reader<T, M> {
         self.inlet.watch(process.into())
     }
 
+    /// As [`Reader::read_newer`], but says whether there will be another value at all.
+    ///
+    /// # Errors
+    /// [`Error::Empty`] where the value has not been replaced since the last read; [`Error::Disconnected`] where the writer
+    /// is gone and the newest value has been read; as [`Reader::read`].
+    pub fn try_wait(&mut self) -> Result<T> {
+        if let Some(value) = self.read_newer()? {
+            return Ok(value);
+        }
+        let gone = self.inlet.look();
+        // What was written before the writer went is there now, if it ever was.
+        match self.read_newer()? {
+            Some(value) => Ok(value),
+            None => gone.and(Err(Error::Empty)),
+        }
+    }
+
     /// Waits until the value has been replaced since the last read, and copies it.
     ///
     /// # Blocking

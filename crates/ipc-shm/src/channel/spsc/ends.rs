@@ -282,12 +282,16 @@ impl<T: Payload, M: Mode> Sender<T, M> {
 
     #[inline(never)]
     fn send_looking(&mut self, message: &T) -> Result<()> {
-        self.check()?;
-        if self.space(1)? == 0 {
-            return Err(self.full());
-        }
+        self.check_room()?;
         self.send_now(message);
         Ok(())
+    }
+
+    /// Whether a message fits now; what is free stays so until we send.
+    #[inline]
+    pub(crate) fn check_room(&mut self) -> Result<()> {
+        self.check()?;
+        if self.space(1)? == 0 { Err(self.full()) } else { Ok(()) }
     }
 
     #[inline]

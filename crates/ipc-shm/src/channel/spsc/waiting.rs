@@ -24,7 +24,7 @@ impl<T: Payload, M: Mode> Sender<T, M> {
 impl<T: Payload, M: Mode> Receiver<T, M> {
     /// poll(2) of a pidfd: watches the process at the other side, whose death is then seen even where a child that it forked
     /// keeps its lock and its socket: at once where the socket is polled ([`Wait::Poll`], [`Select`](crate::Select)), else at
-    /// the next look, every 60 ms. [`Polled`](crate::Polled) ends: poll the pidfd beside them.
+    /// the next look, every 60 ms. [`Polled`](crate::Polled) ends: poll [the pidfd](crate::Polled::watched) beside them.
     ///
     /// SO_PEERPIDFD names the process that connected (or called socketpair), SCM_PIDFD the one that sent: neither need be
     /// the one that accepted the invitation and now uses the other end.

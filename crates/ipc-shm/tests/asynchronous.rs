@@ -1,0 +1,306 @@
+//! Ends under tokio: whole and in order, also when every future is dropped at every poll.
+#![cfg(feature = "tokio")]
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail by panicking")]
+
+use std::future::{Future, poll_fn};
+use std::pin::{Pin, pin};
+use std::task::Poll;
+use std::thread;
+use std::time::Duration;
+
+use futures_core::Stream;
+use futures_sink::Sink;
+use ipc_shm::{Async, ChannelOptions, Error, Sealed, broadcast, bytes, latest, spsc};
+use tokio::time::timeout;
+
+const SOON: Duration = Duration::from_millis(5);
+const WATCHDOG: Duration = Duration::from_secs(10);
+
+fn run<T>(future: impl Future<Output = T>) -> T {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async { timeout(WATCHDOG, future).await.unwrap() })
+}
+
+fn pollable(capacity: usize) -> ChannelOptions {
+    ChannelOptions::new(capacity).pollable()
+}
+
+fn ring(capacity: usize) -> (spsc::Sender<u64>, spsc::Receiver<u64>) {
+    let (sender, receiver) = spsc::channel(pollable(capacity)).unwrap();
+    (sender.attach().unwrap(), receiver.attach().unwrap())
+}
+
+/// Polls `future` so many times at most, and drops it.
+async fn dropped_after<T>(polls: usize, future: impl Future<Output = T>) -> Option<T> {
+    let (mut future, mut left) = (pin!(future), polls);
+    poll_fn(|context| {
+        left -= 1;
+        match future.as_mut().poll(context) {
+            Poll::Ready(done) => Poll::Ready(Some(done)),
+            Poll::Pending if left == 0 => Poll::Ready(None),
+            Poll::Pending => Poll::Pending,
+        }
+    })
+    .await
+}
+
+async fn next<S: Stream + Unpin>(stream: &mut S) -> Option<S::Item> {
+    poll_fn(|context| Pin::new(&mut *stream).poll_next(context)).await
+}
+
+async fn feed<S: Sink<T> + Unpin, T>(sink: &mut S, message: T) -> Result<(), S::Error> {
+    poll_fn(|context| Pin::new(&mut *sink).poll_ready(context)).await?;
+    Pin::new(sink).start_send(message)
+}
+
+async fn flush<S: Sink<T> + Unpin, T>(sink: &mut S) -> Result<(), S::Error> {
+    poll_fn(|context| Pin::new(&mut *sink).poll_flush(context)).await
+}
+
+#[test]
+fn a_stream_ends_when_the_sender_is_gone_and_not_before() {
+    run(async {
+        let (sender, receiver) = ring(16);
+        let (mut sender, mut receiver) = (Async::new(sender).unwrap(), Async::new(receiver).unwrap());
+        let sending = tokio::spawn(async move {
+            for message in 0..1000 {
+                sender.send(&message).await.unwrap();
+            }
+        });
+        for message in 0..1000 {
+            assert_eq!(next(&mut receiver).await.unwrap().unwrap(), message);
+        }
+        assert!(next(&mut receiver).await.is_none());
+        assert!(next(&mut receiver).await.is_none());
+        assert!(matches!(receiver.recv().await, Err(Error::Disconnected)));
+        sending.await.unwrap();
+
+        let (sender, receiver) = ring(16);
+        let mut sender = Async::new(sender).unwrap();
+        while sender.get_mut().try_send(&1).is_ok() {}
+        let full = tokio::spawn(async move { sender.send(&1).await });
+        tokio::task::yield_now().await;
+        drop(receiver);
+        assert!(matches!(full.await.unwrap(), Err(Error::Disconnected)));
+        let (_sender, deaf) = spsc::channel::<u64>(16).unwrap();
+        assert!(matches!(Async::new(deaf.attach().unwrap()).map(drop), Err(Error::NoSocket)));
+    });
+}
+
+#[test]
+fn a_dropped_receive_takes_nothing_and_a_dropped_send_sends_nothing() {
+    const COUNT: u64 = 5_000;
+    run(async {
+        let (mut sender, receiver) = ring(16);
+        let mut receiver = Async::new(receiver).unwrap();
+        let feeder = thread::spawn(move || {
+            for message in 0..COUNT {
+                sender.send(&message).unwrap();
+                if message % 7 == 0 {
+                    thread::yield_now();
+                }
+            }
+        });
+        let (mut wanted, mut polls, mut dropped) = (0, 0, 0_u32);
+        while wanted < COUNT {
+            polls = polls % 3 + 1;
+            match dropped_after(polls, receiver.recv()).await {
+                Some(message) => {
+                    assert_eq!(message.unwrap(), wanted);
+                    wanted += 1;
+                }
+                None => {
+                    dropped += 1;
+                    tokio::task::yield_now().await;
+                }
+            }
+        }
+        feeder.join().unwrap();
+        assert!(dropped > 0, "no future was dropped before it was ready");
+
+        let (sender, mut receiver) = ring(16);
+        let mut sender = Async::new(sender).unwrap();
+        let eater = thread::spawn(move || {
+            for message in 0..COUNT {
+                assert_eq!(receiver.recv().unwrap(), message);
+                if message % 7 == 0 {
+                    thread::yield_now();
+                }
+            }
+        });
+        let (mut next, mut polls, mut dropped) = (0, 0, 0_u32);
+        while next < COUNT {
+            polls = polls % 3 + 1;
+            match dropped_after(polls, sender.send(&next)).await {
+                Some(sent) => {
+                    sent.unwrap();
+                    next += 1;
+                }
+                None => {
+                    dropped += 1;
+                    tokio::task::yield_now().await;
+                }
+            }
+        }
+        eater.join().unwrap();
+        assert!(dropped > 0, "no future was dropped before it was ready");
+    });
+}
+
+#[test]
+fn bytes_of_any_length_wait_for_their_room() {
+    run(async {
+        let (sender, receiver) = bytes::channel(pollable(1024)).unwrap();
+        let mut sender = Async::new(sender.attach().unwrap()).unwrap();
+        let mut receiver = Async::new(receiver.attach().unwrap()).unwrap();
+        let sending = tokio::spawn(async move {
+            for len in 0..1000 {
+                sender.send(&vec![7; len]).await.unwrap();
+            }
+        });
+        let mut message = Vec::new();
+        for len in 0..1000 {
+            if len % 2 == 0 {
+                assert_eq!(receiver.recv(&mut message).await.unwrap(), len);
+            } else {
+                message = next(&mut receiver).await.unwrap().unwrap();
+            }
+            assert_eq!(message, vec![7; len]);
+        }
+        assert!(next(&mut receiver).await.is_none());
+        sending.await.unwrap();
+    });
+}
+
+#[test]
+fn readers_of_sealed_logs_and_cells_are_streams() {
+    run(async {
+        let mut log = broadcast::Writer::<u64, Sealed>::anonymous(pollable(16)).unwrap();
+        let mut cell = latest::Writer::<u64, Sealed>::anonymous_pollable().unwrap();
+        let (reader, acceptance) = log.invite().unwrap().accept().unwrap();
+        log.admit(acceptance).unwrap();
+        let mut logged = Async::new(reader).unwrap();
+        let (reader, acceptance) = cell.invite().unwrap().accept().unwrap();
+        cell.admit(acceptance).unwrap();
+        let mut newest = Async::new(reader).unwrap();
+        let (go, turns) = std::sync::mpsc::channel();
+        let writer = thread::spawn(move || {
+            for turn in turns {
+                log.write(&turn).unwrap();
+                cell.write(&turn).unwrap();
+            }
+        });
+        for turn in 0..500 {
+            go.send(turn).unwrap();
+            if turn % 2 == 0 {
+                assert_eq!(logged.recv().await.unwrap(), turn);
+                assert_eq!(newest.wait().await.unwrap(), turn);
+            } else {
+                assert_eq!(next(&mut logged).await.unwrap().unwrap(), turn);
+                assert_eq!(next(&mut newest).await.unwrap().unwrap(), turn);
+            }
+        }
+        drop(go);
+        assert!(next(&mut logged).await.is_none());
+        assert!(next(&mut newest).await.is_none());
+        writer.join().unwrap();
+    });
+}
+
+#[test]
+fn a_stream_that_always_has_something_lets_the_others_run() {
+    run(async {
+        let (mut sender, receiver) = ring(1 << 14);
+        for message in 0..1 << 13 {
+            sender.send(&message).unwrap();
+        }
+        let mut receiver = Async::new(receiver).unwrap();
+        let other = tokio::spawn(async {});
+        let mut taken = 0;
+        while !other.is_finished() {
+            receiver.recv().await.unwrap();
+            taken += 1;
+        }
+        assert!(taken < 1 << 12, "{taken} messages before another task ran");
+    });
+}
+
+#[test]
+fn sinks_keep_the_order_and_wait_for_room() {
+    run(async {
+        let (sender, receiver) = ring(16);
+        let (mut sender, mut receiver) = (Async::new(sender).unwrap(), Async::new(receiver).unwrap());
+        let sending = tokio::spawn(async move {
+            for message in 0..1000 {
+                if message % 3 == 0 {
+                    sender.send(&message).await.unwrap();
+                } else {
+                    feed(&mut sender, message).await.unwrap();
+                }
+            }
+            flush(&mut sender).await.unwrap();
+            sender
+        });
+        for message in 0..1000 {
+            assert_eq!(receiver.recv().await.unwrap(), message);
+        }
+        let mut sender = sending.await.unwrap();
+        let filled = async { while feed(&mut sender, 7).await.is_ok() {} };
+        assert!(timeout(SOON, filled).await.is_err(), "a full ring took more");
+        assert!(matches!(Pin::new(&mut sender).start_send(7), Err(Error::Full)));
+        drop(receiver);
+        assert!(matches!(feed(&mut sender, 7).await, Err(Error::Disconnected)));
+
+        let (sender, receiver) = bytes::channel(pollable(1024)).unwrap();
+        let mut sender = Async::new(sender.attach().unwrap()).unwrap();
+        let mut receiver = Async::new(receiver.attach().unwrap()).unwrap();
+        let sending = tokio::spawn(async move {
+            for len in 0..900 {
+                if len % 3 == 0 {
+                    sender.send(&vec![7; len]).await.unwrap();
+                } else {
+                    feed(&mut sender, vec![7; len]).await.unwrap();
+                }
+            }
+            assert!(matches!(feed(&mut sender, vec![7; 5000]).await, Err(Error::TooLong { .. })));
+            flush(&mut sender).await.unwrap();
+        });
+        for len in 0..900 {
+            assert_eq!(next(&mut receiver).await.unwrap().unwrap(), vec![7; len]);
+        }
+        assert!(next(&mut receiver).await.is_none());
+        sending.await.unwrap();
+    });
+}
+
+#[test]
+fn what_a_sink_of_bytes_keeps_outlives_a_dropped_flush() {
+    run(async {
+        let (sender, receiver) = bytes::channel(pollable(1024)).unwrap();
+        let mut sender = Async::new(sender.attach().unwrap()).unwrap();
+        let mut receiver = receiver.attach().unwrap();
+        let (mut fed, mut message) = (0_u8, Vec::new());
+        for _ in 0..20 {
+            tokio::task::yield_now().await;
+            while let Some(sent) = dropped_after(1, feed(&mut sender, vec![fed; 300])).await {
+                sent.unwrap();
+                fed += 1;
+            }
+            assert!(dropped_after(1, flush(&mut sender)).await.is_none());
+            assert!(matches!(Pin::new(&mut sender).start_send(vec![0]), Err(Error::Full)));
+            receiver.try_recv(&mut message).unwrap();
+            receiver.release().unwrap();
+        }
+        let eater = thread::spawn(move || {
+            let mut taken = 20;
+            while receiver.recv(&mut message).is_ok() {
+                assert_eq!(message, vec![taken; 300]);
+                taken += 1;
+            }
+            taken
+        });
+        flush(&mut sender).await.unwrap();
+        drop(sender);
+        assert_eq!(eater.join().unwrap(), fed);
+    });
+}
