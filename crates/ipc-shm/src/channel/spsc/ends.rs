@@ -287,13 +287,6 @@ impl<T: Payload, M: Mode> Sender<T, M> {
         Ok(())
     }
 
-    /// Whether a message fits now; what is free stays so until we send.
-    #[inline]
-    pub(crate) fn check_room(&mut self) -> Result<()> {
-        self.check()?;
-        if self.space(1)? == 0 { Err(self.full()) } else { Ok(()) }
-    }
-
     #[inline]
     pub(in crate::channel) fn publish(&mut self, count: u64) {
         self.end.ring.publish(count);

@@ -19,12 +19,20 @@ impl<T: Payload, M: Mode> Sender<T, M> {
     pub fn watch(&mut self, process: impl Into<OwnedFd>) -> Result<()> {
         self.end.link.watch(process.into())
     }
+
+    /// Whether a message fits now; what is free stays so until we send.
+    #[inline]
+    pub(crate) fn check_room(&mut self) -> Result<()> {
+        self.check()?;
+        if self.space(1)? == 0 { Err(self.full()) } else { Ok(()) }
+    }
 }
 
 impl<T: Payload, M: Mode> Receiver<T, M> {
     /// poll(2) of a pidfd: watches the process at the other side, whose death is then seen even where a child that it forked
-    /// keeps its lock and its socket: at once where the socket is polled ([`Wait::Poll`], [`Select`](crate::Select)), else at
-    /// the next look, every 60 ms. [`Polled`](crate::Polled) ends: poll [the pidfd](crate::Polled::watched) beside them.
+    /// keeps its lock and its socket: at once where the socket is polled ([`Wait::Poll`](crate::Wait::Poll),
+    /// [`Select`](crate::Select)), else at the next look, every 60 ms. [`Polled`](crate::Polled) ends: poll
+    /// [the pidfd](crate::Polled::watched) beside them.
     ///
     /// SO_PEERPIDFD names the process that connected (or called socketpair), SCM_PIDFD the one that sent: neither need be
     /// the one that accepted the invitation and now uses the other end.
