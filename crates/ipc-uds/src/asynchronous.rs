@@ -5,22 +5,24 @@
 //! sent, and a message that was sent in part is finished by the next send.
 #![expect(unsafe_code, reason = "AsyncFd wants a promise that the descriptor stays open")]
 
+mod bytes;
 mod framed;
 mod server;
 
 use std::future::Future;
 use std::io::{self, IoSlice};
-use std::net::Shutdown;
+use std::net::{TcpListener, TcpStream};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
-use std::pin::Pin;
+use std::os::unix::net;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context, Poll, ready};
 
+use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
-use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::{UnixDatagram, UnixStream};
 
+pub use self::bytes::ByteStream;
 pub use self::framed::AsyncFramed;
+pub use self::server::AcceptAsync;
 use crate::ancillary;
 use crate::socket::Bare;
 use crate::wait::Wait;
@@ -29,9 +31,9 @@ use crate::{
     Socket, Stream,
 };
 
-/// A socket of this crate in a tokio runtime.
+/// A socket of this crate, or of std, in a tokio runtime.
 ///
-/// Of a [`Stream`] it is `AsyncRead` and `AsyncWrite`, the others send, receive and accept; descriptors go through
+/// Of a [`ByteStream`] it is `AsyncRead` and `AsyncWrite`, the others send, receive and accept; descriptors go through
 /// [`AsyncAncillary`].
 ///
 /// # Examples
@@ -68,13 +70,18 @@ impl<T: AsFd> AsRawFd for Held<T> {
     }
 }
 
-/// What [`Async`] takes: [`Stream`], [`SeqPacket`], [`Datagram`], [`Listener`]. Nobody else implements it.
+/// What [`Async`] takes: [`Stream`], [`SeqPacket`], [`Datagram`], [`Listener`], and std's streams and listeners, Unix and TCP.
+/// Nobody else implements it.
 pub trait Watched: AsFd + sealed::Sealed {}
 
 impl Watched for Stream {}
 impl Watched for SeqPacket {}
 impl Watched for Datagram {}
 impl<S: Connection> Watched for Listener<S> {}
+impl Watched for TcpStream {}
+impl Watched for TcpListener {}
+impl Watched for net::UnixStream {}
+impl Watched for net::UnixListener {}
 
 mod sealed {
     pub trait Sealed {}
@@ -82,6 +89,10 @@ mod sealed {
     impl Sealed for crate::SeqPacket {}
     impl Sealed for crate::Datagram {}
     impl<S> Sealed for crate::Listener<S> {}
+    impl Sealed for std::net::TcpStream {}
+    impl Sealed for std::net::TcpListener {}
+    impl Sealed for std::os::unix::net::UnixStream {}
+    impl Sealed for std::os::unix::net::UnixListener {}
     impl<T: std::os::fd::AsFd> Sealed for super::Async<T> {}
     impl Sealed for tokio::net::UnixStream {}
     impl Sealed for tokio::net::UnixDatagram {}
@@ -96,7 +107,7 @@ impl<T: Watched> Async<T> {
     /// # Panics
     /// Outside a tokio runtime, or in one without I/O.
     pub fn new(socket: T) -> Result<Self> {
-        // SAFETY: `Watched` is implemented for sockets of this crate alone: each owns its descriptor for as long as it
+        // SAFETY: `Watched` is implemented for sockets of this crate and of std alone: each owns its descriptor for as long as it
         // lives, which is as long as the AsyncFd does, and always names the same one.
         let fd = unsafe { AsyncFd::register(Held(socket)) };
         let fd = fd.map_err(|error| Error::of("epoll_ctl", error.into()))?;
@@ -141,80 +152,6 @@ impl Async<Stream> {
     /// As [`Async::new`].
     pub fn connect(address: impl Into<Address>) -> Result<Self> {
         Self::new(Stream::try_connect(address)?)
-    }
-
-    fn poll_read_shared(&self, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        loop {
-            let mut ready = ready!(self.fd.poll_read_ready(context))?;
-            let space = buffer.initialize_unfilled();
-            match ready.try_io(|held| Ok(held.get_ref().0.try_read(space)?)) {
-                Ok(Ok(len)) => {
-                    self.active.store(true, Ordering::Relaxed);
-                    buffer.advance(len);
-                    return Poll::Ready(Ok(()));
-                }
-                Ok(Err(error)) => return Poll::Ready(Err(error)),
-                Err(_would_wait) => {}
-            }
-        }
-    }
-
-    fn poll_write_shared(&self, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        loop {
-            let mut ready = ready!(self.fd.poll_write_ready(context))?;
-            if let Ok(done) = ready.try_io(|held| Ok(held.get_ref().0.try_write(bytes)?)) {
-                self.active.store(true, Ordering::Relaxed);
-                return Poll::Ready(done);
-            }
-        }
-    }
-}
-
-impl AsyncRead for Async<Stream> {
-    fn poll_read(
-        self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        self.poll_read_shared(context, buffer)
-    }
-}
-
-impl AsyncRead for &Async<Stream> {
-    fn poll_read(
-        self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        self.poll_read_shared(context, buffer)
-    }
-}
-
-impl AsyncWrite for Async<Stream> {
-    fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        self.poll_write_shared(context, bytes)
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(self.get_ref().shutdown(Shutdown::Write)?))
-    }
-}
-
-impl AsyncWrite for &Async<Stream> {
-    fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        self.poll_write_shared(context, bytes)
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok((**self).get_ref().shutdown(Shutdown::Write)?))
     }
 }
 

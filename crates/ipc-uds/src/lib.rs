@@ -49,7 +49,7 @@
 //! - [`Framed`], [`Message`]: messages with their descriptors; with the feature `serde`, values; [`Budget`]: a limit on those
 //!   in flight
 //! - [`Server`], [`Accept`], [`Stop`]: many clients, over Unix sockets and TCP
-//! - `Async`, `AsyncAncillary`, `AsyncFramed`, `Server::serve_async` (feature `tokio`)
+//! - `Async`, `AsyncAncillary`, `AsyncFramed`, `Server::serve_async`, over TCP too (feature `tokio`)
 //! - [`activated`]: sockets that systemd has opened for us
 //! - [`Error`]: what can go wrong, as the decisions that a caller takes
 //!
@@ -82,7 +82,7 @@ mod typed;
 mod wait;
 
 #[cfg(feature = "tokio")]
-pub use crate::asynchronous::{Async, AsyncAncillary, AsyncFramed, Watched};
+pub use crate::asynchronous::{AcceptAsync, Async, AsyncAncillary, AsyncFramed, ByteStream, Watched};
 pub use crate::{
     activation::{Activated, activated},
     address::Address,

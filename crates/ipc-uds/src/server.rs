@@ -129,7 +129,7 @@ pub struct Served {
     pub failed: u64,
 }
 
-impl<L: Accept> Server<L> {
+impl<L> Server<L> {
     /// A server of at most 1024 clients at once, for ever, with no idle time, that gives answers 5 s to go out and takes no
     /// descriptors.
     pub fn new(listener: L) -> Self {
@@ -221,7 +221,9 @@ impl<L: Accept> Server<L> {
         self.grace = grace;
         self
     }
+}
 
+impl<L: Accept> Server<L> {
     /// Serves for ever, or until [`Server::total`] clients have been served.
     ///
     /// # Errors

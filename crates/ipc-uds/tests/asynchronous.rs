@@ -5,15 +5,18 @@
 use std::fs::File;
 use std::future::{Future, poll_fn};
 use std::io::Write;
+use std::net::{TcpListener, TcpStream};
 use std::os::fd::AsFd;
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::net::{SocketAddr, UnixListener, UnixStream};
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
 use ipc_uds::{
-    Address, Ancillary, Async, AsyncAncillary, AsyncFramed, Datagram, Error, Framed, Listener, SeqPacket,
-    Server, Socket, Stream,
+    AcceptAsync, Address, Ancillary, Async, AsyncAncillary, AsyncFramed, ByteStream, Datagram, Error, Framed,
+    Listener, SeqPacket, Server, Socket, Stream,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::Notify;
@@ -254,6 +257,71 @@ fn a_server_of_tasks_keeps_its_limits_and_lets_answers_go_out() {
         let (served, ()) = tokio::join!(server, clients);
         let served = served.unwrap();
         assert_eq!((served.clients, served.failed), (3, 2));
+    });
+}
+
+/// A server of tasks for three clients, of which one is silent and is cut off, however busy the others are.
+async fn serves_three<L, T, C>(listener: L, connect: impl Fn() -> C)
+where
+    L: AcceptAsync<Connection = T>,
+    T: ByteStream + Send + Sync + 'static,
+    C: Future<Output = T>,
+{
+    let server = Server::new(listener).clients(3).total(3).idle(Duration::from_millis(300));
+    let server = server.serve_async(std::future::pending(), |client: Arc<Async<T>>| async move {
+        tokio::io::copy(&mut &*client, &mut &*client).await.map(drop)
+    });
+    let clients = async {
+        let mut silent = Async::new(connect().await).unwrap();
+        let mut one = Async::new(connect().await).unwrap();
+        let mut other = Async::new(connect().await).unwrap();
+        let talk = async {
+            loop {
+                for client in [&mut one, &mut other] {
+                    client.write_all(b"hello").await.unwrap();
+                    let mut answer = [0; 5];
+                    client.read_exact(&mut answer).await.unwrap();
+                    assert_eq!(&answer, b"hello");
+                }
+            }
+        };
+        let mut nothing = [0];
+        tokio::select! {
+            () = talk => {}
+            end = silent.read(&mut nothing) => assert_eq!(end.unwrap(), 0),
+        }
+        // The talk was dropped anywhere: what is left of an answer is read before the end.
+        for client in [&mut one, &mut other] {
+            client.shutdown().await.unwrap();
+            client.read_to_end(&mut Vec::new()).await.unwrap();
+        }
+    };
+    let (served, ()) = tokio::join!(server, clients);
+    let served = served.unwrap();
+    assert_eq!((served.clients, served.failed), (3, 1));
+}
+
+#[test]
+fn a_server_of_tasks_takes_the_listeners_of_std_and_tokio() {
+    run(async {
+        let tokios = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = tokios.local_addr().unwrap();
+        let over_tcp = serves_three(tokios, || async move { TcpStream::connect(address).unwrap() });
+
+        let std = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = std.local_addr().unwrap();
+        let over_std_tcp = serves_three(std, || async move { TcpStream::connect(address).unwrap() });
+
+        let name =
+            |kind| SocketAddr::from_abstract_name(format!("ipc-uds-{}-{kind}", std::process::id())).unwrap();
+        let (address, std) = (&name("tokio"), UnixListener::bind_addr(&name("tokio")).unwrap());
+        std.set_nonblocking(true).unwrap();
+        let tokios = tokio::net::UnixListener::from_std(std).unwrap();
+        let over_unix = serves_three(tokios, || async move { UnixStream::connect_addr(address).unwrap() });
+
+        let (address, std) = (&name("std"), UnixListener::bind_addr(&name("std")).unwrap());
+        let over_std_unix = serves_three(std, || async move { UnixStream::connect_addr(address).unwrap() });
+        tokio::join!(over_tcp, over_std_tcp, over_unix, over_std_unix);
     });
 }
 

@@ -2,20 +2,88 @@
 
 use std::future::{Future, poll_fn};
 use std::io;
+use std::net::{TcpListener, TcpStream};
+use std::os::fd::AsFd;
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::pin::pin;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 use std::task::Poll;
 use std::time::Duration;
 
+use ipc_sys::socket;
+use tokio::io::Interest;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use super::{Async, Watched};
 use crate::socket::Bare;
-use crate::{Connection, Error, Listener, Result, Served, Server, Socket};
+use crate::{Accept, Connection, Error, Listener, Result, Served, Server, Socket};
 
-impl<S: Connection + Watched + Send + Sync + 'static> Server<Listener<S>> {
+/// What [`Server::serve_async`] takes: our [`Listener`], and std's and tokio's for Unix and TCP.
+///
+/// The handlers of tokio's get std's connections in [`Async`], which counts their idle time.
+pub trait AcceptAsync {
+    /// What a client is talked to with.
+    type Connection: Watched + Send + Sync + 'static;
+    /// What the runtime watches.
+    type Listener: Accept<Connection = Self::Connection> + Watched;
+
+    /// The listener, non-blocking.
+    ///
+    /// # Errors
+    /// What the runtime says when it lets go of its own → [`Error::System`].
+    fn into_listener(self) -> Result<Self::Listener>;
+}
+
+impl<S: Connection + Watched + Send + Sync + 'static> AcceptAsync for Listener<S> {
+    type Connection = S;
+    type Listener = Self;
+
+    fn into_listener(self) -> Result<Self> {
+        Ok(self)
+    }
+}
+
+impl AcceptAsync for TcpListener {
+    type Connection = TcpStream;
+    type Listener = Self;
+
+    fn into_listener(self) -> Result<Self> {
+        self.set_nonblocking(true).map_err(|source| Error::of("FIONBIO", source))?;
+        Ok(self)
+    }
+}
+
+impl AcceptAsync for UnixListener {
+    type Connection = UnixStream;
+    type Listener = Self;
+
+    fn into_listener(self) -> Result<Self> {
+        self.set_nonblocking(true).map_err(|source| Error::of("FIONBIO", source))?;
+        Ok(self)
+    }
+}
+
+impl AcceptAsync for tokio::net::TcpListener {
+    type Connection = TcpStream;
+    type Listener = TcpListener;
+
+    fn into_listener(self) -> Result<TcpListener> {
+        self.into_std().map_err(|source| Error::of("epoll_ctl", source))
+    }
+}
+
+impl AcceptAsync for tokio::net::UnixListener {
+    type Connection = UnixStream;
+    type Listener = UnixListener;
+
+    fn into_listener(self) -> Result<UnixListener> {
+        self.into_std().map_err(|source| Error::of("epoll_ctl", source))
+    }
+}
+
+impl<L: AcceptAsync> Server<L> {
     /// As [`Server::serve_until`], with a task for each connection instead of a thread, until `stop` is done. A client that
     /// is silent for the idle time is cut off at the latest when twice that has passed.
     ///
@@ -26,16 +94,45 @@ impl<S: Connection + Watched + Send + Sync + 'static> Server<Listener<S>> {
     ///
     /// # Panics
     /// As [`Async::new`].
+    ///
+    /// # Examples
+    /// tokio's own listener, and its own way to copy.
+    /// ```
+    /// use ipc_uds::Server;
+    /// use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    /// use tokio::net::{TcpListener, TcpStream};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
+    /// let listener = TcpListener::bind("127.0.0.1:0").await?;
+    /// let mut client = TcpStream::connect(listener.local_addr()?).await?;
+    /// client.write_all(b"hello").await?;
+    /// client.shutdown().await?;
+    /// let never = std::future::pending();
+    /// let served = Server::new(listener).total(1).serve_async(never, |client| async move {
+    ///     tokio::io::copy(&mut &*client, &mut &*client).await?;
+    ///     Ok(())
+    /// });
+    /// assert_eq!(served.await?.clients, 1);
+    /// let mut answer = String::new();
+    /// client.read_to_string(&mut answer).await?;
+    /// assert_eq!(answer, "hello");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # })
+    /// # }
+    /// ```
     pub async fn serve_async<H, F>(self, stop: impl Future<Output = ()>, handler: H) -> Result<Served>
     where
-        H: Fn(Arc<Async<S>>) -> F,
+        H: Fn(Arc<Async<L::Connection>>) -> F,
         F: Future<Output = io::Result<()>> + Send + 'static,
     {
-        let _ = Bare(std::os::fd::AsFd::as_fd(&self.listener)).set_pass_descriptors(self.descriptors);
-        let listener = Async::new(self.listener)?;
+        let listener = self.listener.into_listener()?;
+        // Connections inherit it. Older kernels do not know it, TCP has no descriptors to pass.
+        let _ = Bare(listener.as_fd()).set_pass_descriptors(self.descriptors);
+        let listener = Async::new(listener)?;
         let mut served = Served::default();
         let mut tasks: JoinSet<io::Result<()>> = JoinSet::new();
-        let mut open: Vec<Weak<Async<S>>> = Vec::new();
+        let mut open: Vec<Weak<Async<L::Connection>>> = Vec::new();
         let mut stop = pin!(stop);
         loop {
             let done = self.total.is_some_and(|total| served.clients >= total);
@@ -43,7 +140,7 @@ impl<S: Connection + Watched + Send + Sync + 'static> Server<Listener<S>> {
                 break;
             }
             let full = done || tasks.len() >= self.clients;
-            let mut accepted = pin!(listener.accept());
+            let mut accepted = pin!(listener.run(Interest::READABLE, Accept::try_accept));
             let next = poll_fn(|context| {
                 if stop.as_mut().poll(context).is_ready() {
                     return Poll::Ready(Next::Stop);
@@ -62,6 +159,7 @@ impl<S: Connection + Watched + Send + Sync + 'static> Server<Listener<S>> {
                 Next::Accepted(Ok(connection)) => {
                     served.clients += 1;
                     if let Some(bytes) = self.buffer {
+                        let connection = Bare(connection.as_fd());
                         connection.set_send_buffer(bytes)?;
                         connection.set_receive_buffer(bytes)?;
                     }
@@ -113,7 +211,7 @@ async fn watched<S: Watched>(
 }
 
 /// Lets what has arrived be answered, then cuts; gives how many failed.
-async fn close<S: Watched + Socket>(
+async fn close<S: Watched>(
     tasks: &mut JoinSet<io::Result<()>>,
     open: &[Weak<Async<S>>],
     grace: Duration,
@@ -121,7 +219,7 @@ async fn close<S: Watched + Socket>(
     let mut failed = 0;
     for connection in open.iter().filter_map(Weak::upgrade) {
         // ENOTCONN: a peer that has gone already.
-        let _ = connection.get_ref().shutdown(std::net::Shutdown::Read);
+        let _ = socket::shutdown(connection, libc::SHUT_RD);
     }
     let rest = async {
         while let Some(ended) = tasks.join_next().await {
