@@ -6,7 +6,7 @@ use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::task::Poll;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_core::Stream;
 use futures_sink::Sink;
@@ -18,7 +18,11 @@ const WATCHDOG: Duration = Duration::from_secs(10);
 
 fn run<T>(future: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    runtime.block_on(async { timeout(WATCHDOG, future).await.unwrap() })
+    let start = Instant::now();
+    let done = runtime.block_on(async { timeout(WATCHDOG, future).await.unwrap() });
+    // When it has run out, `timeout` polls once more, which would heal a wake-up that was lost.
+    assert!(start.elapsed() < WATCHDOG, "nobody but the watchdog told");
+    done
 }
 
 fn pollable(capacity: usize) -> ChannelOptions {

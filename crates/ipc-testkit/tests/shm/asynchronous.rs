@@ -2,7 +2,7 @@
 
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_core::Stream;
 use ipc_shm::{Async, Error, Sealed, spsc};
@@ -11,6 +11,8 @@ use ipc_testkit::{proof, repetitions};
 use tokio::time::timeout;
 
 use crate::waiting::{Met, pollable};
+
+const WATCHDOG: Duration = Duration::from_secs(10);
 
 fn run<T>(future: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -21,9 +23,13 @@ async fn next<S: Stream + Unpin>(stream: &mut S) -> Option<S::Item> {
     poll_fn(|context| Pin::new(&mut *stream).poll_next(context)).await
 }
 
-/// What comes within a time that no loaded machine needs.
+/// What the task is woken for within a time that no loaded machine needs.
 async fn told<T>(future: impl Future<Output = T>) -> T {
-    timeout(Duration::from_secs(10), future).await.unwrap()
+    let start = Instant::now();
+    let done = timeout(WATCHDOG, future).await.unwrap();
+    // When it has run out, `timeout` polls once more, which would heal a wake-up that was lost.
+    assert!(start.elapsed() < WATCHDOG, "nobody but the watchdog told");
+    done
 }
 
 #[test]
