@@ -20,6 +20,8 @@ pub(crate) const ROLES: &[Role] = &[
     ("hoarder", hoarder),
     ("framer", framer),
     ("packet-framer", packet_framer),
+    ("datagram-sender", datagram_sender),
+    ("naive-halves", naive_halves),
     ("naive-writer", naive_writer),
     ("urgent", urgent),
 ];
@@ -170,10 +172,7 @@ fn send_for_ever(socket: impl Ancillary) -> Result {
     let tracer = framed.recv()?.ok_or("no descriptor to send")?.descriptors;
     let mut random = fastrand::Rng::new();
     for number in 0_u32.. {
-        let len = random.usize(..60_000);
-        let mut bytes = number.to_be_bytes().to_vec();
-        bytes.resize(4 + len, u8::try_from(number % 256)?);
-        bytes.extend_from_slice(&crc32fast::hash(&bytes).to_be_bytes());
+        let bytes = numbered(number, random.usize(..60_000))?;
         let with: Vec<BorrowedFd<'_>> =
             tracer.iter().take(usize::from(number % 3 == 0)).map(AsFd::as_fd).collect();
         match framed.send_borrowed(&bytes, &with) {
@@ -187,6 +186,40 @@ fn send_for_ever(socket: impl Ancillary) -> Result {
         }
     }
     say("end")
+}
+
+/// A message that tells whether it is whole.
+fn numbered(number: u32, len: usize) -> Result<Vec<u8>> {
+    let mut bytes = number.to_be_bytes().to_vec();
+    bytes.resize(4 + len, u8::try_from(number % 256)?);
+    bytes.extend_from_slice(&crc32fast::hash(&bytes).to_be_bytes());
+    Ok(bytes)
+}
+
+/// `datagram-sender PATH OWN`: receives a descriptor at OWN, and sends datagrams to PATH, every third one with it, until it
+/// is killed.
+fn datagram_sender(arguments: &[String]) -> Result {
+    let socket = Datagram::bind(&*arguments[1])?;
+    say("bound")?;
+    let tracer = socket.recv_with(&mut [0; 8], 1)?.descriptors;
+    socket.connect(&*arguments[0])?;
+    let mut random = fastrand::Rng::new();
+    for number in 0_u32.. {
+        let with: Vec<BorrowedFd<'_>> =
+            tracer.iter().take(usize::from(number % 3 == 0)).map(AsFd::as_fd).collect();
+        socket.send_with(&numbered(number, random.usize(..60_000))?, &with[..])?;
+    }
+    Ok(())
+}
+
+/// `naive-halves PATH`: a record as two datagrams, of which one has gone.
+fn naive_halves(arguments: &[String]) -> Result {
+    let socket = Datagram::unbound()?;
+    socket.connect(&*arguments[0])?;
+    socket.send(b"the head of a record")?;
+    say("half")?;
+    hear()?;
+    Ok(socket.send(b"its body")?)
 }
 
 fn arguments_say_end(number: u32) -> bool {
