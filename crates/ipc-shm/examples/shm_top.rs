@@ -40,6 +40,9 @@ fn main() -> ExitCode {
         let pace = arguments.pace()?;
         let prefix = arguments.optional("PREFIX")?.unwrap_or_default();
         arguments.finish()?;
+        if prefix.starts_with('-') {
+            return Err(format!("{prefix:?} is no option; see --help").into());
+        }
         let prefix = prefix.strip_prefix('/').unwrap_or(&prefix);
         if prefix.contains('/') {
             return Err(format!("PREFIX {prefix:?}: only the first character may be a slash").into());

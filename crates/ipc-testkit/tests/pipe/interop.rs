@@ -28,6 +28,8 @@ fn socat_reads_and_writes_our_fifo() {
     reader.read_to_string(&mut text).unwrap();
     assert_eq!(text, "from socat");
     assert!(theirs.wait().unwrap().success());
+    // Else our writer meets our own reader, and is gone before theirs opens.
+    drop(reader);
 
     // Its PIPE address would open the FIFO for both, and never see the end of file.
     let address = format!("OPEN:{},rdonly", path.display());

@@ -538,7 +538,7 @@ impl<T: FromBytes + IntoBytes, W: Words> Consumer<T, W> {
     #[inline(always)]
     pub(crate) fn next(&mut self) -> Option<T> {
         let message = if Shape::packed::<T>() {
-            if self.written == self.pos {
+            if self.written == self.pos && !self.look_for_more(1).is_ok_and(|known| known != 0) {
                 return None;
             }
             take(self.shape.payload::<T, W>(&self.peer, self.pos))
