@@ -24,6 +24,8 @@ pub mod request;
 #[cfg(not(ipc_loom))]
 pub(in crate::channel) mod select;
 pub(crate) mod sleeper;
+#[cfg(not(ipc_loom))]
+mod slots;
 pub mod spsc;
 #[cfg(not(ipc_loom))]
 mod stat;

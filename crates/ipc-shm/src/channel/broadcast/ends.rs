@@ -15,21 +15,21 @@ use crate::channel::call::{self, Fences};
 use crate::channel::doorbell::Sleep;
 use crate::channel::fd::private as fd;
 use crate::channel::inlet::{self, Inlet, check_fences, fences, with_fences};
-use crate::channel::link::{Attached, Link, Plan, Side, one_way};
+use crate::channel::link::{Attached, Link, Plan, Side};
 use crate::channel::meet::private;
-use crate::channel::options::check_capacity;
 use crate::channel::select::private as select;
 use crate::channel::sleeper::{Sleeper, Sleepers};
+use crate::channel::slots::{self, Slots};
 use crate::channel::{
     Acceptance, ChannelOptions, ChannelStat, End, Invitation, LastWords, Payload, Pollable, Socket, Source,
-    Wait, meet, stat,
+    Wait, stat,
 };
 use crate::memory::header::{Kind, Layout};
 use crate::memory::mapping::Mapping;
 use crate::memory::view::View;
 use crate::memory::{MemoryOptions, Mode, Origin, Sealed, Trusted};
 use crate::words::{AtomicU64, Words};
-use crate::{Error, Refusal, Result};
+use crate::{Error, Result};
 
 /// The one that writes.
 pub struct Writer<T: Payload, M: Mode = Trusted> {
@@ -56,7 +56,7 @@ impl<T: Payload> Writer<T, Trusted> {
     /// | ENOSPC | [`Error::NoSpace`]; nothing was made |
     /// | EACCES, EMFILE, ENOENT (/proc is not mounted) | [`Error::System`] |
     pub fn create(name: impl AsRef<OsStr>, options: impl Into<ChannelOptions>) -> Result<Self> {
-        let plan = with_fences(plan::<T>(&options.into())?);
+        let plan = with_fences(slots::plan::<T, Shape>(&options.into())?);
         Self::new(Link::create(name.as_ref(), Side::Producer, &plan)?)
     }
 
@@ -73,7 +73,7 @@ impl<T: Payload> Writer<T, Trusted> {
     /// # Errors
     /// As [`Writer::open`].
     pub fn open_with(name: impl AsRef<OsStr>, options: &MemoryOptions) -> Result<Self> {
-        let plan = any_plan::<T>().tagged(options.tag);
+        let plan = slots::any_plan::<T, Shape>().tagged(options.tag);
         Self::new(Link::open(name.as_ref(), Side::Producer, &plan)?)
     }
 
@@ -86,7 +86,7 @@ impl<T: Payload> Writer<T, Trusted> {
         name: impl AsRef<OsStr>,
         options: impl Into<ChannelOptions>,
     ) -> Result<(Self, Origin)> {
-        let plan = with_fences(plan::<T>(&options.into())?);
+        let plan = with_fences(slots::plan::<T, Shape>(&options.into())?);
         let (link, origin) = Link::open_or_replace(name.as_ref(), Side::Producer, &plan)?;
         Ok((Self::new(link)?, origin))
     }
@@ -99,7 +99,8 @@ impl<T: Payload> Writer<T, Sealed> {
     /// [`Error::InvalidParameter`] for the capacity; [`Error::NoSpace`]; [`Error::System`] (EMFILE, ENOMEM, ENOENT without
     /// /proc).
     pub fn anonymous(options: impl Into<ChannelOptions>) -> Result<Self> {
-        let (segment, _) = Link::part(Side::Producer, &with_fences(plan::<T>(&options.into())?))?;
+        let (segment, _) =
+            Link::part(Side::Producer, &with_fences(slots::plan::<T, Shape>(&options.into())?))?;
         Self::new(Link::alone(segment, Side::Producer))
     }
 
@@ -131,14 +132,14 @@ impl<T: Payload> Writer<T, Sealed> {
             &mut log.bells,
             acceptance,
             &log.memory,
-            &Plan { layout: *log.memory.segment().layout(), ..any_plan::<T>() },
+            &Plan { layout: *log.memory.segment().layout(), ..slots::any_plan::<T, Shape>() },
         )
     }
 }
 
 impl<T: Payload, M: Mode> Writer<T, M> {
     pub(in crate::channel) fn new(link: Link) -> Result<Self> {
-        let shape = shape_of::<T>(link.own.segment().layout())?;
+        let shape = slots::shape_of::<T, Shape>(link.own.segment().layout())?;
         check_fences(&link)?;
         let ring = Log::resume(link.own.clone(), shape);
         let fences = fences(link.own.segment().layout());
@@ -201,7 +202,7 @@ impl<T: Payload> Reader<T, Trusted> {
     /// # Errors
     /// As [`Reader::open`].
     pub fn open_with(name: impl AsRef<OsStr>, options: &MemoryOptions) -> Result<Self> {
-        Self::new(Inlet::open(name.as_ref(), &any_plan::<T>().tagged(options.tag))?)
+        Self::new(Inlet::open(name.as_ref(), &slots::any_plan::<T, Shape>().tagged(options.tag))?)
     }
 }
 
@@ -219,13 +220,13 @@ impl<T: Payload> Reader<T, Sealed> {
     /// # Errors
     /// As [`Reader::from_fd`].
     pub fn from_fd_with(descriptor: impl Into<OwnedFd>, options: &MemoryOptions) -> Result<Self> {
-        Self::new(Inlet::from_fd(descriptor.into(), &any_plan::<T>().tagged(options.tag))?)
+        Self::new(Inlet::from_fd(descriptor.into(), &slots::any_plan::<T, Shape>().tagged(options.tag))?)
     }
 }
 
 impl<T: Payload, M: Mode> Reader<T, M> {
     pub(in crate::channel) fn new(inlet: Inlet) -> Result<Self> {
-        let shape = shape_of::<T>(inlet.layout())?;
+        let shape = slots::shape_of::<T, Shape>(inlet.layout())?;
         let reading = Reading::new(inlet.view.clone(), shape);
         Ok(Self { reading, inlet, mode: PhantomData })
     }
@@ -366,12 +367,12 @@ impl<T: Payload> private::End for Reader<T, Sealed> {
     const BRINGS_SOCKET: bool = true;
 
     fn plan() -> Plan {
-        any_plan::<T>()
+        slots::any_plan::<T, Shape>()
     }
 
     fn plan_for(layout: &Layout) -> Result<Plan> {
-        shape_of::<T>(layout)?;
-        Ok(Plan { layout: *layout, ..any_plan::<T>() })
+        slots::shape_of::<T, Shape>(layout)?;
+        Ok(Plan { layout: *layout, ..slots::any_plan::<T, Shape>() })
     }
 
     fn from_link(link: Link) -> Result<Self> {
@@ -436,59 +437,21 @@ impl<T: Payload, M: Mode> fmt::Debug for Reader<T, M> {
     }
 }
 
-/// A plan for a new channel.
-pub(in crate::channel) fn plan<T: Payload>(options: &ChannelOptions) -> Result<Plan> {
-    let capacity = options.capacity()?;
-    let layout = layout::<T>(capacity, options.start, options.flags).ok_or(Error::InvalidParameter {
-        what: "the capacity",
-        value: capacity,
-        reason: "so many messages of this type do not fit in the address space",
-    })?;
-    let plan =
-        Plan { layout, permissions: options.permissions, init: init::<T>, max: meet::MAX, part: one_way };
-    Ok(plan.tagged(options.tag))
-}
+impl<T: Payload> Slots<T> for Shape {
+    const KIND: Kind = Kind::Broadcast;
+    const STRIDE: usize = Self::stride::<T>();
 
-/// What to expect of a channel whose capacity we do not know.
-pub(in crate::channel) fn any_plan<T: Payload>() -> Plan {
-    let permissions = ChannelOptions::new(16).permissions;
-    Plan { layout: fingerprint::<T>(), permissions, init: init::<T>, max: meet::MAX, part: one_way }
-}
-
-/// The shape of a log that this header promises, if its memory is as long as that.
-fn shape_of<T: Payload>(found: &Layout) -> Result<Shape> {
-    let promised = check_capacity(found.capacity)
-        .ok()
-        .and_then(|capacity| layout::<T>(capacity, found.start, found.flags))
-        .filter(|promised| promised.len == found.len);
-    promised
-        .map(|layout| Shape::new(layout.capacity, layout.start))
-        .ok_or_else(|| Error::refused("the channel", Refusal::Capacity))
-}
-
-fn layout<T: Payload>(capacity: u64, start: u64, flags: u64) -> Option<Layout> {
-    let len = Shape::new(capacity, start).len::<T>().filter(|len| i64::try_from(*len).is_ok())?;
-    Some(Layout { capacity, len, start, flags, ..fingerprint::<T>() })
-}
-
-fn fingerprint<T: Payload>() -> Layout {
-    const { assert!(size_of::<T>() > 0, "a payload type without a byte") };
-    Layout {
-        kind: Kind::Broadcast,
-        mode: 0,
-        size: size_of::<T>() as u64,
-        align: align_of::<T>() as u64,
-        stride: Shape::stride::<T>() as u64 * 8,
-        tag: 0,
-        capacity: 0,
-        len: 0,
-        start: 0,
-        flags: 0,
+    fn new(capacity: u64, start: u64) -> Self {
+        Self::new(capacity, start)
     }
-}
 
-fn init<T: Payload>(layout: &Layout, mapping: &Mapping, side: Side) {
-    if side == Side::Producer {
-        Shape::new(layout.capacity, layout.start).init::<T, _>(mapping);
+    fn bytes(&self) -> Option<u64> {
+        self.len::<T>()
+    }
+
+    fn init(&self, mapping: &Mapping, side: Side) {
+        if side == Side::Producer {
+            Self::init::<T, _>(*self, mapping);
+        }
     }
 }

@@ -19,6 +19,7 @@ use crate::channel::link::{Attached, Link, POLLABLE, Plan, Side, one_way};
 use crate::channel::meet::private;
 use crate::channel::select::private as select;
 use crate::channel::sleeper::{Sleeper, Sleepers};
+use crate::channel::slots;
 use crate::channel::{
     Acceptance, ChannelStat, End, Invitation, LastWords, Payload, Pollable, Socket, Source, Wait, meet, stat,
 };
@@ -474,19 +475,7 @@ fn plan<T: Payload>() -> Result<Plan> {
 
 /// A plan that fits whatever flags a header has; [`check`] looks at the rest.
 pub(in crate::channel) fn any_plan<T: Payload>() -> Plan {
-    const { assert!(size_of::<T>() > 0, "a payload type without a byte") };
-    let layout = Layout {
-        kind: Kind::Latest,
-        mode: 0,
-        size: size_of::<T>() as u64,
-        align: align_of::<T>() as u64,
-        stride: cells::stride::<T>() as u64 * 8,
-        tag: 0,
-        capacity: 0,
-        len: 0,
-        start: 0,
-        flags: 0,
-    };
+    let layout = slots::fingerprint::<T>(Kind::Latest, cells::stride::<T>());
     // A cell is complete when it is zero: version 0.
     let permissions = MemoryOptions::new().permissions;
     Plan { layout, permissions, init: |_, _, _| (), max: meet::MAX, part: one_way }

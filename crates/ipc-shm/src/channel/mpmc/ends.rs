@@ -8,18 +8,17 @@ use std::time::Duration;
 use ipc_sys::Deadline;
 use nix::fcntl::OFlag;
 
-use crate::channel::link::{Plan, Side, one_way};
-use crate::channel::meet;
+use crate::channel::link::{Plan, Side};
 use crate::channel::mpmc::bell::{MESSAGES, ROOM};
 use crate::channel::mpmc::member::{Member, Role};
 use crate::channel::mpmc::ring::{Claim, Shape};
-use crate::channel::options::check_capacity;
+use crate::channel::slots::{self, Slots};
 use crate::channel::{ChannelOptions, Payload, Wait};
-use crate::memory::header::{Kind, Layout};
+use crate::memory::header::Kind;
 use crate::memory::mapping::Mapping;
 use crate::memory::segment::Segment;
 use crate::memory::{MemoryOptions, Origin};
-use crate::{Error, Refusal, Result};
+use crate::{Error, Result};
 
 /// One of those that send.
 pub struct Sender<T: Payload> {
@@ -95,7 +94,7 @@ impl<T: Payload> Sender<T> {
     }
 
     fn join(segment: Segment) -> Result<Self> {
-        let shape = shape_of::<T>(segment.layout())?;
+        let shape = slots::shape_of::<T, Shape>(segment.layout())?;
         Ok(Self { member: Member::join(segment, shape, Role::Sends)? })
     }
 
@@ -246,7 +245,7 @@ impl<T: Payload> Receiver<T> {
     }
 
     fn join(segment: Segment) -> Result<Self> {
-        let shape = shape_of::<T>(segment.layout())?;
+        let shape = slots::shape_of::<T, Shape>(segment.layout())?;
         Ok(Self { member: Member::join(segment, shape, Role::Receives)? })
     }
 
@@ -441,28 +440,28 @@ impl<T: Payload + fmt::Debug> fmt::Debug for Held<'_, T> {
 }
 
 fn create<T: Payload>(name: &OsStr, options: &ChannelOptions) -> Result<Segment> {
-    let plan = plan::<T>(options)?;
+    let plan = slots::plan::<T, Shape>(options)?;
     Segment::create(name, plan.permissions, plan.common(), |mapping| init_all(&plan, mapping))
 }
 
 fn anonymous<T: Payload>(options: &ChannelOptions) -> Result<Segment> {
-    let plan = plan::<T>(options)?;
+    let plan = slots::plan::<T, Shape>(options)?;
     Segment::common(plan.common(), |mapping| init_all(&plan, mapping))
 }
 
 fn open<T: Payload>(name: &OsStr, tag: u64) -> Result<Segment> {
-    let plan = any_plan::<T>().tagged(tag);
+    let plan = slots::any_plan::<T, Shape>().tagged(tag);
     Segment::open(name, &plan.common(), plan.max)
 }
 
 fn open_or_replace<T: Payload>(name: &OsStr, options: &ChannelOptions) -> Result<(Segment, Origin)> {
-    let plan = plan::<T>(options)?;
+    let plan = slots::plan::<T, Shape>(options)?;
     let init = |mapping: &Mapping| init_all(&plan, mapping);
     Segment::open_or_replace(name, plan.permissions, plan.common(), plan.max, init)
 }
 
 fn from_fd<T: Payload>(descriptor: OwnedFd) -> Result<Segment> {
-    let plan = any_plan::<T>();
+    let plan = slots::any_plan::<T, Shape>();
     Segment::common_from(descriptor, &plan.common(), plan.max)
 }
 
@@ -471,56 +470,19 @@ fn init_all(plan: &Plan, mapping: &Mapping) -> Result<()> {
     Ok(())
 }
 
-/// A plan for a new channel.
-fn plan<T: Payload>(options: &ChannelOptions) -> Result<Plan> {
-    let capacity = options.capacity()?;
-    let layout = layout::<T>(capacity, options.start, options.flags).ok_or(Error::InvalidParameter {
-        what: "the capacity",
-        value: capacity,
-        reason: "so many messages of this type do not fit in the address space",
-    })?;
-    let plan = Plan { layout, permissions: options.permissions, ..any_plan::<T>() };
-    Ok(plan.tagged(options.tag))
-}
+impl<T: Payload> Slots<T> for Shape {
+    const KIND: Kind = Kind::Mpmc;
+    const STRIDE: usize = Self::stride::<T>();
 
-/// What to expect of a channel whose capacity we do not know.
-fn any_plan<T: Payload>() -> Plan {
-    let permissions = ChannelOptions::new(16).permissions;
-    Plan { layout: fingerprint::<T>(), permissions, init: init::<T>, max: meet::MAX, part: one_way }
-}
-
-/// The shape of a ring that this header promises, if its memory is as long as that.
-fn shape_of<T: Payload>(found: &Layout) -> Result<Shape> {
-    let promised = check_capacity(found.capacity)
-        .ok()
-        .and_then(|capacity| layout::<T>(capacity, found.start, found.flags))
-        .filter(|promised| promised.len == found.len);
-    promised
-        .map(|layout| Shape::new(layout.capacity, layout.start))
-        .ok_or_else(|| Error::refused("the channel", Refusal::Capacity))
-}
-
-fn layout<T: Payload>(capacity: u64, start: u64, flags: u64) -> Option<Layout> {
-    let len = Shape::new(capacity, start).len::<T>().filter(|len| i64::try_from(*len).is_ok())?;
-    Some(Layout { capacity, len, start, flags, ..fingerprint::<T>() })
-}
-
-fn fingerprint<T: Payload>() -> Layout {
-    const { assert!(size_of::<T>() > 0, "a payload type without a byte") };
-    Layout {
-        kind: Kind::Mpmc,
-        mode: 0,
-        size: size_of::<T>() as u64,
-        align: align_of::<T>() as u64,
-        stride: Shape::stride::<T>() as u64 * 8,
-        tag: 0,
-        capacity: 0,
-        len: 0,
-        start: 0,
-        flags: 0,
+    fn new(capacity: u64, start: u64) -> Self {
+        Self::new(capacity, start)
     }
-}
 
-fn init<T: Payload>(layout: &Layout, mapping: &Mapping, _: Side) {
-    Shape::new(layout.capacity, layout.start).init::<T, _>(mapping);
+    fn bytes(&self) -> Option<u64> {
+        self.len::<T>()
+    }
+
+    fn init(&self, mapping: &Mapping, _: Side) {
+        Self::init::<T, _>(*self, mapping);
+    }
 }

@@ -10,8 +10,9 @@ use ipc_sys::fork::ForkMark;
 
 use crate::channel::link::{Attached, Link, Plan, Side};
 use crate::channel::meet::private;
-use crate::channel::spsc::plan::{any_plan, plan, plan_for, shape_of};
-use crate::channel::spsc::ring::{Consumer, Producer};
+use crate::channel::slots;
+use crate::channel::spsc::plan::{any_plan, plan, plan_for};
+use crate::channel::spsc::ring::{Consumer, Producer, Shape};
 use crate::channel::{ChannelOptions, End, Invitation, Offer, Payload, Unattached, Wait};
 use crate::memory::header::Layout;
 use crate::memory::view::View;
@@ -540,7 +541,7 @@ impl<T: Payload, M: Mode> private::End for Sender<T, M> {
     }
 
     fn from_link(link: Link) -> Result<Self> {
-        let shape = shape_of::<T>(link.own.segment().layout())?;
+        let shape = slots::shape_of::<T, Shape>(link.own.segment().layout())?;
         let ring = Producer::resume(link.own.clone(), link.peer.clone(), shape)?;
         link.announce();
         let guaranteed = as_usize(shape.guaranteed());
@@ -563,7 +564,7 @@ impl<T: Payload, M: Mode> private::End for Receiver<T, M> {
     }
 
     fn from_link(link: Link) -> Result<Self> {
-        let shape = shape_of::<T>(link.peer.segment().layout())?;
+        let shape = slots::shape_of::<T, Shape>(link.peer.segment().layout())?;
         let ring = Consumer::resume(link.own.clone(), link.peer.clone(), shape);
         link.announce();
         let mark = link.mark();

@@ -1,9 +1,10 @@
 //! What can be made and found in a System V segment, kind by kind.
 
 use super::{Create, Open, private};
+use crate::channel::broadcast::log::Shape;
 use crate::channel::inlet::{Inlet, with_fences};
 use crate::channel::link::{Link, Plan, Side, one_way, register};
-use crate::channel::{Payload, broadcast, bytes, latest, meet, request, spsc};
+use crate::channel::{Payload, broadcast, bytes, latest, meet, request, slots, spsc};
 use crate::memory::header::{HEADER, Layout};
 use crate::memory::mode::TRUSTED;
 use crate::memory::segment::Segment;
@@ -154,7 +155,7 @@ impl<T: Payload> Create for broadcast::Writer<T> {}
 #[expect(private_interfaces, reason = "the trait is sealed: who cannot name these types need not")]
 impl<T: Payload> private::Open for broadcast::Writer<T> {
     fn any_plan() -> Result<Plan> {
-        Ok(broadcast::ends::any_plan::<T>())
+        Ok(slots::any_plan::<T, Shape>())
     }
 
     fn from_segment(segment: Segment) -> Result<Self> {
@@ -167,7 +168,7 @@ impl<T: Payload> private::Create for broadcast::Writer<T> {
     type Options = ChannelOptions;
 
     fn plan(options: &ChannelOptions, _: usize) -> Result<Plan> {
-        Ok(with_fences(broadcast::ends::plan::<T>(options)?))
+        Ok(with_fences(slots::plan::<T, Shape>(options)?))
     }
 }
 
@@ -176,7 +177,7 @@ impl<T: Payload> Open for broadcast::Reader<T> {}
 #[expect(private_interfaces, reason = "the trait is sealed: who cannot name these types need not")]
 impl<T: Payload> private::Open for broadcast::Reader<T> {
     fn any_plan() -> Result<Plan> {
-        Ok(broadcast::ends::any_plan::<T>())
+        Ok(slots::any_plan::<T, Shape>())
     }
 
     fn from_segment(segment: Segment) -> Result<Self> {
