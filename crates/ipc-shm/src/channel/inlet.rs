@@ -10,7 +10,9 @@ use crate::channel::area::{consumer, producer};
 use crate::channel::call::{self, Bell, Called, Fences};
 use crate::channel::counters::{self, Counter};
 use crate::channel::doorbell::Sleep;
+use crate::channel::fd::private as fd;
 use crate::channel::link::{self, Link, NO_BARRIER, Parcel, Plan, Side, Watch, register};
+use crate::channel::sleeper::Sleeper;
 use crate::channel::stat::{self, ChannelStat, EndStat, Presence};
 use crate::channel::{Acceptance, Socket, Wait};
 use crate::memory::header::Layout;
@@ -85,26 +87,6 @@ impl Inlet {
         called.wait(view, *wait, deadline, ready, || look(watch, view, socket.as_ref()))
     }
 
-    /// See [`Sleeper::announce`](crate::channel::sleeper::Sleeper::announce).
-    pub(crate) fn announce(&mut self, on: Sleep) -> bool {
-        self.called.as_mut().is_some_and(|called| called.announce(on, &self.view))
-    }
-
-    /// See [`Sleeper::retract`](crate::channel::sleeper::Sleeper::retract).
-    pub(crate) fn retract(&mut self) {
-        if let Some(called) = &mut self.called {
-            called.retract();
-        }
-    }
-
-    /// See [`Sleeper::ticket`](crate::channel::sleeper::Sleeper::ticket).
-    pub(crate) fn ticket(&self) -> (&AtomicU64, u32) {
-        match &self.called {
-            Some(called) => called.ticket(&self.view),
-            None => (self.view.word(producer::TICKET), 0),
-        }
-    }
-
     /// Whether this reader can sleep at all, in this process.
     ///
     /// # Errors
@@ -171,6 +153,62 @@ impl Inlet {
     /// What the end of a writer means: it said goodbye, or died in the middle of a message.
     pub(crate) fn end(&self, unfinished: bool) -> Error {
         if unfinished && !self.watch.has_left(&self.view) { Error::WriterDied } else { Error::Disconnected }
+    }
+}
+
+/// A reader over an [`Inlet`]: it sleeps and is polled in one way, whatever the writer writes.
+pub(crate) trait Reads {
+    /// Its hold on the memory.
+    fn inlet(&self) -> &Inlet;
+
+    /// The same, to be changed.
+    fn inlet_mut(&mut self) -> &mut Inlet;
+
+    /// Whether there is something that it has not read, for all that the words say.
+    fn has_news(&self) -> bool;
+}
+
+impl<R: Reads> Sleeper for R {
+    fn is_ready(&self) -> bool {
+        self.has_news()
+    }
+
+    fn announce(&mut self, on: Sleep) -> bool {
+        let Inlet { view, called, .. } = self.inlet_mut();
+        called.as_mut().is_some_and(|called| called.announce(on, view))
+    }
+
+    fn retract(&mut self) {
+        if let Some(called) = &mut self.inlet_mut().called {
+            called.retract();
+        }
+    }
+
+    fn ticket(&self) -> (&AtomicU64, u32) {
+        let Inlet { view, called, .. } = self.inlet();
+        match called {
+            Some(called) => called.ticket(view),
+            None => (view.word(producer::TICKET), 0),
+        }
+    }
+}
+
+#[expect(private_interfaces, reason = "the trait is sealed: who cannot name these types need not")]
+impl<R: Reads> fd::Pollable for R {
+    fn socket(&self) -> Option<&Arc<Socket>> {
+        self.inlet().socket()
+    }
+
+    fn arm(&mut self) -> Result<bool> {
+        self.inlet().check_wait()?;
+        if !Sleeper::arm(self) {
+            return Ok(false);
+        }
+        let gone = self.inlet_mut().look().is_err();
+        if gone {
+            self.retract();
+        }
+        Ok(!gone)
     }
 }
 

@@ -4,7 +4,6 @@ use std::ffi::OsStr;
 use std::fmt;
 use std::marker::PhantomData;
 use std::os::fd::{BorrowedFd, OwnedFd};
-use std::sync::Arc;
 use std::time::Duration;
 
 use ipc_sys::Deadline;
@@ -12,23 +11,21 @@ use nix::fcntl::OFlag;
 
 use crate::channel::broadcast::log::{Found, Log, Reading, Shape};
 use crate::channel::call::{self, Fences};
-use crate::channel::doorbell::Sleep;
-use crate::channel::fd::private as fd;
-use crate::channel::inlet::{self, Inlet, check_fences, fences, with_fences};
+use crate::channel::inlet::{self, Inlet, Reads, check_fences, fences, with_fences};
 use crate::channel::link::{Attached, Link, Plan, Side};
 use crate::channel::meet::private;
 use crate::channel::select::private as select;
 use crate::channel::sleeper::{Sleeper, Sleepers};
 use crate::channel::slots::{self, Slots};
 use crate::channel::{
-    Acceptance, ChannelOptions, ChannelStat, End, Invitation, LastWords, Payload, Pollable, Socket, Source,
-    Wait, stat,
+    Acceptance, ChannelOptions, ChannelStat, End, Invitation, LastWords, Payload, Pollable, Source, Wait,
+    stat,
 };
 use crate::memory::header::{Kind, Layout};
 use crate::memory::mapping::Mapping;
 use crate::memory::view::View;
 use crate::memory::{MemoryOptions, Mode, Origin, Sealed, Trusted};
-use crate::words::{AtomicU64, Words};
+use crate::words::Words;
 use crate::{Error, Result};
 
 /// The one that writes.
@@ -343,25 +340,6 @@ impl<T: Payload> End for Reader<T, Sealed> {}
 impl<T: Payload, M: Mode> Pollable for Reader<T, M> {}
 
 #[expect(private_interfaces, reason = "the trait is sealed: who cannot name these types need not")]
-impl<T: Payload, M: Mode> fd::Pollable for Reader<T, M> {
-    fn socket(&self) -> Option<&Arc<Socket>> {
-        self.inlet.socket()
-    }
-
-    fn arm(&mut self) -> Result<bool> {
-        self.inlet.check_wait()?;
-        if !Sleeper::arm(self) {
-            return Ok(false);
-        }
-        let gone = self.inlet.look().is_err();
-        if gone {
-            self.retract();
-        }
-        Ok(!gone)
-    }
-}
-
-#[expect(private_interfaces, reason = "the trait is sealed: who cannot name these types need not")]
 impl<T: Payload> private::End for Reader<T, Sealed> {
     const SIDE: Side = Side::Consumer;
     const BRINGS_SOCKET: bool = true;
@@ -382,21 +360,17 @@ impl<T: Payload> private::End for Reader<T, Sealed> {
 
 impl<T: Payload, M: Mode> Source for Reader<T, M> {}
 
-impl<T: Payload, M: Mode> Sleeper for Reader<T, M> {
-    fn is_ready(&self) -> bool {
+impl<T: Payload, M: Mode> Reads for Reader<T, M> {
+    fn inlet(&self) -> &Inlet {
+        &self.inlet
+    }
+
+    fn inlet_mut(&mut self) -> &mut Inlet {
+        &mut self.inlet
+    }
+
+    fn has_news(&self) -> bool {
         self.reading.is_ready()
-    }
-
-    fn announce(&mut self, on: Sleep) -> bool {
-        self.inlet.announce(on)
-    }
-
-    fn retract(&mut self) {
-        self.inlet.retract();
-    }
-
-    fn ticket(&self) -> (&AtomicU64, u32) {
-        self.inlet.ticket()
     }
 }
 
@@ -417,7 +391,7 @@ impl<T: Payload, M: Mode> select::Source for Reader<T, M> {
 
     fn look(&mut self) -> Result<bool> {
         self.inlet.look()?;
-        Ok(self.is_ready())
+        Ok(self.has_news())
     }
 
     fn descriptors<'s>(&'s self, visit: &mut dyn FnMut(Option<BorrowedFd<'s>>)) {

@@ -4,16 +4,13 @@ use std::ffi::OsStr;
 use std::fmt;
 use std::marker::PhantomData;
 use std::os::fd::{BorrowedFd, OwnedFd};
-use std::sync::Arc;
 use std::time::Duration;
 
 use ipc_sys::Deadline;
 use nix::fcntl::OFlag;
 
 use crate::channel::call::{self, Fences};
-use crate::channel::doorbell::Sleep;
-use crate::channel::fd::private as fd;
-use crate::channel::inlet::{self, Inlet, check_fences, fences, with_fences};
+use crate::channel::inlet::{self, Inlet, Reads, check_fences, fences, with_fences};
 use crate::channel::latest::cells::{self, Cells};
 use crate::channel::link::{Attached, Link, POLLABLE, Plan, Side, one_way};
 use crate::channel::meet::private;
@@ -21,12 +18,11 @@ use crate::channel::select::private as select;
 use crate::channel::sleeper::{Sleeper, Sleepers};
 use crate::channel::slots;
 use crate::channel::{
-    Acceptance, ChannelStat, End, Invitation, LastWords, Payload, Pollable, Socket, Source, Wait, meet, stat,
+    Acceptance, ChannelStat, End, Invitation, LastWords, Payload, Pollable, Source, Wait, meet, stat,
 };
 use crate::memory::header::{Kind, Layout};
 use crate::memory::view::View;
 use crate::memory::{MemoryOptions, Mode, Origin, Sealed, Trusted};
-use crate::words::AtomicU64;
 use crate::{Error, Refusal, Result};
 
 /// The one that writes.
@@ -369,25 +365,6 @@ impl<T: Payload> End for Reader<T, Sealed> {}
 impl<T: Payload, M: Mode> Pollable for Reader<T, M> {}
 
 #[expect(private_interfaces, reason = "the trait is sealed: who cannot name these types need not")]
-impl<T: Payload, M: Mode> fd::Pollable for Reader<T, M> {
-    fn socket(&self) -> Option<&Arc<Socket>> {
-        self.inlet.socket()
-    }
-
-    fn arm(&mut self) -> Result<bool> {
-        self.inlet.check_wait()?;
-        if !Sleeper::arm(self) {
-            return Ok(false);
-        }
-        let gone = self.inlet.look().is_err();
-        if gone {
-            self.retract();
-        }
-        Ok(!gone)
-    }
-}
-
-#[expect(private_interfaces, reason = "the trait is sealed: who cannot name these types need not")]
 impl<T: Payload> private::End for Reader<T, Sealed> {
     const SIDE: Side = Side::Consumer;
     const BRINGS_SOCKET: bool = true;
@@ -408,21 +385,17 @@ impl<T: Payload> private::End for Reader<T, Sealed> {
 
 impl<T: Payload, M: Mode> Source for Reader<T, M> {}
 
-impl<T: Payload, M: Mode> Sleeper for Reader<T, M> {
-    fn is_ready(&self) -> bool {
+impl<T: Payload, M: Mode> Reads for Reader<T, M> {
+    fn inlet(&self) -> &Inlet {
+        &self.inlet
+    }
+
+    fn inlet_mut(&mut self) -> &mut Inlet {
+        &mut self.inlet
+    }
+
+    fn has_news(&self) -> bool {
         cells::version(&self.inlet.view) != self.version
-    }
-
-    fn announce(&mut self, on: Sleep) -> bool {
-        self.inlet.announce(on)
-    }
-
-    fn retract(&mut self) {
-        self.inlet.retract();
-    }
-
-    fn ticket(&self) -> (&AtomicU64, u32) {
-        self.inlet.ticket()
     }
 }
 
@@ -443,7 +416,7 @@ impl<T: Payload, M: Mode> select::Source for Reader<T, M> {
 
     fn look(&mut self) -> Result<bool> {
         self.inlet.look()?;
-        Ok(self.is_ready())
+        Ok(self.has_news())
     }
 
     fn descriptors<'s>(&'s self, visit: &mut dyn FnMut(Option<BorrowedFd<'s>>)) {
