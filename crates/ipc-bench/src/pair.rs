@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use ipc_signal::{CommandExt, Signal};
 use ipc_uds::Stream;
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 use crate::cell::{Cell, Kind};
 use crate::column::Column;
@@ -132,5 +133,11 @@ fn spawn(place: &str, cell: &Cell, column: Column, link: Stream) -> Child {
     command.args(["side", place, &near.to_string(), &far.to_string(), column.word()]).args(cell.arguments());
     command.stdin(Stdio::from(OwnedFd::from(link)));
     command.parent_death_signal(Signal::KILL);
+    // A message of 1 MiB is handed over by value, on the stack, by whoever promises no less.
+    let (_, most) = getrlimit(Resource::RLIMIT_STACK).unwrap();
+    setrlimit(Resource::RLIMIT_STACK, STACK.min(most), most).unwrap();
+    command.env("RUST_MIN_STACK", STACK.to_string());
     command.spawn().unwrap()
 }
+
+const STACK: u64 = 256 << 20;
