@@ -57,7 +57,7 @@ pub(crate) const ALL: &[&dyn Mechanism] = &[
     &spsc::Spsc,
     &bytes::Bytes,
     &mpsc::Mpsc,
-    &absent::Absent("mpmc"),
+    &mpmc::Mpmc,
     &broadcast::Broadcast,
     &latest::Latest,
     &request::Request,
@@ -104,20 +104,20 @@ macro_rules! by_words {
     };
 }
 
-mod absent;
 mod broadcast;
 mod bytes;
 mod eventfd;
 mod fifo;
 mod framed_pipe;
 mod latest;
+mod mpmc;
 mod mpsc;
 mod packet_pipe;
 mod pipe;
 mod posix_shm;
 mod request;
 mod signal;
-mod socket;
+pub(crate) mod socket;
 mod spsc;
 mod sysv_queue;
 mod sysv_semaphore;

@@ -1,6 +1,7 @@
 //! What a C programmer writes by hand, as far as several mechanisms share it.
 
 pub(crate) mod memory;
+pub(crate) mod queue;
 pub(crate) mod ring;
 pub(crate) mod shared;
 

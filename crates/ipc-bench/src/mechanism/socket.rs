@@ -52,8 +52,8 @@ impl Mechanism for Socket {
         match self {
             Self::Stream => Box::new(Bytes { socket: Stream::from(socket), message }),
             Self::Tcp => Box::new(Bytes { socket: TcpStream::from(socket), message }),
-            Self::SeqPacket => Box::new(OfPackets { socket: SeqPacket::from(socket), message }),
-            Self::Datagram => Box::new(OfDatagrams { socket: Datagram::from(socket), message }),
+            Self::SeqPacket => Box::new(Messages { socket: SeqPacket::from(socket), message }),
+            Self::Datagram => Box::new(Messages { socket: Datagram::from(socket), message }),
         }
     }
 
@@ -85,9 +85,10 @@ fn both<S: Into<OwnedFd>>((near, far): (S, S)) -> ([OwnedFd; 1], [OwnedFd; 1]) {
     ([near.into()], [far.into()])
 }
 
-struct Bytes<S> {
-    socket: S,
-    message: Vec<u64>,
+/// Any stream that blocks.
+pub(crate) struct Bytes<S> {
+    pub(crate) socket: S,
+    pub(crate) message: Vec<u64>,
 }
 
 impl<S: Read + Write> End for Bytes<S> {
@@ -102,36 +103,45 @@ impl<S: Read + Write> End for Bytes<S> {
     }
 }
 
-struct OfPackets {
-    socket: SeqPacket,
+/// A socket that keeps messages apart.
+trait Packets {
+    fn give(&self, bytes: &[u8]) -> ipc_uds::Result<()>;
+    fn take(&self, bytes: &mut [u8]) -> ipc_uds::Result<usize>;
+}
+
+impl Packets for SeqPacket {
+    fn give(&self, bytes: &[u8]) -> ipc_uds::Result<()> {
+        self.send(bytes)
+    }
+
+    fn take(&self, bytes: &mut [u8]) -> ipc_uds::Result<usize> {
+        self.recv(bytes)
+    }
+}
+
+impl Packets for Datagram {
+    fn give(&self, bytes: &[u8]) -> ipc_uds::Result<()> {
+        self.send(bytes)
+    }
+
+    fn take(&self, bytes: &mut [u8]) -> ipc_uds::Result<usize> {
+        self.recv(bytes)
+    }
+}
+
+struct Messages<S> {
+    socket: S,
     message: Vec<u64>,
 }
 
-impl End for OfPackets {
+impl<S: Packets> End for Messages<S> {
     fn send(&mut self, turn: u64) {
         fill(&mut self.message, turn);
-        self.socket.send(self.message.as_bytes()).unwrap();
+        self.socket.give(self.message.as_bytes()).unwrap();
     }
 
     fn receive(&mut self, turn: u64) {
-        assert_eq!(self.socket.recv(self.message.as_mut_bytes()).unwrap(), self.message.len() * 8);
-        check(&self.message, turn);
-    }
-}
-
-struct OfDatagrams {
-    socket: Datagram,
-    message: Vec<u64>,
-}
-
-impl End for OfDatagrams {
-    fn send(&mut self, turn: u64) {
-        fill(&mut self.message, turn);
-        self.socket.send(self.message.as_bytes()).unwrap();
-    }
-
-    fn receive(&mut self, turn: u64) {
-        assert_eq!(self.socket.recv(self.message.as_mut_bytes()).unwrap(), self.message.len() * 8);
+        assert_eq!(self.socket.take(self.message.as_mut_bytes()).unwrap(), self.message.len() * 8);
         check(&self.message, turn);
     }
 }

@@ -1,6 +1,5 @@
 //! Rivals over Unix sockets: std's and tokio's streams, interprocess, ipc-channel.
 
-use std::io::{Read, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 
@@ -13,26 +12,9 @@ use zerocopy::IntoBytes;
 
 use crate::cell::Cell;
 use crate::end::{End, Side, check, fill};
+use crate::mechanism::socket::Bytes;
 use crate::meet::Meet;
 use crate::peers::Peer;
-
-/// Any stream that blocks.
-struct Bytes<S> {
-    stream: S,
-    message: Vec<u64>,
-}
-
-impl<S: Read + Write> End for Bytes<S> {
-    fn send(&mut self, turn: u64) {
-        fill(&mut self.message, turn);
-        self.stream.write_all(self.message.as_bytes()).unwrap();
-    }
-
-    fn receive(&mut self, turn: u64) {
-        self.stream.read_exact(self.message.as_mut_bytes()).unwrap();
-        check(&self.message, turn);
-    }
-}
 
 fn pair(meet: &mut Meet) -> UnixStream {
     let make = || {
@@ -67,7 +49,7 @@ impl Peer for StdUnixStream {
     }
 
     fn side(&self, cell: &Cell, meet: &mut Meet, _: [usize; 2]) -> Box<dyn Side> {
-        Box::new(Bytes { stream: pair(meet), message: vec![0; cell.words()] })
+        Box::new(Bytes { socket: pair(meet), message: vec![0; cell.words()] })
     }
 }
 
@@ -145,7 +127,7 @@ impl Peer for Interprocess {
             meet.together();
             LocalStream::connect(name).unwrap()
         };
-        Box::new(Bytes { stream, message: vec![0; cell.words()] })
+        Box::new(Bytes { socket: stream, message: vec![0; cell.words()] })
     }
 }
 

@@ -10,27 +10,77 @@ use std::thread;
 use ipc_uds::Stream;
 use shmem_ipc::sharedring;
 
-use crate::cell::{Cell, Cores, Wait};
+use crate::cell::{Cell, Cores, Kind, Wait};
 use crate::end::{End, Side, check};
 use crate::meet::{Meet, Place};
 use crate::peers::Peer;
 use crate::raw::shared::capacity;
 use crate::side::{obey, pin};
 
-/// The near process's second thread does what the far process would, which waits for the end.
-fn with_thread<E: End + Send + 'static>(
+/// What sends whole messages.
+trait Sends<M> {
+    fn try_send(&mut self, message: M) -> bool;
+
+    fn send(&mut self, message: M);
+}
+
+/// What receives them.
+trait Receives<M> {
+    fn try_recv(&mut self) -> Option<M>;
+
+    fn recv(&mut self) -> M;
+}
+
+/// One side's ends of two channels.
+struct Ends<S, R, const N: usize> {
+    sender: S,
+    receiver: R,
+    spin: bool,
+}
+
+impl<S: Sends<[u64; N]>, R: Receives<[u64; N]>, const N: usize> End for Ends<S, R, N> {
+    fn send(&mut self, turn: u64) {
+        if !self.spin {
+            return self.sender.send([turn; N]);
+        }
+        while !self.sender.try_send([turn; N]) {
+            std::hint::spin_loop();
+        }
+    }
+
+    fn receive(&mut self, turn: u64) {
+        if !self.spin {
+            return check(&self.receiver.recv(), turn);
+        }
+        loop {
+            match self.receiver.try_recv() {
+                Some(message) => return check(&message, turn),
+                None => std::hint::spin_loop(),
+            }
+        }
+    }
+}
+
+/// A channel each way. The near process's second thread does what the far process would, which waits for the end.
+fn with_thread<S, R, const N: usize>(
     cell: &Cell,
     meet: &mut Meet,
     cpus: [usize; 2],
-    make: impl FnOnce() -> (E, E),
-) -> Box<dyn Side> {
+    channel: impl Fn() -> (S, R),
+) -> Box<dyn Side>
+where
+    S: Sends<[u64; N]> + Send + 'static,
+    R: Receives<[u64; N]> + Send + 'static,
+{
     let (link, of_thread) = Stream::pair().unwrap();
     if !meet.is_near() {
         // The end of the near process is the far one's.
         while meet.hear().is_some() {}
         std::process::exit(0);
     }
-    let (near, mut far) = make();
+    let (((to, from_us), (back, from_them)), spin) = ((channel(), channel()), cell.wait == Wait::Spin);
+    let near = Ends { sender: to, receiver: from_them, spin };
+    let mut far = Ends { sender: back, receiver: from_us, spin };
     let mut there = Meet::new(Place::Far, of_thread);
     let cpu = if cell.cores == Cores::One { cpus[0] } else { cpus[1] };
     thread::spawn(move || {
@@ -66,30 +116,29 @@ impl Peer for Rtrb {
     }
 
     fn side(&self, cell: &Cell, meet: &mut Meet, cpus: [usize; 2]) -> Box<dyn Side> {
-        by_words!(cell.words(), N => with_thread(cell, meet, cpus, || {
-            let ((to, from_us), (back, from_them)) =
-                (rtrb::RingBuffer::<[u64; N]>::new(capacity(cell)), rtrb::RingBuffer::<[u64; N]>::new(capacity(cell)));
-            (RtrbEnds(to, from_them), RtrbEnds(back, from_us))
-        }))
+        by_words!(cell.words(), N => {
+            with_thread::<_, _, N>(cell, meet, cpus, || rtrb::RingBuffer::new(capacity(cell)))
+        })
     }
 }
 
-struct RtrbEnds<const N: usize>(rtrb::Producer<[u64; N]>, rtrb::Consumer<[u64; N]>);
-
-impl<const N: usize> End for RtrbEnds<N> {
-    fn send(&mut self, turn: u64) {
-        while self.0.push([turn; N]).is_err() {
-            std::hint::spin_loop();
-        }
+impl<M> Sends<M> for rtrb::Producer<M> {
+    fn try_send(&mut self, message: M) -> bool {
+        self.push(message).is_ok()
     }
 
-    fn receive(&mut self, turn: u64) {
-        loop {
-            match self.1.pop() {
-                Ok(message) => return check(&message, turn),
-                Err(_) => std::hint::spin_loop(),
-            }
-        }
+    fn send(&mut self, _: M) {
+        unreachable!("rtrb does not block");
+    }
+}
+
+impl<M> Receives<M> for rtrb::Consumer<M> {
+    fn try_recv(&mut self) -> Option<M> {
+        self.pop().ok()
+    }
+
+    fn recv(&mut self) -> M {
+        unreachable!("rtrb does not block");
     }
 }
 
@@ -105,48 +154,35 @@ impl Peer for Crossbeam {
     }
 
     fn fits(&self, cell: &Cell) -> bool {
-        ["spsc", "mpmc"].contains(&cell.mechanism) && spins_or_parks(cell)
+        // Between two cores its blocking calls spin for longer than an answer takes: that would be no parking.
+        let spins_anyhow = (cell.kind, cell.cores, cell.wait) == (Kind::Latency, Cores::Two, Wait::Park);
+        ["spsc", "mpmc"].contains(&cell.mechanism) && spins_or_parks(cell) && !spins_anyhow
     }
 
     fn side(&self, cell: &Cell, meet: &mut Meet, cpus: [usize; 2]) -> Box<dyn Side> {
-        let spin = cell.wait == Wait::Spin;
-        by_words!(cell.words(), N => with_thread(cell, meet, cpus, || {
-            let ((to, from_us), (back, from_them)) = (
-                crossbeam_channel::bounded::<[u64; N]>(capacity(cell)),
-                crossbeam_channel::bounded::<[u64; N]>(capacity(cell)),
-            );
-            (CrossbeamEnds(to, from_them, spin), CrossbeamEnds(back, from_us, spin))
-        }))
+        by_words!(cell.words(), N => {
+            with_thread::<_, _, N>(cell, meet, cpus, || crossbeam_channel::bounded(capacity(cell)))
+        })
     }
 }
 
-struct CrossbeamEnds<const N: usize>(
-    crossbeam_channel::Sender<[u64; N]>,
-    crossbeam_channel::Receiver<[u64; N]>,
-    bool,
-);
-
-impl<const N: usize> End for CrossbeamEnds<N> {
-    fn send(&mut self, turn: u64) {
-        if self.2 {
-            while self.0.try_send([turn; N]).is_err() {
-                std::hint::spin_loop();
-            }
-        } else {
-            self.0.send([turn; N]).unwrap();
-        }
+impl<M: Send> Sends<M> for crossbeam_channel::Sender<M> {
+    fn try_send(&mut self, message: M) -> bool {
+        crossbeam_channel::Sender::try_send(self, message).is_ok()
     }
 
-    fn receive(&mut self, turn: u64) {
-        if !self.2 {
-            return check(&self.1.recv().unwrap(), turn);
-        }
-        loop {
-            match self.1.try_recv() {
-                Ok(message) => return check(&message, turn),
-                Err(_) => std::hint::spin_loop(),
-            }
-        }
+    fn send(&mut self, message: M) {
+        assert!(crossbeam_channel::Sender::send(self, message).is_ok());
+    }
+}
+
+impl<M> Receives<M> for crossbeam_channel::Receiver<M> {
+    fn try_recv(&mut self) -> Option<M> {
+        crossbeam_channel::Receiver::try_recv(self).ok()
+    }
+
+    fn recv(&mut self) -> M {
+        crossbeam_channel::Receiver::recv(self).unwrap()
     }
 }
 
@@ -170,38 +206,29 @@ impl Peer for StdMpsc {
     }
 
     fn side(&self, cell: &Cell, meet: &mut Meet, cpus: [usize; 2]) -> Box<dyn Side> {
-        let spin = cell.wait == Wait::Spin;
-        by_words!(cell.words(), N => with_thread(cell, meet, cpus, || {
-            let ((to, from_us), (back, from_them)) =
-                (sync_channel::<[u64; N]>(capacity(cell)), sync_channel::<[u64; N]>(capacity(cell)));
-            (StdEnds(to, from_them, spin), StdEnds(back, from_us, spin))
-        }))
+        by_words!(cell.words(), N => {
+            with_thread::<_, _, N>(cell, meet, cpus, || sync_channel(capacity(cell)))
+        })
     }
 }
 
-struct StdEnds<const N: usize>(SyncSender<[u64; N]>, Receiver<[u64; N]>, bool);
-
-impl<const N: usize> End for StdEnds<N> {
-    fn send(&mut self, turn: u64) {
-        if self.2 {
-            while self.0.try_send([turn; N]).is_err() {
-                std::hint::spin_loop();
-            }
-        } else {
-            self.0.send([turn; N]).unwrap();
-        }
+impl<M: Send> Sends<M> for SyncSender<M> {
+    fn try_send(&mut self, message: M) -> bool {
+        SyncSender::try_send(self, message).is_ok()
     }
 
-    fn receive(&mut self, turn: u64) {
-        if !self.2 {
-            return check(&self.1.recv().unwrap(), turn);
-        }
-        loop {
-            match self.1.try_recv() {
-                Ok(message) => return check(&message, turn),
-                Err(_) => std::hint::spin_loop(),
-            }
-        }
+    fn send(&mut self, message: M) {
+        assert!(SyncSender::send(self, message).is_ok());
+    }
+}
+
+impl<M> Receives<M> for Receiver<M> {
+    fn try_recv(&mut self) -> Option<M> {
+        Receiver::try_recv(self).ok()
+    }
+
+    fn recv(&mut self) -> M {
+        Receiver::recv(self).unwrap()
     }
 }
 

@@ -69,6 +69,12 @@ impl Word {
     #[inline]
     pub(crate) fn change(self, wait: Wait, value: u64) {
         self.store(value);
+        self.ring(wait);
+    }
+
+    /// Wakes who sleeps.
+    #[inline]
+    pub(crate) fn ring(self, wait: Wait) {
         if wait != Wait::Spin {
             fence(Ordering::SeqCst);
             if self.asleep.load(Ordering::Relaxed) != 0 && self.asleep.swap(0, Ordering::Relaxed) != 0 {
