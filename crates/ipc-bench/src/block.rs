@@ -9,26 +9,43 @@ use hdrhistogram::Histogram;
 use crate::cell::{Cell, Cores, Kind, Wait};
 use crate::column::Column;
 use crate::pair::{Broken, Pair};
+use crate::statistics::{FEWEST, Interval, expected};
 
-/// How long a sample takes, and how many blocks there are.
+/// How long a sample takes, how many blocks and passes there are, and how long all of it may take.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Pace {
     pub(crate) sample: Duration,
     pub(crate) control: Duration,
-    /// How often the processes of a cell are started anew, spread over the run.
-    pub(crate) passes: usize,
-    /// Blocks each time.
+    /// Good blocks of a pass.
     pub(crate) blocks: usize,
+    /// Messages of an open loop, in each of the first two passes.
+    pub(crate) open: u64,
+    /// How often everything is started anew, spread over the run: at least so often,
+    pub(crate) least: usize,
+    /// and what is not yet known well enough at most so often,
+    pub(crate) most: usize,
+    /// while this has not passed.
+    pub(crate) budget: Duration,
 }
 
 impl Pace {
-    pub(crate) const DEFAULT: Self =
-        Self { sample: Duration::from_millis(20), control: Duration::from_millis(4), passes: 4, blocks: 3 };
+    pub(crate) const DEFAULT: Self = Self {
+        sample: Duration::from_millis(14),
+        control: Duration::from_millis(3),
+        blocks: 2,
+        open: 1000,
+        least: 6,
+        most: 24,
+        budget: Duration::from_secs(9 * 60),
+    };
     pub(crate) const QUICK: Self = Self {
         sample: Duration::from_micros(1500),
         control: Duration::from_millis(1),
-        passes: 1,
-        blocks: 12,
+        blocks: 3,
+        open: 50,
+        least: 3,
+        most: 6,
+        budget: Duration::from_secs(50),
     };
 }
 
@@ -36,6 +53,8 @@ impl Pace {
 const APART: f64 = 1.15;
 /// How many blocks are tried for each one that is wanted.
 const TRIES: usize = 3;
+/// In how many passes there is an open loop.
+const OPEN: usize = 2;
 /// Messages a second of the open loop.
 pub(crate) const RATES: [u64; 2] = [10_000, 100_000];
 
@@ -46,6 +65,8 @@ pub(crate) struct Found {
     pub(crate) columns: Vec<Column>,
     /// Nanoseconds a message: by column, by pass, by block.
     pub(crate) ns: Vec<Vec<Vec<f64>>>,
+    /// How many messages of each column made a sample in the last pass.
+    counts: Vec<u64>,
     /// Of ours.
     pub(crate) each: Histogram<u64>,
     /// Of ours, by rate.
@@ -63,7 +84,20 @@ impl Found {
         let ns = vec![Vec::new(); columns.len()];
         let open =
             if is_open(&cell) { RATES.iter().map(|rate| (*rate, histogram())).collect() } else { Vec::new() };
-        Self { cell, columns, ns, each: histogram(), open, blocks: 0, dropped: 0, calls: None, broken: false }
+        let counts = vec![1; columns.len()];
+        let each = histogram();
+        Self { cell, columns, ns, counts, each, open, blocks: 0, dropped: 0, calls: None, broken: false }
+    }
+
+    /// How far the widest of the ratios' intervals reaches.
+    pub(crate) fn reach(&self) -> f64 {
+        let reach = |column| expected(&self.ratios(column)).map_or(f64::INFINITY, Interval::reach);
+        (1..self.columns.len()).map(reach).fold(1.0, f64::max)
+    }
+
+    /// Whether too few passes had a good block to say anything.
+    pub(crate) fn is_noisy(&self) -> bool {
+        self.ns[0].iter().filter(|blocks| !blocks.is_empty()).count() < FEWEST
     }
 
     /// The ratios of ours to a column, by pass.
@@ -103,7 +137,7 @@ impl Controls {
         };
         let start = |cores| {
             let mut pair = Pair::start(&cell(cores), Column::Control)?;
-            pair.calibrate(pace.control)?;
+            pair.calibrate(1, pace.control)?;
             Ok(pair)
         };
         let [near, far] = crate::machine::cpus();
@@ -128,9 +162,10 @@ pub(crate) fn pass(found: &mut Found, pace: &Pace, controls: &mut Controls) {
 
 fn try_pass(found: &mut Found, pace: &Pace, controls: &mut Controls) -> Result<(), Broken> {
     let mut pairs = Vec::new();
-    for column in &found.columns {
+    for (column, count) in found.columns.iter().zip(&mut found.counts) {
         let mut pair = Pair::start(&found.cell, *column)?;
-        pair.calibrate(pace.sample)?;
+        // The first sample of new processes is thrown away: it says how many messages make one.
+        *count = pair.calibrate(*count, pace.sample)?;
         pairs.push(pair);
     }
     let control = controls.of(&found.cell);
@@ -155,11 +190,11 @@ fn try_pass(found: &mut Found, pace: &Pace, controls: &mut Controls) -> Result<(
         good.iter_mut().zip(block).for_each(|(column, ns)| column.push(ns));
     }
     found.ns.iter_mut().zip(good).for_each(|(column, ns)| column.push(ns));
-    for time in pairs[0].each(4)? {
+    for time in pairs[0].each(2)? {
         found.each.record(time).unwrap();
     }
-    for (rate, histogram) in &mut found.open {
-        for late in pairs[0].open(1_000_000_000 / *rate, pace.sample)? {
+    for (rate, histogram) in found.open.iter_mut().filter(|_| found.ns[0].len() <= OPEN) {
+        for late in pairs[0].open(1_000_000_000 / *rate, pace.open)? {
             histogram.record(late).unwrap();
         }
     }

@@ -50,17 +50,17 @@ cargo xtask bench [SELECTION...]: measures, prints a table, writes target/bench/
 A selection is the beginning of words of a cell's name (\"spsc 64 latency\", \"pipe,4Ki,one\") or of a promise's.
 
     --only TEXT      the same as a selection
-    --quick          short samples of two payloads: under a minute
-    --full           also payloads of 256 B, 1 KiB and 1 MiB
-    --peers          beside the rivals: iceoryx2, ipc-channel, interprocess and others
+    --quick          short samples of two payloads: under a minute (the whole grid: under ten)
+    --full           also payloads of 256 B, 1 KiB and 1 MiB: under half an hour
+    --peers          beside the rivals, iceoryx2, ipc-channel, interprocess and others: under 20 minutes, with --full 60
     --promises       only the speeds that were promised beside the grid
     --json           the JSON on standard output in place of the table
-    --compare FILE   what has become slower since that JSON
+    --compare FILE   how far this run agrees with that JSON, and what has become slower since
     --output DIR     where the files go
     --check          no times: whether every message arrives, in order, in as many system calls as in C
     --list           the names of all cells
 
-Exit status: 0; 1 when a side died; 2 bad arguments; 3 when the machine was too noisy to say something of every cell.
+Exit status: 0; 1 when a side died; 2 bad arguments; 3 when the machine was too noisy to state every ratio.
 ";
 
 struct Options {
@@ -160,17 +160,16 @@ fn measure(options: &Options) -> ExitCode {
     }
     let begin = Instant::now();
     let machine = machine::Machine::look();
-    let pace = run::pace(wanted);
-    let found = run::measure(&cells, wanted);
-    let mut rows: Vec<Row> = found.iter().map(|found| Row::new(found, &pace)).collect();
+    let (found, seen) = run::measure(&cells, &promised, wanted);
+    let mut rows: Vec<Row> = found.iter().map(Row::new).collect();
     rows.extend(lacking.iter().map(|(cell, reason)| Row::empty(cell, reason)));
     rows.sort_by_key(table::order);
-    let promises = promise::measure(&promised, wanted.quick, &rows);
+    let promises = promise::lines(&promised, &seen, &rows);
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     let run = Run {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         time: since.as_secs(),
-        seconds: report::round(begin.elapsed().as_secs_f64()),
+        seconds: statistics::round(begin.elapsed().as_secs_f64()),
         quick: wanted.quick,
         full: wanted.full,
         peers: wanted.peers,
@@ -207,8 +206,13 @@ fn verdict(report: &Report) -> ExitCode {
         return ExitCode::FAILURE;
     }
     let noisy = notes().filter(|note| *note == "too noisy").count();
-    if noisy > 0 {
-        eprintln!("the machine was too noisy to say something of {noisy} of {} cells", report.cells.len());
+    let ratios = report.ratios();
+    let unstated = ratios.iter().filter(|(_, figure)| figure.median.is_none()).count();
+    if noisy + unstated > 0 {
+        let (cells, ratios) = (report.cells.len(), ratios.len());
+        eprintln!(
+            "the machine was too noisy to measure {noisy} of {cells} cells, and to state {unstated} of {ratios} ratios"
+        );
         return ExitCode::from(3);
     }
     ExitCode::SUCCESS

@@ -51,15 +51,15 @@ impl Pair {
         &self.children
     }
 
-    /// Finds out how many messages take about `sample`.
-    pub(crate) fn calibrate(&mut self, sample: Duration) -> Result<()> {
-        self.count = 16;
+    /// Finds out how many messages take about `sample`, and begins with `guess`.
+    pub(crate) fn calibrate(&mut self, guess: u64, sample: Duration) -> Result<u64> {
+        self.count = guess.max(16);
         loop {
             let spent = self.time_of(self.count)?;
             let wanted = self.count as f64 * sample.as_nanos() as f64 / spent.max(1.0);
             if spent * 4.0 >= sample.as_nanos() as f64 {
                 self.count = (wanted as u64).max(8);
-                return Ok(());
+                return Ok(self.count);
             }
             self.count = (wanted as u64).clamp(self.count + 1, self.count * 8);
         }
@@ -83,10 +83,9 @@ impl Pair {
         self.ask(task, (self.count / part).clamp(8, 200_000), 0)
     }
 
-    /// How late each message came that was to start every `period` nanoseconds, for as long as `time`.
-    pub(crate) fn open(&mut self, period: u64, time: Duration) -> Result<Vec<u64>> {
-        let count = u64::try_from(time.as_nanos()).unwrap() / period;
-        self.ask(Task::Open, count.max(8), period)
+    /// How late each of `count` messages came that were to start every `period` nanoseconds.
+    pub(crate) fn open(&mut self, period: u64, count: u64) -> Result<Vec<u64>> {
+        self.ask(Task::Open, count, period)
     }
 
     /// Makes exactly `count` rounds or messages, and gives how long they took.

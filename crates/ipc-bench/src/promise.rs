@@ -2,9 +2,12 @@
 //!
 //! Each is measured in a process of its own, which forks for those that need two, several times over the run.
 
+mod bare;
 mod limit;
 mod pair;
 mod pipe;
+#[cfg(feature = "peers")]
+mod rivals;
 mod shm;
 mod signal;
 mod spsc;
@@ -16,9 +19,8 @@ use std::process::{Command, ExitCode, Stdio};
 use serde::{Deserialize, Serialize};
 
 use crate::cell::{Cores, Kind, Wait};
-use crate::report::{Row, round};
-use crate::run::Progress;
-use crate::statistics::{Interval, bootstrap};
+use crate::report::Row;
+use crate::statistics::{Figure, Interval, expected};
 
 /// A speed, and how it is found out.
 #[derive(Debug, Clone, Copy)]
@@ -66,9 +68,13 @@ pub(crate) struct Promise {
     pub(crate) wanted: String,
     /// `x` for a ratio of times, `ns` for a time.
     pub(crate) unit: String,
-    pub(crate) seen: Option<Interval>,
-    /// Null where it was not measured, or nothing is wanted.
+    /// Null where it was not measured; without a median where the machine was too noisy.
+    pub(crate) seen: Option<Figure>,
+    /// Null also where nothing is wanted.
     pub(crate) met: Option<bool>,
+    /// Whether it is a ratio of one of the cells, said once more.
+    #[serde(default)]
+    pub(crate) grid: bool,
 }
 
 impl Promised {
@@ -89,7 +95,7 @@ impl Promised {
         Self { name, wanted, measure: Measure::Cell(cell, against) }
     }
 
-    fn is_in_grid(&self) -> bool {
+    pub(crate) fn is_in_grid(&self) -> bool {
         matches!(self.measure, Measure::Cell(..))
     }
 }
@@ -103,6 +109,8 @@ fn all() -> impl Iterator<Item = &'static Promised> {
         sysv::PROMISES,
         signal::PROMISES,
         limit::PROMISES,
+        #[cfg(feature = "peers")]
+        rivals::PROMISES,
     ];
     all.into_iter().flatten()
 }
@@ -114,75 +122,77 @@ pub(crate) fn wanted(only: &[String]) -> Vec<&'static Promised> {
         .collect()
 }
 
-/// Measures them; those of the grid are looked up in its rows.
-pub(crate) fn measure(promised: &[&'static Promised], quick: bool, rows: &[Row]) -> Vec<Promise> {
-    let (groups, blocks) = if quick { (1, 9) } else { (4, 11) };
-    let outside: Vec<usize> = (0..promised.len()).filter(|index| !promised[*index].is_in_grid()).collect();
-    let mut seen: Vec<Vec<Vec<f64>>> = vec![Vec::new(); promised.len()];
-    let mut progress = Progress::new(outside.len() * groups);
-    for _ in 0..groups {
-        for &index in &outside {
-            progress.step(promised[index].name);
-            seen[index].push(in_process(promised[index].name, blocks));
-        }
-    }
-    progress.end();
-    let line = |(promised, seen): (&&Promised, Vec<Vec<f64>>)| {
-        let (seen, unit) = match promised.measure {
-            Measure::Ratio(..) => (bootstrap(&seen), "x"),
-            Measure::Time(_) => (bootstrap(&seen), "ns"),
-            Measure::Cell(cell, against) => look_up(cell, against, rows),
-        };
-        let seen = seen.map(|Interval { median, low, high }| Interval {
-            median: round(median),
-            low: round(low),
-            high: round(high),
-        });
-        let (wanted, met) = judge(promised.wanted, seen);
-        Promise { name: promised.name.to_owned(), wanted, unit: unit.to_owned(), seen, met }
-    };
-    promised.iter().zip(seen).map(line).collect()
+/// What was seen of one so far.
+pub(crate) struct Seen {
+    pub(crate) promised: &'static Promised,
+    /// By pass, by block.
+    values: Vec<Vec<f64>>,
+    /// Its process died, which it has said on standard error.
+    pub(crate) broken: bool,
 }
 
-fn judge(wanted: Bound, seen: Option<Interval>) -> (String, Option<bool>) {
+impl Seen {
+    pub(crate) fn new(promised: &'static Promised) -> Self {
+        Self { promised, values: Vec::new(), broken: false }
+    }
+
+    /// How far the interval reaches.
+    pub(crate) fn reach(&self) -> f64 {
+        expected(&self.values).map_or(f64::INFINITY, Interval::reach)
+    }
+
+    /// Starts ourselves to take `blocks` blocks.
+    pub(crate) fn pass(&mut self, blocks: usize) {
+        let mut command = Command::new(std::env::current_exe().unwrap());
+        command.args(["promise", self.promised.name, &blocks.to_string()]).stdin(Stdio::null());
+        let output = command.stderr(Stdio::inherit()).output().unwrap();
+        let values = output.status.success().then(|| serde_json::from_slice(&output.stdout).ok()).flatten();
+        self.broken |= values.is_none();
+        self.values.push(values.unwrap_or_default());
+    }
+}
+
+/// The lines of the table; those of the grid are looked up in its rows.
+pub(crate) fn lines(promised: &[&'static Promised], seen: &[Seen], rows: &[Row]) -> Vec<Promise> {
+    let line = |promised: &&'static Promised| {
+        let of = seen.iter().find(|seen| seen.promised.name == promised.name);
+        let measured = || expected(&of?.values).map(Interval::figure);
+        let (seen, unit) = match promised.measure {
+            Measure::Ratio(..) => (measured(), "x"),
+            Measure::Time(_) => (measured(), "ns"),
+            Measure::Cell(cell, against) => (look_up(cell, against, rows), "x"),
+        };
+        let (wanted, met) = judge(promised.wanted, seen);
+        let (name, grid) = (promised.name.to_owned(), promised.is_in_grid());
+        Promise { name, wanted, unit: unit.to_owned(), seen, met, grid }
+    };
+    promised.iter().map(line).collect()
+}
+
+fn judge(wanted: Bound, seen: Option<Figure>) -> (String, Option<bool>) {
     match wanted {
         Bound::Parity => ("interval ends by 1.05".to_owned(), seen.map(|seen| seen.high <= 1.05)),
-        Bound::AtMost(bound) => (format!("at most {bound}"), seen.map(|seen| seen.median <= bound)),
-        Bound::AtLeast(bound) => (format!("at least {bound}"), seen.map(|seen| seen.median >= bound)),
+        Bound::AtMost(bound) => (format!("at most {bound}"), seen.and_then(|seen| seen.is_at_most(bound))),
+        Bound::AtLeast(bound) => (format!("at least {bound}"), seen.and_then(|seen| seen.is_at_least(bound))),
         Bound::Stated => ("stated".to_owned(), None),
     }
 }
 
-fn look_up(cell: GridCell, against: Against, rows: &[Row]) -> (Option<Interval>, &'static str) {
+fn look_up(cell: GridCell, against: Against, rows: &[Row]) -> Option<Figure> {
     let (mechanism, payload, kind, cores, wait) = cell;
     let row = rows.iter().find(|row| {
         row.mechanism == mechanism
             && (row.payload, row.kind, row.cores, row.wait) == (payload, kind, cores, wait)
-    });
-    let interval = |median, low, high| Some(Interval { median, low, high });
+    })?;
     match against {
         Against::Limit => {
-            let seen = row.and_then(|row| interval(row.x_limit?, row.x_limit_low?, row.x_limit_high?));
-            (seen, "x")
+            Some(Figure { median: row.x_limit, low: row.x_limit_low?, high: row.x_limit_high? })
         }
         Against::Peer(name) => {
-            let seen = row
-                .and_then(|row| row.peers.get(name))
-                .and_then(|peer| interval(peer.ratio, peer.low, peer.high));
-            (seen, "x")
+            let peer = row.peers.get(name)?;
+            Some(Figure { median: peer.ratio, low: peer.low, high: peer.high })
         }
     }
-}
-
-/// Starts ourselves to take `blocks` blocks of one promise; none where that dies, which it says on standard error.
-fn in_process(name: &str, blocks: usize) -> Vec<f64> {
-    let mut command = Command::new(std::env::current_exe().unwrap());
-    command.args(["promise", name, &blocks.to_string()]).stdin(Stdio::null());
-    let output = command.stderr(Stdio::inherit()).output().unwrap();
-    if !output.status.success() {
-        return Vec::new();
-    }
-    serde_json::from_slice(&output.stdout).unwrap_or_default()
 }
 
 /// `ipc-bench promise NAME BLOCKS`: the values of the blocks as JSON.

@@ -10,14 +10,15 @@ use std::collections::BTreeMap;
 use hdrhistogram::Histogram;
 use serde::{Deserialize, Serialize};
 
-use crate::block::{Found, Pace};
+use crate::block::Found;
 use crate::cell::{Cell, Cores, Kind, Wait};
+use crate::column::Column;
 use crate::machine::Machine;
 use crate::promise::Promise;
-use crate::run;
-use crate::statistics::{Interval, bootstrap, median};
+use crate::statistics::{Figure, Interval, expected, median, round};
 
-/// The JSON. A field that is null was not measured: see `note`.
+/// The JSON. A field that is null was not measured: see `note`. A ratio that is null between two ends that are not was too
+/// noisy to be stated. Each pair of ends holds a second run's ratio 95 times of 100.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Report {
     pub(crate) machine: Machine,
@@ -26,6 +27,22 @@ pub(crate) struct Report {
     #[serde(default)]
     pub(crate) promises: Vec<Promise>,
     pub(crate) run: Run,
+}
+
+impl Report {
+    /// Every ratio by its name, those that are stated in two places once.
+    pub(crate) fn ratios(&self) -> Vec<(String, Figure)> {
+        let of_cell = |row: &Row| {
+            let name = format!("{} {}", row.mechanism, row.name());
+            row.ratios()
+                .into_iter()
+                .map(move |(to, figure)| (format!("{name}, ours to {to}"), figure))
+                .collect::<Vec<_>>()
+        };
+        let promises = self.promises.iter().filter(|promise| promise.unit == "x" && !promise.grid);
+        let of_promises = promises.filter_map(|promise| Some((promise.name.clone(), promise.seen?)));
+        self.cells.iter().flat_map(of_cell).chain(of_promises).collect()
+    }
 }
 
 /// The circumstances.
@@ -87,8 +104,8 @@ pub(crate) struct Percentiles {
 pub(crate) struct Rival {
     pub(crate) version: String,
     pub(crate) mode: String,
-    /// Ours to theirs, time over time.
-    pub(crate) ratio: f64,
+    /// Ours to theirs, time over time; null where the machine was too noisy.
+    pub(crate) ratio: Option<f64>,
     pub(crate) low: f64,
     pub(crate) high: f64,
     pub(crate) ns: f64,
@@ -106,18 +123,9 @@ impl Percentiles {
     }
 }
 
-/// Four digits say all that there is to say.
-pub(crate) fn round(value: f64) -> f64 {
-    if value == 0.0 || !value.is_finite() {
-        return value;
-    }
-    let scale = 10_f64.powi(3 - value.abs().log10().floor() as i32);
-    (value * scale).round() / scale
-}
-
 /// A median over passes and blocks.
 fn typical(ns: &[Vec<f64>]) -> Option<f64> {
-    let mut all: Vec<f64> = ns.iter().flatten().copied().collect();
+    let mut all = ns.concat();
     (!all.is_empty()).then(|| round(median(&mut all)))
 }
 
@@ -152,14 +160,14 @@ impl Row {
         }
     }
 
-    pub(crate) fn new(found: &Found, pace: &Pace) -> Self {
+    pub(crate) fn new(found: &Found) -> Self {
         let cell = &found.cell;
         let mut row = Self::empty(cell, "");
         (row.blocks, row.dropped) = (found.blocks, found.dropped);
         if found.broken {
             return Self { note: Some("broken: a side died or did not answer".to_owned()), ..row };
         }
-        if run::is_noisy(found, pace) {
+        if found.is_noisy() {
             return Self { note: Some("too noisy".to_owned()), ..row };
         }
         row.note = None;
@@ -172,16 +180,15 @@ impl Row {
         row.open =
             found.open.iter().filter_map(|(rate, late)| Some((*rate, Percentiles::of(late)?))).collect();
         for (index, column) in found.columns.iter().enumerate().skip(1) {
-            let Some(ratio) = bootstrap(&found.ratios(index)) else { continue };
+            let Some(ratio) = expected(&found.ratios(index)).map(Interval::figure) else { continue };
             row.add(cell, *column, ratio, typical(&found.ns[index]));
         }
         row
     }
 
-    fn add(&mut self, cell: &Cell, column: crate::column::Column, ratio: Interval, ns: Option<f64>) {
-        use crate::column::Column;
+    fn add(&mut self, cell: &Cell, column: Column, ratio: Figure, ns: Option<f64>) {
         let _ = cell;
-        let [median, low, high] = [ratio.median, ratio.low, ratio.high].map(|value| Some(round(value)));
+        let (median, low, high) = (ratio.median, Some(ratio.low), Some(ratio.high));
         match column {
             Column::Limit => {
                 (self.x_limit, self.x_limit_low, self.x_limit_high) = (median, low, high);
@@ -194,13 +201,25 @@ impl Row {
             #[cfg(feature = "peers")]
             Column::Peer(place) => {
                 let peer = crate::peers::ALL[place];
-                let [ratio, low, high] = [median, low, high].map(Option::unwrap_or_default);
                 let (version, mode) = (crate::peers::version(peer), peer.mode(cell));
+                let Figure { median: ratio, low, high } = ratio;
                 let rival = Rival { version, mode, ratio, low, high, ns: ns.unwrap_or_default() };
                 self.peers.insert(peer.name().to_owned(), rival);
             }
             Column::Ours | Column::Control => {}
         }
+    }
+
+    /// The ratios of the cell: to what, and what was seen.
+    pub(crate) fn ratios(&self) -> Vec<(&str, Figure)> {
+        let figure =
+            |median, low: Option<f64>, high: Option<f64>| Some(Figure { median, low: low?, high: high? });
+        let raw = figure(self.x_raw, self.x_raw_low, self.x_raw_high).map(|figure| ("C", figure));
+        let limit = figure(self.x_limit, self.x_limit_low, self.x_limit_high).map(|figure| ("limit", figure));
+        let rivals = self.peers.iter().map(|(name, rival)| {
+            (name.as_str(), Figure { median: rival.ratio, low: rival.low, high: rival.high })
+        });
+        raw.into_iter().chain(limit).chain(rivals).collect()
     }
 
     /// The cell's name without the mechanism: `64 B latency two spin`.

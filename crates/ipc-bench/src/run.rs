@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use crate::block::{self, Controls, Found, Pace};
 use crate::cell::{Cell, Cores, Kind};
 use crate::column::Column;
+use crate::promise::{Promised, Seen};
 use crate::{count, machine, mechanism};
 
 /// What is wanted of a run.
@@ -20,10 +21,16 @@ pub(crate) struct Wanted {
 
 const PAYLOADS: &[usize] = &[8, 64, 4096, 65536];
 const FULL: &[usize] = &[8, 64, 256, 1024, 4096, 65536, 1 << 20];
+/// Of a quick run of which nothing else is said.
+const QUICK: &[usize] = &[8, 4096];
 
 /// The cells, and those that are not there with the limit's name.
 pub(crate) fn cells(wanted: &Wanted) -> (Vec<Cell>, Vec<(Cell, &'static str)>) {
-    let payloads = if wanted.full { FULL } else { PAYLOADS };
+    let payloads = match wanted {
+        Wanted { full: true, .. } => FULL,
+        Wanted { quick: true, only, .. } if only.is_empty() => QUICK,
+        _ => PAYLOADS,
+    };
     let (mut cells, mut lacking) = (Vec::new(), Vec::new());
     for mechanism in mechanism::ALL {
         for &payload in payloads {
@@ -78,85 +85,146 @@ pub(crate) fn columns(cell: &Cell, wanted: &Wanted) -> Vec<Column> {
 }
 
 pub(crate) fn pace(wanted: &Wanted) -> Pace {
-    if wanted.quick { Pace::QUICK } else { Pace::DEFAULT }
+    let minutes = match (wanted.full, wanted.peers) {
+        _ if wanted.quick => return Pace::QUICK,
+        (false, false) => return Pace::DEFAULT,
+        (false, true) => 18,
+        (true, false) => 27,
+        (true, true) => 54,
+    };
+    Pace { budget: Duration::from_secs(60 * minutes), ..Pace::DEFAULT }
 }
 
-/// Measures every cell: each pass goes over all of them in a new order, so that what changes in minutes happens to all.
-/// Cells without enough blocks then get another chance.
-pub(crate) fn measure(cells: &[Cell], wanted: &Wanted) -> Vec<Found> {
-    let pace = pace(wanted);
-    let mut found: Vec<Found> = cells.iter().map(|cell| Found::new(*cell, columns(cell, wanted))).collect();
-    let Ok(mut controls) = Controls::start(&pace) else { return Vec::new() };
-    let mut progress = Progress::new(cells.len() * pace.passes);
-    for _ in 0..pace.passes {
-        let mut order: Vec<usize> = (0..found.len()).collect();
-        fastrand::shuffle(&mut order);
-        for index in order {
-            progress.step(&found[index].cell.to_string());
-            block::pass(&mut found[index], &pace, &mut controls);
+/// How far an interval may reach before it is worth another pass.
+const WIDE: f64 = 1.06;
+
+/// What a pass goes over.
+enum Item {
+    Cell(Box<Found>),
+    Promise(Seen),
+}
+
+impl Item {
+    fn name(&self) -> String {
+        match self {
+            Self::Cell(found) => found.cell.to_string(),
+            Self::Promise(seen) => seen.promised.name.to_owned(),
         }
     }
-    for cell in found.iter_mut().filter(|found| !found.broken) {
-        progress.more(&format!("counting system calls: {}", cell.cell));
-        let calls = [Column::Ours, Column::Raw].map(|column| count::calls(&cell.cell, column));
-        cell.calls = if let [Ok(ours), Ok(raw)] = calls { Some([ours, raw]) } else { None };
+
+    fn is_due(&self) -> bool {
+        match self {
+            Self::Cell(found) => !found.broken && found.reach() > WIDE,
+            Self::Promise(seen) => !seen.broken && seen.reach() > WIDE,
+        }
     }
-    for _ in 0..2 {
-        for cell in found.iter_mut().filter(|found| !found.broken && is_noisy(found, &pace)) {
-            progress.more(&format!("once more, it was too noisy: {}", cell.cell));
-            block::pass(cell, &pace, &mut controls);
+
+    fn pass(&mut self, pace: &Pace, controls: &mut Controls) {
+        match self {
+            Self::Cell(found) if found.broken => {}
+            Self::Cell(found) => block::pass(found, pace, controls),
+            Self::Promise(seen) => seen.pass(pace.blocks + 1),
+        }
+    }
+}
+
+/// Measures every cell, and what was promised beside the grid: each pass goes over all of them in a new order, so that what
+/// changes in minutes happens to all. What is not known well enough after that gets more passes, as long as there is time.
+pub(crate) fn measure(
+    cells: &[Cell],
+    promised: &[&'static Promised],
+    wanted: &Wanted,
+) -> (Vec<Found>, Vec<Seen>) {
+    let pace = pace(wanted);
+    let cells = cells.iter().map(|cell| Item::Cell(Box::new(Found::new(*cell, columns(cell, wanted)))));
+    let promises = promised.iter().filter(|one| !one.is_in_grid());
+    let mut items: Vec<Item> = cells.chain(promises.map(|one| Item::Promise(Seen::new(one)))).collect();
+    let mut controls = Controls::start(&pace).unwrap();
+    let mut progress = Progress::new(pace);
+    'passes: for pass in 0..pace.most {
+        let mut due: Vec<usize> = (0..items.len()).collect();
+        if pass >= pace.least {
+            due.retain(|index| items[*index].is_due());
+        }
+        fastrand::shuffle(&mut due);
+        for (done, index) in due.iter().enumerate() {
+            if pass >= pace.least && progress.is_late() {
+                break 'passes;
+            }
+            let item = &mut items[*index];
+            progress.step(&item.name(), pass, due.len(), done);
+            item.pass(&pace, &mut controls);
+            if let (0, Item::Cell(found)) = (pass, item) {
+                found.calls = calls(found);
+            }
         }
     }
     progress.end();
-    found
+    let (mut found, mut seen) = (Vec::new(), Vec::new());
+    for item in items {
+        match item {
+            Item::Cell(one) => found.push(*one),
+            Item::Promise(one) => seen.push(one),
+        }
+    }
+    (found, seen)
 }
 
-/// Whether there are too few good blocks to say anything.
-pub(crate) fn is_noisy(found: &Found, pace: &Pace) -> bool {
-    found.blocks < pace.passes * pace.blocks
+/// System calls a message of ours and of the loop in C.
+fn calls(found: &Found) -> Option<[f64; 2]> {
+    let count = |column| if found.broken { None } else { count::calls(&found.cell, column).ok() };
+    Some([count(Column::Ours)?, count(Column::Raw)?])
 }
 
 /// Characters of the bar.
 const WIDTH: usize = 30;
 
 /// A line at the foot of the terminal: how far, what, and the time left.
-pub(crate) struct Progress {
-    total: usize,
-    done: usize,
+struct Progress {
+    pace: Pace,
     begin: Instant,
+    /// All that was done so far, in all passes.
+    steps: usize,
     shown: bool,
 }
 
 impl Progress {
-    pub(crate) fn new(total: usize) -> Self {
-        Self { total, done: 0, begin: Instant::now(), shown: stderr().is_terminal() }
+    fn new(pace: Pace) -> Self {
+        Self { pace, begin: Instant::now(), steps: 0, shown: stderr().is_terminal() }
     }
 
-    pub(crate) fn step(&mut self, what: &str) {
-        let spent = self.begin.elapsed();
-        let left = if self.done < 3 {
-            String::new()
-        } else {
-            let left = spent.mul_f64((self.total - self.done) as f64 / self.done as f64);
-            format!("{} left", minutes(left))
-        };
-        let filled = WIDTH * self.done / self.total.max(1);
-        let bar = format!("{}{}", "█".repeat(filled), "░".repeat(WIDTH - filled));
-        self.show(&format!("{bar} {:3} %  {left:<12} {what}", 100 * self.done / self.total.max(1)));
-        self.done += 1;
+    fn is_late(&self) -> bool {
+        self.begin.elapsed() > self.pace.budget
     }
 
-    pub(crate) fn more(&mut self, what: &str) {
-        self.show(what);
-    }
-
-    fn show(&self, text: &str) {
+    /// Step `done` of `count` of a pass begins.
+    fn step(&mut self, what: &str, pass: usize, count: usize, done: usize) {
         if self.shown {
-            let _ = write!(stderr(), "\r\x1b[K{text}");
+            let spent = self.begin.elapsed();
+            let left = self.left(spent, pass, count, done);
+            let part = spent.as_secs_f64() / (spent + left).as_secs_f64().max(1e-3);
+            let filled = ((WIDTH as f64 * part) as usize).min(WIDTH);
+            let bar = format!("{}{}", "█".repeat(filled), "░".repeat(WIDTH - filled));
+            let left = if self.steps < 3 { String::new() } else { format!("{} left", minutes(left)) };
+            let _ = write!(stderr(), "\r\x1b[K{bar} {:3.0} %  {left:<12} {what}", 100.0 * part);
         }
+        self.steps += 1;
     }
 
-    pub(crate) fn end(&self) {
+    /// The passes that all need, and then as many as there is time for: what it will take at most.
+    fn left(&self, spent: Duration, pass: usize, count: usize, done: usize) -> Duration {
+        let each = spent.div_f64(self.steps.max(1) as f64);
+        let until =
+            |passes: usize| each.mul_f64((passes.saturating_sub(pass) * count).saturating_sub(done) as f64);
+        let least = until(self.pace.least.max(pass + 1));
+        until(self.pace.most).min(self.pace.budget.saturating_sub(spent)).max(if pass < self.pace.least {
+            least
+        } else {
+            Duration::ZERO
+        })
+    }
+
+    fn end(&self) {
         if self.shown {
             let _ = write!(stderr(), "\r\x1b[K");
         }

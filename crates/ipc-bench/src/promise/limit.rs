@@ -8,6 +8,7 @@ use ipc_sys::{Deadline, futex};
 
 use super::Bound::Stated;
 use super::{Promised, pair};
+use crate::end::check;
 
 pub(crate) const PROMISES: &[Promised] = &[
     Promised::time("limit cache line, one way", Stated, || ping_pong(1)),
@@ -88,24 +89,28 @@ pub(super) fn futex_ping_pong(cpu: usize) -> f64 {
 
 pub(super) fn rtrb_stream<const N: usize>() -> f64 {
     const COUNT: u64 = 500_000;
-    let (mut sender, mut receiver) = rtrb::RingBuffer::<[u64; N]>::new(1024);
+    let (mut sender, mut receiver) = rtrb::RingBuffer::<[u64; N]>::new(super::spsc::CAPACITY);
     let spent = std::thread::scope(|scope| {
         let receiving = scope.spawn(move || {
             pair::pin(0);
             let mut start = Instant::now();
-            for turn in 0..COUNT {
-                while receiver.pop().is_err() {
-                    std::hint::spin_loop();
-                }
+            for turn in 0..COUNT + 1000 {
                 if turn == 1000 {
                     start = Instant::now();
                 }
+                let message = loop {
+                    match receiver.pop() {
+                        Ok(message) => break message,
+                        Err(_) => std::hint::spin_loop(),
+                    }
+                };
+                check(&message, turn);
             }
             start.elapsed()
         });
         scope.spawn(move || {
             pair::pin(1);
-            for turn in 0..COUNT {
+            for turn in 0..COUNT + 1000 {
                 let message = [turn; N];
                 while sender.push(message).is_err() {
                     std::hint::spin_loop();
@@ -118,7 +123,7 @@ pub(super) fn rtrb_stream<const N: usize>() -> f64 {
 }
 
 /// Zeroed memory that a forked child shares, never unmapped.
-fn shared(len: usize) -> &'static [AtomicU64] {
+pub(super) fn shared(len: usize) -> &'static [AtomicU64] {
     // SAFETY: a fresh mapping at an address of the kernel's choice.
     let base = unsafe {
         let access = libc::PROT_READ | libc::PROT_WRITE;

@@ -17,6 +17,7 @@ pub(crate) const PROMISES: &[Promised] = &[
     Promised::time("latest 8 B, read", AtMost(3.0), latest_read),
     Promised::ratio("broadcast write, 4 polling readers to 1", AtMost(1.3), || written(4), || written(1)),
     Promised::ratio("broadcast write, 16 polling readers to 1", AtMost(1.3), || written(16), || written(1)),
+    Promised::time("broadcast write, a reader more that may sleep", AtMost(1.5), sleeper),
     Promised::time("broadcast 8 B, write, no reader", Stated, || broadcast_write(0)),
     Promised::time("channel create + attach + drop", AtMost(200_000.0), channel),
 ];
@@ -96,6 +97,29 @@ fn broadcast_write(readers: usize) -> f64 {
     for reader in &mut readers {
         while !matches!(reader.try_recv(), Err(ipc_shm::Error::Empty)) {}
     }
+    spent
+}
+
+/// What each reader costs that may sleep, does not at the moment, and is not the first: its bell is looked at.
+fn sleeper() -> f64 {
+    const MORE: usize = 8;
+    (admitted(1 + MORE) - admitted(1)) / MORE as f64
+}
+
+fn admitted(readers: usize) -> f64 {
+    let mut writer = broadcast::Writer::<u64, ipc_shm::Sealed>::anonymous(1024).unwrap();
+    let mut admit = || {
+        let (reader, acceptance) = writer.invite().unwrap().accept().unwrap();
+        writer.admit(acceptance).unwrap();
+        reader
+    };
+    let readers: Vec<broadcast::Reader<u64, ipc_shm::Sealed>> = (0..readers).map(|_| admit()).collect();
+    let mut turn = 0_u64;
+    let spent = pair::time(ROUNDS, || {
+        turn += 1;
+        writer.write(black_box(&turn)).unwrap();
+    });
+    drop(readers);
     spent
 }
 

@@ -7,9 +7,10 @@ use ipc_shm::{Wait, spsc};
 
 use super::Against::{Limit, Peer};
 use super::Bound::{AtMost, Stated};
-use super::{Promised, limit, pair};
+use super::{Promised, bare, limit, pair};
 use crate::cell::Wait::{Park, Spin};
 use crate::cell::{Cores, Kind};
+use crate::end::check;
 
 pub(crate) const PROMISES: &[Promised] = &[
     Promised::ratio(
@@ -44,17 +45,18 @@ pub(crate) const PROMISES: &[Promised] = &[
         || stream::<8>(false),
         limit::rtrb_stream::<8>,
     ),
+    // A sender always looks at its doorbell; a ring that has none is another ring, without our checks.
     Promised::ratio(
-        "spsc 64 B stream, doorbell on to off",
+        "spsc 64 B stream, to such a ring by hand without a doorbell",
         AtMost(1.10),
         || stream::<8>(false),
-        polled_stream::<8>,
+        bare::stream::<8>,
     ),
     Promised::ratio(
-        "spsc 8 B stream, doorbell on to off",
+        "spsc 8 B stream, to such a ring by hand without a doorbell",
         AtMost(1.30),
         || stream::<1>(false),
-        polled_stream::<1>,
+        bare::stream::<1>,
     ),
     Promised::ratio(
         "spsc parked wake-up to a raw futex, two CPUs",
@@ -74,7 +76,7 @@ pub(crate) const PROMISES: &[Promised] = &[
         ("request", 8, Kind::Latency, Cores::Two, Spin),
         Limit,
     ),
-    Promised::time("spsc 64 KiB, loan and borrow", Stated, big),
+    Promised::time("spsc 64 KiB, filled and read in place", Stated, in_place),
     Promised::time("spsc 8 B one way, spin then park", Stated, || {
         ping_pong::<1>(1, Wait::SpinThenPark, 20_000)
     }),
@@ -86,6 +88,9 @@ pub(crate) const PROMISES: &[Promised] = &[
     Promised::time("spsc 56 B stream", Stated, || stream::<7>(false)),
     Promised::time("spsc 64 B stream, no barrier", Stated, || stream::<8>(true)),
 ];
+
+/// How many messages a ring holds.
+pub(super) const CAPACITY: usize = 1024;
 
 fn spin<const N: usize>() -> f64 {
     ping_pong::<N>(1, Wait::Spin, 20_000)
@@ -102,8 +107,8 @@ fn options(capacity: usize, without_barrier: bool) -> ipc_shm::ChannelOptions {
 }
 
 fn ping_pong<const N: usize>(cpu: usize, wait: Wait, rounds: u64) -> f64 {
-    let (to, from_us) = spsc::channel::<[u64; N]>(options(1024, false)).unwrap();
-    let (back, from_them) = spsc::channel::<[u64; N]>(options(1024, false)).unwrap();
+    let (to, from_us) = spsc::channel::<[u64; N]>(options(CAPACITY, false)).unwrap();
+    let (back, from_them) = spsc::channel::<[u64; N]>(options(CAPACITY, false)).unwrap();
     pair::run(
         cpu,
         2 * rounds,
@@ -132,37 +137,26 @@ fn ping_pong<const N: usize>(cpu: usize, wait: Wait, rounds: u64) -> f64 {
     )
 }
 
-/// The same where the receiver spins: nobody is ever woken, so the doorbell is out of the way.
-fn polled_stream<const N: usize>() -> f64 {
-    stream_waiting::<N>(false, Wait::Spin)
-}
-
 fn stream<const N: usize>(without_barrier: bool) -> f64 {
-    stream_waiting::<N>(without_barrier, Wait::default())
-}
-
-fn stream_waiting<const N: usize>(without_barrier: bool, wait: Wait) -> f64 {
     const COUNT: u64 = 500_000;
-    let (to, from) = spsc::channel::<[u64; N]>(options(1024, without_barrier)).unwrap();
+    let (to, from) = spsc::channel::<[u64; N]>(options(CAPACITY, without_barrier)).unwrap();
     pair::run(
         1,
         COUNT,
         move || {
             let mut sender = to.attach().unwrap();
-            sender.set_wait(wait);
             for turn in 0..COUNT + 1000 {
                 sender.send(&[turn; N]).unwrap();
             }
         },
         move || {
             let mut receiver = from.attach().unwrap();
-            receiver.set_wait(wait);
             let mut start = Instant::now();
             for turn in 0..COUNT + 1000 {
                 if turn == 1000 {
                     start = Instant::now();
                 }
-                assert_eq!(receiver.recv().unwrap()[0], turn);
+                check(&receiver.recv().unwrap(), turn);
             }
             start
         },
@@ -171,14 +165,14 @@ fn stream_waiting<const N: usize>(without_barrier: bool, wait: Wait) -> f64 {
 
 fn batches<const N: usize>() -> f64 {
     const COUNT: u64 = 1_000_000;
-    let (to, from) = spsc::channel::<[u64; N]>(options(1024, false)).unwrap();
+    let (to, from) = spsc::channel::<[u64; N]>(options(CAPACITY, false)).unwrap();
     pair::run(
         1,
         COUNT,
         move || {
             let mut sender = to.attach().unwrap();
             let mut messages = [[0; N]; 32];
-            for first in (0..COUNT).step_by(32) {
+            for first in (0..COUNT + 1024).step_by(32) {
                 for (turn, message) in (first..).zip(&mut messages) {
                     *message = [turn; N];
                 }
@@ -189,30 +183,39 @@ fn batches<const N: usize>() -> f64 {
             let mut receiver = from.attach().unwrap();
             let mut buffer = [[0; N]; 32];
             let mut next = 0;
-            let start = Instant::now();
-            while next != COUNT {
+            let mut start = None;
+            while next != COUNT + 1024 {
                 let count = receiver.recv_batch(&mut buffer).unwrap();
                 for message in buffer.iter().take(count) {
-                    assert_eq!(message[0], next);
+                    check(message, next);
                     next += 1;
                 }
+                if next >= 1024 {
+                    start.get_or_insert_with(Instant::now);
+                }
             }
-            start
+            start.unwrap()
         },
     )
 }
 
-fn big() -> f64 {
-    const COUNT: u64 = 2_000;
-    type Block = [u64; 8192];
-    let (to, from) = spsc::channel::<Block>(options(16, false)).unwrap();
+/// Words of a block, how many a ring holds, how many are sent, and how many of them before the clock starts.
+pub(super) const BLOCK: usize = 8192;
+pub(super) const BLOCKS: usize = 16;
+pub(super) const COUNT: u64 = 2_000;
+pub(super) const WARM: u64 = 100;
+
+/// Blocks of 64 KiB, filled and read where they lie.
+pub(super) fn in_place() -> f64 {
+    let (to, from) = spsc::channel::<[u64; BLOCK]>(options(BLOCKS, false)).unwrap();
     pair::run(
         1,
         COUNT,
         move || {
             // SAFETY: both processes are this program, and keep to the channel.
             let mut sender = unsafe { to.attach().unwrap().trust() };
-            for turn in 0..COUNT {
+            sender.set_wait(Wait::Spin);
+            for turn in 0..COUNT + WARM {
                 let mut block = sender.loan().unwrap();
                 block.fill(turn);
                 block.commit();
@@ -221,13 +224,13 @@ fn big() -> f64 {
         move || {
             // SAFETY: as above.
             let mut receiver = unsafe { from.attach().unwrap().trust() };
-            let start = Instant::now();
-            for turn in 0..COUNT {
-                let block = receiver.borrow().unwrap();
-                assert_eq!(
-                    block.iter().fold(0, |sum: u64, word| sum.wrapping_add(*word)),
-                    turn.wrapping_mul(8192)
-                );
+            receiver.set_wait(Wait::Spin);
+            let mut start = Instant::now();
+            for turn in 0..COUNT + WARM {
+                if turn == WARM {
+                    start = Instant::now();
+                }
+                check(&receiver.borrow().unwrap()[..], turn);
             }
             start
         },

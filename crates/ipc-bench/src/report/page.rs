@@ -1,7 +1,7 @@
 //! The report in Markdown.
 
 use crate::report::Report;
-use crate::report::table::{line, promise};
+use crate::report::table::{line, promise, ratio};
 use crate::run::minutes;
 
 pub(crate) fn text(report: &Report) -> String {
@@ -9,7 +9,8 @@ pub(crate) fn text(report: &Report) -> String {
     let mut text = String::from("# Measured\n\n");
     text += &format!(
         "{} ({}), Linux {}, {} CPUs; pinned to {} and {}: {}. Hypervisor: {}. Governor: {}. Huge pages: {}. Clock: {}, {:.0} ns a \
-         look. {} cells in {} minutes. Times in nanoseconds; ratios are time over time, with their 95 % intervals.\n",
+         look. {} cells in {} minutes. Times in nanoseconds; ratios are time over time, each with \
+         the interval in which a second run's is expected, 95 times of 100.\n",
         machine.cpu,
         machine.architecture,
         machine.kernel,
@@ -48,10 +49,9 @@ fn rivals(report: &Report) -> String {
     for one in &report.cells {
         for (name, peer) in &one.peers {
             let cell = format!("{} {}", one.mechanism, one.name());
-            text += &format!(
-                "| {cell} | {name} {} | {} | {} | {:.3} ({:.3}–{:.3}) |\n",
-                peer.version, peer.mode, peer.ns, peer.ratio, peer.low, peer.high
-            );
+            let ratio = ratio(peer.ratio, Some(peer.low), Some(peer.high));
+            text +=
+                &format!("| {cell} | {name} {} | {} | {} | {ratio} |\n", peer.version, peer.mode, peer.ns);
         }
     }
     if text.is_empty() {

@@ -67,7 +67,7 @@ fn rivals(report: &Report) -> String {
     let mut rows = Vec::new();
     for row in &report.cells {
         for (name, peer) in &row.peers {
-            let ratio = ratio(Some(peer.ratio), Some(peer.low), Some(peer.high));
+            let ratio = ratio(peer.ratio, Some(peer.low), Some(peer.high));
             let cell = format!("{} {}", row.mechanism, row.name());
             rows.push(vec![
                 cell,
@@ -89,7 +89,7 @@ pub(super) fn promise(promise: &Promise) -> Vec<String> {
     let unit = if promise.unit == "x" { "" } else { " ns" };
     let (seen, interval) = match promise.seen {
         Some(seen) => (
-            format!("{}{unit}", figure(seen.median)),
+            seen.median.map_or_else(|| NOISY.to_owned(), |median| format!("{}{unit}", figure(median))),
             format!("{} to {}", figure(seen.low), figure(seen.high)),
         ),
         None => ("not measured".to_owned(), String::new()),
@@ -102,20 +102,21 @@ pub(super) fn promise(promise: &Promise) -> Vec<String> {
     vec![promise.name.clone(), promise.wanted.clone(), seen, interval, verdict.to_owned()]
 }
 
+/// What stands in the place of a median whose interval reaches too far.
+const NOISY: &str = "too noisy";
+
 /// `1.02 (1.01–1.04)`.
 pub(super) fn ratio(median: Option<f64>, low: Option<f64>, high: Option<f64>) -> String {
-    match (median, low, high) {
-        (Some(median), Some(low), Some(high)) => {
-            format!("{} ({}–{})", figure(median), figure(low), figure(high))
-        }
-        _ => String::new(),
-    }
+    let (Some(low), Some(high)) = (low, high) else { return String::new() };
+    let median = median.map_or_else(|| NOISY.to_owned(), figure);
+    format!("{median} ({}–{})", figure(low), figure(high))
 }
 
 /// As many digits as mean something.
 pub(super) fn figure(value: f64) -> String {
     match value.abs() {
-        0.0..10.0 => format!("{value:.2}"),
+        0.0..0.1 => format!("{value:.3}"),
+        0.1..10.0 => format!("{value:.2}"),
         10.0..100.0 => format!("{value:.1}"),
         _ => format!("{value:.0}"),
     }
