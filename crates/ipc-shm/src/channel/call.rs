@@ -19,7 +19,7 @@ use ipc_sys::{Deadline, futex};
 use crate::channel::area::{consumer, producer};
 use crate::channel::counters::{self, Counter};
 use crate::channel::doorbell::{
-    POLLS, Sleep, Wait, Waiter, is_asleep, is_polled, may_look, pause, settle, soonest,
+    POLLS, Sleep, Wait, Waiter, is_asleep, is_polled, low, may_look, pause, settle, soonest,
 };
 use crate::words::{AtomicU64, Words, fence, peer_load, publish};
 use crate::{Error, Result};
@@ -207,10 +207,4 @@ fn answer<W: Words>(memory: &W, bell: &mut Bell<W>, rung: u64) {
         bell.woken = rung;
         counters::add(memory, producer::COUNTERS, Counter::Woken, 1);
     }
-}
-
-/// The half of a ticket that the kernel compares.
-#[expect(clippy::cast_possible_truncation, reason = "the low half is what is wanted")]
-fn low(ticket: u64) -> u32 {
-    ticket as u32
 }

@@ -337,7 +337,7 @@ fn here() -> u64 {
 
 /// The half of a ticket that the kernel compares.
 #[expect(clippy::cast_possible_truncation, reason = "the low half is what is wanted")]
-fn low(ticket: u64) -> u32 {
+pub(crate) fn low(ticket: u64) -> u32 {
     ticket as u32
 }
 

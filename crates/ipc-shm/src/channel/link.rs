@@ -16,11 +16,10 @@ use ipc_sys::memory::coarse_millis;
 use ipc_sys::signal::kill_pidfd;
 use nix::fcntl::OFlag;
 
+use crate::channel::Socket;
 use crate::channel::area::{consumer, producer};
 use crate::channel::doorbell::LOOK;
 use crate::channel::fd::has_exited;
-use crate::channel::sleeper::Sleeper;
-use crate::channel::{LastWords, Socket};
 use crate::memory::header::{HEADER, Layout};
 use crate::memory::lock::{self, Kind};
 use crate::memory::mapping::Mapping;
@@ -407,37 +406,6 @@ impl Link {
     /// Leaves the name in place when this end is dropped.
     pub(crate) fn persist(&self) {
         self.own.segment().persist();
-    }
-}
-
-/// The algorithm of one end and its hold on the channel. Dropped in the process that attached it, it takes leave.
-#[derive(Debug)]
-pub(crate) struct Attached<R: LastWords> {
-    pub(crate) ring: R,
-    pub(crate) link: Link,
-}
-
-impl<R: LastWords + Sleeper> Attached<R> {
-    /// Announces that this end polls its socket: false, where there is something to do now, or the other side is gone.
-    pub(crate) fn arm(&mut self) -> bool {
-        if !self.ring.arm() {
-            return false;
-        }
-        let gone = self.link.look().is_err();
-        if gone {
-            self.ring.retract();
-        }
-        !gone
-    }
-}
-
-impl<R: LastWords> Drop for Attached<R> {
-    fn drop(&mut self) {
-        if self.link.check_fork().is_ok() {
-            self.ring.release();
-            self.link.leave();
-            self.ring.wake();
-        }
     }
 }
 

@@ -1,6 +1,8 @@
 //! Channels: messages between processes through shared memory, without a system call per message.
 
 pub(crate) mod area;
+#[cfg(not(ipc_loom))]
+mod attached;
 pub mod broadcast;
 pub mod bytes;
 pub(crate) mod call;

@@ -223,7 +223,7 @@ impl<T: Payload, M: Mode> Sleepers for Receiver<T, M> {
 impl<T: Payload, M: Mode> lookout::Source for Receiver<T, M> {
     fn check(&self) -> Result<()> {
         // A lane that is spoilt ends at the next look; a forked one is every lane's.
-        match self.lanes.first().map(|lane| lane.receiver.check()) {
+        match self.lanes.first().map(|lane| lookout::Source::check(&lane.receiver)) {
             Some(Err(Error::Forked)) => Err(Error::Forked),
             _ => Ok(()),
         }

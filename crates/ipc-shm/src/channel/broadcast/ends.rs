@@ -9,10 +9,11 @@ use std::time::Duration;
 use ipc_sys::Deadline;
 use nix::fcntl::OFlag;
 
+use crate::channel::attached::Attached;
 use crate::channel::broadcast::log::{Found, Log, Reading, Shape};
 use crate::channel::call::{self, Fences};
 use crate::channel::inlet::{self, Inlet, Reads, check_fences, fences, with_fences};
-use crate::channel::link::{Attached, Link, Plan, Side};
+use crate::channel::link::{Link, Plan, Side};
 use crate::channel::meet::private;
 use crate::channel::select::private as select;
 use crate::channel::sleeper::{Sleeper, Sleepers};
@@ -141,7 +142,7 @@ impl<T: Payload, M: Mode> Writer<T, M> {
         let ring = Log::resume(link.own.clone(), shape);
         let fences = fences(link.own.segment().layout());
         link.announce();
-        Ok(Self { end: Attached { ring, link }, fences, mode: PhantomData })
+        Ok(Self { end: Attached::new(ring, link), fences, mode: PhantomData })
     }
 
     /// Writes one message over the oldest. Readers are never waited for.

@@ -7,6 +7,7 @@ use std::time::Duration;
 use ipc_sys::Deadline;
 
 use crate::channel::area::{consumer, producer};
+use crate::channel::attached::Patience;
 use crate::channel::bytes::block::{self, BLOCK, Block, Claim, blocks};
 use crate::channel::counters::{self, Counter};
 use crate::channel::link::{Link, Plan, Side};
@@ -149,7 +150,7 @@ impl<M: Mode> Sender<M> {
     /// # Errors
     /// [`Error::TooLong`], [`Error::Disconnected`], [`Error::PeerCorrupt`], [`Error::Forked`].
     pub fn send(&mut self, message: &[u8]) -> Result<()> {
-        self.put(message, Some(Deadline::NEVER))
+        self.put(message, Patience::ENDLESS)
     }
 
     /// As [`Sender::send`], for at most `timeout`.
@@ -157,7 +158,7 @@ impl<M: Mode> Sender<M> {
     /// # Errors
     /// [`Error::TimedOut`], and as [`Sender::send`].
     pub fn send_timeout(&mut self, message: &[u8], timeout: Duration) -> Result<()> {
-        self.put(message, Some(Deadline::after(timeout)))
+        self.put(message, Patience::Until(Deadline::after(timeout)))
     }
 
     /// Sends a message if there is room now.
@@ -165,7 +166,7 @@ impl<M: Mode> Sender<M> {
     /// # Errors
     /// [`Error::Full`], and as [`Sender::send`].
     pub fn try_send(&mut self, message: &[u8]) -> Result<()> {
-        self.put(message, None)
+        self.put(message, Patience::None)
     }
 
     /// Sends as many of the messages as there is room for now, seen by the receiver all at once, and says how many.
@@ -256,38 +257,25 @@ impl<M: Mode> Sender<M> {
     }
 
     /// Sends, waiting for room until the deadline, or not at all.
-    fn put(&mut self, message: &[u8], deadline: Option<Deadline>) -> Result<()> {
+    fn put(&mut self, message: &[u8], patience: Patience) -> Result<()> {
         let wanted = self.wanted(message.len())?;
-        let pad = self.room(wanted, deadline)?;
+        let pad = self.room(wanted, patience)?;
         block::write(&self.ring.end.ring, pad, wanted, message);
         self.publish(pad, wanted, 1);
         Ok(())
     }
 
     /// Makes sure of `wanted` blocks in a row, and gives how many before them are to be passed over.
-    pub(super) fn room(&mut self, wanted: u64, deadline: Option<Deadline>) -> Result<u64> {
+    pub(super) fn room(&mut self, wanted: u64, patience: Patience) -> Result<u64> {
         loop {
             let pad = block::pad(&self.ring.end.ring, 0, wanted);
             if pad + wanted <= self.blocks {
-                self.need(pad + wanted, deadline)?;
+                self.ring.room(pad + wanted, patience)?;
                 return Ok(pad);
             }
             // The rest of the ring and the message are never free at once: the rest goes first.
-            self.need(pad, deadline)?;
+            self.ring.room(pad, patience)?;
             self.publish(pad, 0, 0);
-        }
-    }
-
-    fn need(&mut self, blocks: u64, deadline: Option<Deadline>) -> Result<()> {
-        if self.ring.space(blocks)? >= blocks {
-            return Ok(());
-        }
-        match deadline {
-            None => {
-                self.ring.end.ring.want(blocks);
-                Err(self.ring.full())
-            }
-            Some(deadline) => self.ring.wait_for_space(blocks, deadline.remaining()),
         }
     }
 
@@ -303,7 +291,7 @@ impl<M: Mode> Sender<M> {
 
     /// The blocks that a message takes, if it is not too long and this end is usable.
     pub(super) fn wanted(&self, len: usize) -> Result<u64> {
-        self.ring.check()?;
+        self.ring.end.check()?;
         blocks(len as u64)
             .filter(|wanted| *wanted <= self.blocks)
             .ok_or(Error::TooLong { len, max: self.max_len() })
@@ -320,7 +308,7 @@ impl<M: Mode> Receiver<M> {
     /// # Errors
     /// [`Error::Disconnected`], when everything sent has been received; [`Error::PeerCorrupt`], [`Error::Forked`].
     pub fn recv(&mut self, message: &mut Vec<u8>) -> Result<usize> {
-        self.take(message, Some(Deadline::NEVER))
+        self.take(message, Patience::ENDLESS)
     }
 
     /// As [`Receiver::recv`], for at most `timeout`.
@@ -328,7 +316,7 @@ impl<M: Mode> Receiver<M> {
     /// # Errors
     /// [`Error::TimedOut`], and as [`Receiver::recv`].
     pub fn recv_timeout(&mut self, message: &mut Vec<u8>, timeout: Duration) -> Result<usize> {
-        self.take(message, Some(Deadline::after(timeout)))
+        self.take(message, Patience::Until(Deadline::after(timeout)))
     }
 
     /// Receives the next message if it is there.
@@ -336,7 +324,7 @@ impl<M: Mode> Receiver<M> {
     /// # Errors
     /// [`Error::Empty`], and as [`Receiver::recv`].
     pub fn try_recv(&mut self, message: &mut Vec<u8>) -> Result<usize> {
-        self.take(message, None)
+        self.take(message, Patience::None)
     }
 
     /// Receives what is there, a message into each of `messages`, as many as they are, and says how many.
@@ -346,7 +334,7 @@ impl<M: Mode> Receiver<M> {
     pub fn try_recv_batch(&mut self, messages: &mut [Vec<u8>]) -> Result<usize> {
         let mut count = 0;
         for message in messages {
-            match self.take(message, None) {
+            match self.take(message, Patience::None) {
                 Ok(_) => count += 1,
                 // What is wrong, or at its end, is told by the next call.
                 Err(_) if count > 0 => break,
@@ -413,8 +401,8 @@ impl<M: Mode> Receiver<M> {
         Receiver { ring: self.ring.into_mode(), blocks: self.blocks }
     }
 
-    fn take(&mut self, message: &mut Vec<u8>, deadline: Option<Deadline>) -> Result<usize> {
-        let (len, blocks) = self.next(deadline)?;
+    fn take(&mut self, message: &mut Vec<u8>, patience: Patience) -> Result<usize> {
+        let (len, blocks) = self.next(patience)?;
         message.clear();
         message.resize(len, 0);
         block::read(&self.ring.end.ring, blocks, message);
@@ -423,15 +411,9 @@ impl<M: Mode> Receiver<M> {
     }
 
     /// The length and the blocks of the next message, all of which are there; waits until the deadline, or not at all.
-    pub(super) fn next(&mut self, deadline: Option<Deadline>) -> Result<(usize, u64)> {
-        self.ring.check()?;
+    pub(super) fn next(&mut self, patience: Patience) -> Result<(usize, u64)> {
         loop {
-            if self.ring.available(1)? == 0 {
-                match deadline {
-                    None => self.ring.empty()?,
-                    Some(deadline) => self.ring.wait_for_message(deadline.remaining())?,
-                }
-            }
+            self.ring.message(patience)?;
             let left = self.ring.end.ring.to_end();
             let claim = block::claim(&self.ring.end.ring, left, self.blocks);
             let (Claim::Message { blocks, .. } | Claim::Pad { blocks }) = claim else {
@@ -458,7 +440,7 @@ impl<M: Mode> Receiver<M> {
 
     #[cold]
     fn lie(&mut self) -> Error {
-        self.ring.note(Error::PeerCorrupt { what: "a message's length" })
+        self.ring.end.condemn(Error::PeerCorrupt { what: "a message's length" })
     }
 }
 

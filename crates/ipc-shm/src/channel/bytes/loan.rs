@@ -9,9 +9,8 @@ use std::ops::{Deref, DerefMut};
 use std::ptr::NonNull;
 use std::slice;
 
-use ipc_sys::Deadline;
-
 use crate::Result;
+use crate::channel::attached::Patience;
 use crate::channel::bytes::block::{self, HEAD, blocks};
 use crate::channel::bytes::{Receiver, Sender};
 use crate::channel::spsc::Lends;
@@ -78,7 +77,7 @@ impl<M: Lends> Sender<M> {
     /// ```
     pub fn loan(&mut self, len: usize) -> Result<Loan<'_, M>> {
         let wanted = self.wanted(len)?;
-        let pad = self.room(wanted, Some(Deadline::NEVER))?;
+        let pad = self.room(wanted, Patience::ENDLESS)?;
         Ok(self.lend(len, pad))
     }
 
@@ -88,7 +87,7 @@ impl<M: Lends> Sender<M> {
     /// As [`Sender::try_send`].
     pub fn try_loan(&mut self, len: usize) -> Result<Loan<'_, M>> {
         let wanted = self.wanted(len)?;
-        let pad = self.room(wanted, None)?;
+        let pad = self.room(wanted, Patience::None)?;
         Ok(self.lend(len, pad))
     }
 
@@ -157,7 +156,7 @@ impl Receiver<Vouched> {
     /// # Errors
     /// As [`Receiver::recv`].
     pub fn borrow(&mut self) -> Result<Borrow<'_>> {
-        let (len, blocks) = self.next(Some(Deadline::NEVER))?;
+        let (len, blocks) = self.next(Patience::ENDLESS)?;
         Ok(self.lend(len, blocks))
     }
 
@@ -166,7 +165,7 @@ impl Receiver<Vouched> {
     /// # Errors
     /// As [`Receiver::try_recv`].
     pub fn try_borrow(&mut self) -> Result<Borrow<'_>> {
-        let (len, blocks) = self.next(None)?;
+        let (len, blocks) = self.next(Patience::None)?;
         Ok(self.lend(len, blocks))
     }
 
@@ -190,7 +189,7 @@ impl Deref for Borrow<'_> {
 
 impl Drop for Borrow<'_> {
     fn drop(&mut self) {
-        if self.receiver.ring.check().is_ok() {
+        if self.receiver.ring.end.check().is_ok() {
             self.receiver.advance(self.blocks);
         }
     }

@@ -9,10 +9,11 @@ use std::time::Duration;
 use ipc_sys::Deadline;
 use nix::fcntl::OFlag;
 
+use crate::channel::attached::Attached;
 use crate::channel::call::{self, Fences};
 use crate::channel::inlet::{self, Inlet, Reads, check_fences, fences, with_fences};
 use crate::channel::latest::cells::{self, Cells};
-use crate::channel::link::{Attached, Link, POLLABLE, Plan, Side, one_way};
+use crate::channel::link::{Link, POLLABLE, Plan, Side, one_way};
 use crate::channel::meet::private;
 use crate::channel::select::private as select;
 use crate::channel::sleeper::{Sleeper, Sleepers};
@@ -171,7 +172,7 @@ impl<T: Payload, M: Mode> Writer<T, M> {
         let ring = Cells::resume(link.own.clone());
         let fences = fences(link.own.segment().layout());
         link.announce();
-        Ok(Self { end: Attached { ring, link }, fences, mode: PhantomData })
+        Ok(Self { end: Attached::new(ring, link), fences, mode: PhantomData })
     }
 
     /// Replaces the value. Readers are never waited for.

@@ -9,10 +9,11 @@ use std::time::Duration;
 use ipc_sys::Deadline;
 use ipc_sys::deadline::monotonic_now;
 
+use crate::channel::attached::Attached;
 use crate::channel::link::{Link, Plan, Side};
 use crate::channel::meet::private;
 use crate::channel::request::exchange::{Answer, Asking, NO_DEADLINE};
-use crate::channel::request::plan::{Inner, any_plan, plan, plan_for, shape_of};
+use crate::channel::request::plan::{any_plan, plan, plan_for, shape_of};
 use crate::channel::request::server::Server;
 use crate::channel::{ChannelOptions, End, Invitation, Offer, Payload, Unattached, Wait};
 use crate::memory::header::Layout;
@@ -22,7 +23,7 @@ use crate::{Error, Result};
 
 /// The end that asks.
 pub struct Client<Q: Payload, A: Payload, M: Mode = Trusted> {
-    inner: RefCell<Caller<Q, A>>,
+    caller: RefCell<Caller<Q, A>>,
     capacity: usize,
     mode: PhantomData<fn() -> M>,
 }
@@ -39,7 +40,7 @@ pub struct PendingCall<'c, Q: Payload, A: Payload, M: Mode = Trusted> {
 
 #[derive(Debug)]
 struct Caller<Q, A> {
-    inner: Inner<Asking<Q, A, View>>,
+    end: Attached<Asking<Q, A, View>>,
     /// For each place, whether a [`PendingCall`] has it.
     held: Vec<bool>,
 }
@@ -185,9 +186,9 @@ impl<Q: Payload, A: Payload, M: Mode> Client<Q, A, M> {
     /// # Errors
     /// [`Error::Full`], and as [`Client::send`].
     pub fn try_send(&self, question: &Q) -> Result<PendingCall<'_, Q, A, M>> {
-        let mut caller = self.inner.borrow_mut();
+        let mut caller = self.caller.borrow_mut();
         if !caller.has_place()? {
-            caller.inner.end.link.look()?;
+            caller.end.link.look()?;
             return Err(Error::Full);
         }
         Ok(self.pending(&mut caller, question, Until::NEVER))
@@ -201,35 +202,35 @@ impl<Q: Payload, A: Payload, M: Mode> Client<Q, A, M> {
 
     /// How a blocking call waits from now on.
     pub fn set_wait(&mut self, wait: Wait) {
-        self.inner.get_mut().inner.wait = wait;
+        self.caller.get_mut().end.wait = wait;
     }
 
     pub(in crate::channel) fn with_link<T>(&self, look: impl FnOnce(&Link) -> T) -> T {
-        look(&self.inner.borrow().inner.end.link)
+        look(&self.caller.borrow().end.link)
     }
 
     /// Leaves the name in place when this end is dropped.
     pub fn persist(&self) {
-        self.inner.borrow().inner.end.link.persist();
+        self.caller.borrow().end.link.persist();
     }
 
     #[inline]
     fn call_until(&self, question: &Q, until: Until) -> Result<A> {
-        let mut caller = self.inner.borrow_mut();
+        let mut caller = self.caller.borrow_mut();
         if !caller.has_place()? {
             caller.wait_for_place(until)?;
         }
-        let pos = caller.inner.end.ring.pos();
-        caller.inner.end.ring.ask(until.0, question);
+        let pos = caller.end.ring.pos();
+        caller.end.ring.ask(until.0, question);
         let answer = caller.answer(pos, || until.deadline());
         if let Err(Error::TimedOut | Error::Disconnected) = answer {
-            caller.inner.end.ring.give_up(pos);
+            caller.end.ring.give_up(pos);
         }
         answer
     }
 
     fn send_until(&self, question: &Q, until: Until) -> Result<PendingCall<'_, Q, A, M>> {
-        let mut caller = self.inner.borrow_mut();
+        let mut caller = self.caller.borrow_mut();
         if !caller.has_place()? {
             caller.wait_for_place(until)?;
         }
@@ -237,8 +238,8 @@ impl<Q: Payload, A: Payload, M: Mode> Client<Q, A, M> {
     }
 
     fn pending(&self, caller: &mut Caller<Q, A>, question: &Q, until: Until) -> PendingCall<'_, Q, A, M> {
-        let pos = caller.inner.end.ring.pos();
-        caller.inner.end.ring.ask(until.0, question);
+        let pos = caller.end.ring.pos();
+        caller.end.ring.ask(until.0, question);
         caller.hold(pos, true);
         PendingCall { client: self, pos, until, taken: Cell::new(false) }
     }
@@ -279,7 +280,7 @@ impl<Q: Payload, A: Payload, M: Mode> PendingCall<'_, Q, A, M> {
     }
 
     fn ready(&self) -> Result<RefMut<'_, Caller<Q, A>>> {
-        if self.taken.get() { Err(Error::Empty) } else { Ok(self.client.inner.borrow_mut()) }
+        if self.taken.get() { Err(Error::Empty) } else { Ok(self.client.caller.borrow_mut()) }
     }
 
     /// Gives the place back with the answer.
@@ -295,10 +296,10 @@ impl<Q: Payload, A: Payload, M: Mode> PendingCall<'_, Q, A, M> {
 impl<Q: Payload, A: Payload, M: Mode> Drop for PendingCall<'_, Q, A, M> {
     fn drop(&mut self) {
         if !self.taken.get() {
-            let mut caller = self.client.inner.borrow_mut();
+            let mut caller = self.client.caller.borrow_mut();
             caller.hold(self.pos, false);
-            if caller.inner.end.link.check_fork().is_ok() {
-                caller.inner.end.ring.give_up(self.pos);
+            if caller.end.link.check_fork().is_ok() {
+                caller.end.ring.give_up(self.pos);
             }
         }
     }
@@ -311,22 +312,22 @@ impl<Q: Payload, A: Payload> Caller<Q, A> {
     /// [`Error::Full`], where waiting would not help: we hold the place ourselves.
     #[inline]
     fn has_place(&mut self) -> Result<bool> {
-        self.inner.check()?;
-        if self.held.get(self.index(self.inner.end.ring.pos())) == Some(&true) {
+        self.end.check()?;
+        if self.held.get(self.index(self.end.ring.pos())) == Some(&true) {
             return Err(Error::Full);
         }
-        self.inner.end.ring.has_room().map_err(|error| self.inner.note(error))
+        self.end.ring.has_room().map_err(|error| self.end.condemn(error))
     }
 
     #[cold]
     fn wait_for_place(&mut self, until: Until) -> Result<()> {
-        let oldest = self.inner.end.ring.oldest();
+        let oldest = self.end.ring.oldest();
         self.wait(oldest, until.deadline())
     }
 
     #[inline]
     fn answer(&mut self, pos: u64, deadline: impl FnOnce() -> Deadline) -> Result<A> {
-        self.inner.check()?;
+        self.end.check()?;
         if !self.stands(pos)? {
             self.wait(pos, deadline())?;
         }
@@ -334,9 +335,9 @@ impl<Q: Payload, A: Payload> Caller<Q, A> {
     }
 
     fn answer_now(&mut self, pos: u64) -> Result<A> {
-        self.inner.check()?;
+        self.end.check()?;
         if !self.stands(pos)? {
-            let gone = self.inner.end.link.look();
+            let gone = self.end.link.look();
             // What the server answered before it left is there now, if it ever was.
             if !self.stands(pos)? {
                 gone?;
@@ -348,25 +349,24 @@ impl<Q: Payload, A: Payload> Caller<Q, A> {
 
     #[inline]
     fn stands(&mut self, pos: u64) -> Result<bool> {
-        self.inner.end.ring.stands(pos).map_err(|error| self.inner.note(error))
+        self.end.ring.stands(pos).map_err(|error| self.end.condemn(error))
     }
 
     #[inline(never)]
     fn wait(&mut self, pos: u64, deadline: Deadline) -> Result<()> {
-        let Inner { end, wait, .. } = &mut self.inner;
-        let link = &mut end.link;
-        end.ring.wait(pos, *wait, deadline, || link.look()).map_err(|error| self.inner.note(error))
+        let (wait, link) = (self.end.wait, &mut self.end.link);
+        let waited = self.end.ring.wait(pos, wait, deadline, || link.look());
+        self.end.note(waited)
     }
 
     #[inline]
     fn take(&mut self, pos: u64) -> Result<A> {
-        let Inner { end, .. } = &mut self.inner;
-        end.ring.count(|| end.link.may_be_hot());
-        match end.ring.answer(pos).map_err(|error| self.inner.note(error))? {
+        self.end.ring.count(|| self.end.link.may_be_hot());
+        match self.end.ring.answer(pos).map_err(|error| self.end.condemn(error))? {
             Answer::Answered(answer) => Ok(answer),
             Answer::Unanswered => Err(Error::Unanswered),
             Answer::Expired => Err(Error::TimedOut),
-            Answer::Pending => Err(self.inner.note(Error::PeerCorrupt { what: "an answer taken back" })),
+            Answer::Pending => Err(self.end.condemn(Error::PeerCorrupt { what: "an answer taken back" })),
         }
     }
 
@@ -403,8 +403,9 @@ impl<Q: Payload, A: Payload, M: Mode> private::End for Client<Q, A, M> {
         shape_of::<Q, A>(link.peer.segment().layout(), Side::Consumer)?;
         let capacity = usize::try_from(link.own.segment().layout().capacity).unwrap_or(usize::MAX);
         let ring = Asking::resume(link.own.clone(), link.peer.clone(), shape);
-        let caller = Caller { inner: Inner::new(ring, link), held: vec![false; capacity] };
-        Ok(Self { inner: RefCell::new(caller), capacity, mode: PhantomData })
+        link.announce();
+        let caller = Caller { end: Attached::new(ring, link), held: vec![false; capacity] };
+        Ok(Self { caller: RefCell::new(caller), capacity, mode: PhantomData })
     }
 }
 

@@ -1,56 +1,14 @@
-//! What a channel for two types takes: its layout in the header, what to expect of one that is opened, and one end's hold
-//! on it.
+//! What a channel for two types takes: its layout in the header, and what to expect of one that is opened.
 
-use ipc_sys::fork::ForkMark;
-
-use crate::channel::link::{Attached, Link, Plan, Side};
+use crate::channel::link::{Plan, Side};
 use crate::channel::meet;
 use crate::channel::options::check_capacity;
 use crate::channel::request::exchange::{Shape, answer_stride, question_stride};
-use crate::channel::{ChannelOptions, LastWords, Payload, Wait};
+use crate::channel::{ChannelOptions, Payload};
 use crate::memory::TRUSTED;
 use crate::memory::header::{HEADER, Kind, Layout};
 use crate::memory::mapping::Mapping;
 use crate::{Error, Refusal, Result};
-
-/// One end: the algorithm, its hold on the channel, and how it waits.
-#[derive(Debug)]
-pub(super) struct Inner<R: LastWords> {
-    pub(super) end: Attached<R>,
-    pub(super) wait: Wait,
-    /// The process that attached this end; void when the peer wrote nonsense.
-    mark: ForkMark,
-    /// Set for good when the peer wrote nonsense.
-    corrupt: Option<&'static str>,
-}
-
-impl<R: LastWords> Inner<R> {
-    /// Takes up one end and tells the other side.
-    pub(super) fn new(ring: R, link: Link) -> Self {
-        link.announce();
-        let mark = link.mark();
-        Self { end: Attached { ring, link }, wait: Wait::default(), mark, corrupt: None }
-    }
-
-    /// Whether this handle may be used.
-    #[inline]
-    pub(super) fn check(&self) -> Result<()> {
-        match self.corrupt {
-            _ if self.mark.is_ours() => Ok(()),
-            None => Err(Error::Forked),
-            Some(what) => Err(Error::PeerCorrupt { what }),
-        }
-    }
-
-    #[cold]
-    pub(super) fn note(&mut self, error: Error) -> Error {
-        if let Error::PeerCorrupt { what } = error {
-            self.corrupt = Some(what);
-            self.mark = self.mark.void();
-        }
-        error
-    }
-}
 
 /// A plan for a new channel.
 pub(in crate::channel) fn plan<Q: Payload, A: Payload>(options: &ChannelOptions) -> Result<Plan> {

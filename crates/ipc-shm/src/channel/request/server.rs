@@ -9,11 +9,12 @@ use std::time::Duration;
 use ipc_sys::Deadline;
 use ipc_sys::deadline::monotonic_now;
 
+use crate::channel::attached::Attached;
 use crate::channel::link::{Link, Plan, Side};
 use crate::channel::meet::private;
 use crate::channel::request::client::Client;
 use crate::channel::request::exchange::{Answering, End as Ending, NO_DEADLINE};
-use crate::channel::request::plan::{Inner, any_plan, plan, plan_for, shape_of};
+use crate::channel::request::plan::{any_plan, plan, plan_for, shape_of};
 use crate::channel::{ChannelOptions, End, Invitation, Offer, Payload, Wait};
 use crate::memory::header::Layout;
 use crate::memory::view::View;
@@ -22,7 +23,7 @@ use crate::{Error, Result};
 
 /// The end that answers.
 pub struct Server<Q: Payload, A: Payload, M: Mode = Trusted> {
-    inner: RefCell<Inner<Answering<Q, A, View>>>,
+    end: RefCell<Attached<Answering<Q, A, View>>>,
     mode: PhantomData<fn() -> M>,
 }
 
@@ -119,13 +120,13 @@ impl<Q: Payload, A: Payload, M: Mode> Server<Q, A, M> {
     /// # Errors
     /// [`Error::Empty`], and as [`Server::recv`].
     pub fn try_recv(&self) -> Result<Request<'_, Q, A, M>> {
-        let mut inner = self.inner.borrow_mut();
-        if let Some((pos, question)) = next(&mut inner)? {
+        let mut end = self.end.borrow_mut();
+        if let Some((pos, question)) = next(&mut end)? {
             return Ok(self.request(pos, question));
         }
-        let gone = inner.end.link.look();
+        let gone = end.link.look();
         // What the client asked before it left is there now, if it ever was.
-        if let Some((pos, question)) = next(&mut inner)? {
+        if let Some((pos, question)) = next(&mut end)? {
             return Ok(self.request(pos, question));
         }
         gone?;
@@ -134,26 +135,26 @@ impl<Q: Payload, A: Payload, M: Mode> Server<Q, A, M> {
 
     /// How a blocking call waits from now on.
     pub fn set_wait(&mut self, wait: Wait) {
-        self.inner.get_mut().wait = wait;
+        self.end.get_mut().wait = wait;
     }
 
     pub(in crate::channel) fn with_link<T>(&self, look: impl FnOnce(&Link) -> T) -> T {
-        look(&self.inner.borrow().end.link)
+        look(&self.end.borrow().link)
     }
 
     /// Leaves the name in place when this end is dropped.
     pub fn persist(&self) {
-        self.inner.borrow().end.link.persist();
+        self.end.borrow().link.persist();
     }
 
     #[inline]
     fn recv_until(&self, deadline: impl Fn() -> Deadline) -> Result<Request<'_, Q, A, M>> {
-        let mut inner = self.inner.borrow_mut();
+        let mut end = self.end.borrow_mut();
         loop {
-            if let Some((pos, question)) = next(&mut inner)? {
+            if let Some((pos, question)) = next(&mut end)? {
                 return Ok(self.request(pos, question));
             }
-            wait(&mut inner, deadline())?;
+            wait(&mut end, deadline())?;
         }
     }
 
@@ -164,26 +165,25 @@ impl<Q: Payload, A: Payload, M: Mode> Server<Q, A, M> {
 
 /// The next question that its client still wants answered.
 #[inline]
-fn next<Q: Payload, A: Payload>(inner: &mut Inner<Answering<Q, A, View>>) -> Result<Option<(u64, Q)>> {
-    inner.check()?;
+fn next<Q: Payload, A: Payload>(end: &mut Attached<Answering<Q, A, View>>) -> Result<Option<(u64, Q)>> {
+    end.check()?;
     loop {
-        let Some((pos, until, question)) = inner.end.ring.next().map_err(|error| inner.note(error))? else {
+        let Some((pos, until, question)) = end.ring.next().map_err(|error| end.condemn(error))? else {
             return Ok(None);
         };
         if until == NO_DEADLINE || !remaining(until).is_zero() {
-            let Inner { end, .. } = inner;
             end.ring.count(|| end.link.may_be_hot());
             return Ok(Some((pos, question)));
         }
-        inner.end.ring.end(pos, Ending::Expired);
+        end.ring.end(pos, Ending::Expired);
     }
 }
 
 #[inline(never)]
-fn wait<Q: Payload, A: Payload>(inner: &mut Inner<Answering<Q, A, View>>, deadline: Deadline) -> Result<()> {
-    let Inner { end, wait, .. } = inner;
-    let link = &mut end.link;
-    end.ring.wait(*wait, deadline, || link.look()).map_err(|error| inner.note(error))
+fn wait<Q: Payload, A: Payload>(end: &mut Attached<Answering<Q, A, View>>, deadline: Deadline) -> Result<()> {
+    let (wait, link) = (end.wait, &mut end.link);
+    let waited = end.ring.wait(wait, deadline, || link.look());
+    end.note(waited)
 }
 
 /// How long it is until this many nanoseconds of CLOCK_MONOTONIC.
@@ -203,9 +203,9 @@ impl<Q: Payload, A: Payload, M: Mode> Request<'_, Q, A, M> {
     /// # Errors
     /// [`Error::Forked`].
     pub fn remaining(&self) -> Result<Option<Duration>> {
-        let inner = self.server.inner.borrow();
-        inner.end.link.check_fork()?;
-        let until = inner.end.ring.deadline(self.pos);
+        let end = self.server.end.borrow();
+        end.link.check_fork()?;
+        let until = end.ring.deadline(self.pos);
         Ok((until != NO_DEADLINE).then(|| remaining(until)))
     }
 
@@ -215,10 +215,10 @@ impl<Q: Payload, A: Payload, M: Mode> Request<'_, Q, A, M> {
     /// [`Error::Forked`].
     #[inline]
     pub fn answer(mut self, answer: &A) -> Result<()> {
-        let mut inner = self.server.inner.borrow_mut();
-        inner.end.link.check_fork()?;
+        let mut end = self.server.end.borrow_mut();
+        end.link.check_fork()?;
         self.ended = true;
-        inner.end.ring.answer(self.pos, answer);
+        end.ring.answer(self.pos, answer);
         Ok(())
     }
 }
@@ -226,9 +226,9 @@ impl<Q: Payload, A: Payload, M: Mode> Request<'_, Q, A, M> {
 impl<Q: Payload, A: Payload, M: Mode> Drop for Request<'_, Q, A, M> {
     fn drop(&mut self) {
         if !self.ended {
-            let mut inner = self.server.inner.borrow_mut();
-            if inner.end.link.check_fork().is_ok() {
-                inner.end.ring.end(self.pos, Ending::Unanswered);
+            let mut end = self.server.end.borrow_mut();
+            if end.link.check_fork().is_ok() {
+                end.ring.end(self.pos, Ending::Unanswered);
             }
         }
     }
@@ -253,7 +253,8 @@ impl<Q: Payload, A: Payload, M: Mode> private::End for Server<Q, A, M> {
         let shape = shape_of::<Q, A>(link.own.segment().layout(), Side::Consumer)?;
         shape_of::<Q, A>(link.peer.segment().layout(), Side::Producer)?;
         let ring = Answering::resume(link.own.clone(), link.peer.clone(), shape);
-        Ok(Self { inner: RefCell::new(Inner::new(ring, link)), mode: PhantomData })
+        link.announce();
+        Ok(Self { end: RefCell::new(Attached::new(ring, link)), mode: PhantomData })
     }
 }
 

@@ -11,6 +11,7 @@ use std::ptr::NonNull;
 
 use crate::Result;
 use crate::channel::Payload;
+use crate::channel::attached::Patience;
 use crate::channel::spsc::{Receiver, Sender};
 use crate::memory::{Mode, Sealed, Trusted, Vouched};
 
@@ -54,10 +55,7 @@ impl<T: Payload, M: Lends> Sender<T, M> {
     /// # Errors
     /// As [`Sender::send`].
     pub fn loan(&mut self) -> Result<Loan<'_, T, M>> {
-        self.check()?;
-        if self.space(1)? == 0 {
-            self.wait_for_space(1, None)?;
-        }
+        self.room(1, Patience::ENDLESS)?;
         Ok(self.lend())
     }
 
@@ -66,10 +64,7 @@ impl<T: Payload, M: Lends> Sender<T, M> {
     /// # Errors
     /// As [`Sender::try_send`].
     pub fn try_loan(&mut self) -> Result<Loan<'_, T, M>> {
-        self.check()?;
-        if self.space(1)? == 0 {
-            return Err(self.full());
-        }
+        self.room(1, Patience::None)?;
         Ok(self.lend())
     }
 }
@@ -124,10 +119,7 @@ impl<T: Payload> Receiver<T, Vouched> {
     /// # Errors
     /// As [`Receiver::recv`].
     pub fn borrow(&mut self) -> Result<Borrow<'_, T>> {
-        self.check()?;
-        if self.available(1)? == 0 {
-            self.wait_for_message(None)?;
-        }
+        self.message(Patience::ENDLESS)?;
         Ok(self.lend())
     }
 
@@ -136,10 +128,7 @@ impl<T: Payload> Receiver<T, Vouched> {
     /// # Errors
     /// As [`Receiver::try_recv`].
     pub fn try_borrow(&mut self) -> Result<Borrow<'_, T>> {
-        self.check()?;
-        if self.available(1)? == 0 {
-            self.empty()?;
-        }
+        self.message(Patience::None)?;
         Ok(self.lend())
     }
 
@@ -162,7 +151,7 @@ impl<T: Payload> Deref for Borrow<'_, T> {
 
 impl<T: Payload> Drop for Borrow<'_, T> {
     fn drop(&mut self) {
-        if self.receiver.check().is_ok() {
+        if self.receiver.end.check().is_ok() {
             self.receiver.advance(1);
         }
     }

@@ -46,7 +46,11 @@ mod ends;
 mod loan;
 #[cfg(not(ipc_loom))]
 pub(in crate::channel) mod plan;
+#[cfg(not(ipc_loom))]
+mod recv;
 pub(crate) mod ring;
+#[cfg(not(ipc_loom))]
+mod send;
 #[cfg(not(ipc_loom))]
 mod waiting;
 
@@ -54,3 +58,16 @@ mod waiting;
 pub use ends::{Receiver, Sender, channel};
 #[cfg(not(ipc_loom))]
 pub use loan::{Borrow, Lends, Loan};
+
+/// A count of messages of one call, for the doorbell.
+#[cfg(not(ipc_loom))]
+fn streak(count: u64) -> u32 {
+    u32::try_from(count).unwrap_or(u32::MAX)
+}
+
+/// A count that is no longer than a slice.
+#[cfg(not(ipc_loom))]
+#[expect(clippy::cast_possible_truncation, reason = "usize is 64 bits wide on every target")]
+fn as_usize(count: u64) -> usize {
+    count as usize
+}

@@ -3,6 +3,7 @@
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
+use crate::channel::attached::Patience;
 use crate::channel::fd::private as fd;
 use crate::channel::select::private as select;
 use crate::channel::sleeper::{Sleeper, Sleepers};
@@ -23,8 +24,7 @@ impl<T: Payload, M: Mode> Sender<T, M> {
     /// Whether a message fits now; what is free stays so until we send.
     #[inline]
     pub(crate) fn check_room(&mut self) -> Result<()> {
-        self.check()?;
-        if self.space(1)? == 0 { Err(self.full()) } else { Ok(()) }
+        self.room(1, Patience::None)
     }
 }
 
@@ -61,11 +61,11 @@ impl<T: Payload, M: Mode> Sleepers for Sender<T, M> {
 
 impl<T: Payload, M: Mode> select::Source for Sender<T, M> {
     fn check(&self) -> Result<()> {
-        Sender::check(self)
+        self.end.check()
     }
 
     fn look(&mut self) -> Result<bool> {
-        self.check()?;
+        self.end.check()?;
         if self.end.ring.is_ready() {
             return Ok(true);
         }
@@ -94,15 +94,11 @@ impl<T: Payload, M: Mode> Sleepers for Receiver<T, M> {
 
 impl<T: Payload, M: Mode> select::Source for Receiver<T, M> {
     fn check(&self) -> Result<()> {
-        Receiver::check(self)
+        self.end.check()
     }
 
     fn look(&mut self) -> Result<bool> {
-        self.check()?;
-        if self.available(1)? != 0 {
-            return Ok(true);
-        }
-        match self.empty() {
+        match self.message(Patience::None) {
             Ok(()) => Ok(true),
             Err(Error::Empty) => Ok(false),
             Err(error) => Err(error),
@@ -124,7 +120,7 @@ impl<T: Payload, M: Mode> fd::Pollable for Sender<T, M> {
     }
 
     fn arm(&mut self) -> Result<bool> {
-        self.check()?;
+        self.end.check()?;
         Ok(self.end.arm())
     }
 }
@@ -136,7 +132,7 @@ impl<T: Payload, M: Mode> fd::Pollable for Receiver<T, M> {
     }
 
     fn arm(&mut self) -> Result<bool> {
-        self.check()?;
+        self.end.check()?;
         Ok(self.end.arm())
     }
 }
