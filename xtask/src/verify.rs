@@ -34,7 +34,7 @@ const PARTS: &[Part] = &[
     ("storms", "every two-process test with its full count: single-step and kill storms", storms),
     ("properties", "every property with 20 times as many inputs", properties),
     ("loom", "every interleaving of the algorithms in shared memory", loom),
-    ("miri", "undefined behaviour in every unit test that needs no kernel", miri),
+    ("miri", "undefined behaviour in every unit test that needs no kernel; the models with 16 seeds", miri),
     ("address", "AddressSanitizer over unit and property tests, and handlers under a storm", |options| {
         sanitizer("address", options)
     }),
@@ -100,14 +100,19 @@ fn tests(command: &mut Command, options: &Options, environment: &[(&str, &str)])
 
 fn storms(options: &Options) -> Result<Tally> {
     let mut command = cargo(["test", "--package", "ipc-testkit", "--all-features", "--no-run"]);
-    tests(&mut command, options, &[("IPC_TIER", "full")])
+    tests(&mut command, options, &[("IPC_TIER", tier(options))])
+}
+
+/// What tells tests how often: see `ipc_testkit::repetitions`.
+fn tier(options: &Options) -> &'static str {
+    if options.long { "long" } else { "full" }
 }
 
 fn properties(options: &Options) -> Result<Tally> {
     let cases = if options.long { "1000000" } else { "5120" };
     let mut command = cargo(["test", "--workspace", "--exclude", "ipc-bench", "--all-features", "--no-run"]);
     command.args(["--test", "properties"]);
-    tests(&mut command, options, &[("IPC_TIER", "full"), ("PROPTEST_CASES", cases)])
+    tests(&mut command, options, &[("IPC_TIER", tier(options)), ("PROPTEST_CASES", cases)])
 }
 
 fn loom(options: &Options) -> Result<Tally> {
@@ -146,22 +151,25 @@ fn nightly(component: &str) -> Result<std::result::Result<Command, String>> {
 const IN_MIRI: [&str; 7] =
     ["ipc-frame", "ipc-shm", "ipc-sys", "ipc-sysv", "ipc-signal", "ipc-pipe", "ipc-uds"];
 
+/// Of its tests with threads, how many seeds, each of which is another way to interleave them and to read what others wrote.
+const SEEDS: u32 = 16;
+
 /// Each test in a process of its own: Miri ends at the first call that it does not know (memfd_create, semget, sigaction), and
-/// such a test is skipped, not failed.
+/// such a test is skipped, not failed. The models of ipc-shm, where threads meet, run with [`SEEDS`] of them.
 fn miri(options: &Options) -> Result<Tally> {
     let mut tally = Tally::default();
     for package in IN_MIRI.iter().filter(|package| package.contains(&options.binary)) {
-        let run = |arguments: &[&str]| -> Result<std::result::Result<Ran, String>> {
+        let run = |arguments: &[&str], seeds: u32| -> Result<std::result::Result<Ran, String>> {
             let mut command = match nightly("miri")? {
                 Ok(command) => command,
                 Err(reason) => return Ok(Err(reason)),
             };
             command.args(["miri", "test", "--quiet", "--lib", "--package", package, "--"]).args(arguments);
-            let seeds = if options.long { " -Zmiri-many-seeds=0..16" } else { "" };
+            let seeds = if seeds > 1 { format!(" -Zmiri-many-seeds=0..{seeds}") } else { String::new() };
             command.env("MIRIFLAGS", format!("-Zmiri-disable-isolation{seeds}"));
             Ok(Ok(process::run(&mut command, if options.long { LONG } else { DEADLINE })?))
         };
-        let list = match run(&["--list", "--format", "terse"])? {
+        let list = match run(&["--list", "--format", "terse"], 1)? {
             Ok(list) => list,
             Err(reason) => return Ok(skipped("miri", &reason)),
         };
@@ -172,7 +180,8 @@ fn miri(options: &Options) -> Result<Tally> {
         let (begin, mut wants_kernel) = (Instant::now(), 0);
         let tests = libtest::listed(&list.stdout);
         for test in &tests {
-            let Ok(ran) = run(&["--exact", test])? else { continue };
+            let seeds = if options.long || test.contains("models::") { SEEDS } else { 1 };
+            let Ok(ran) = run(&["--exact", test], seeds)? else { continue };
             match ran.succeeded() {
                 true => tally.pass(),
                 false if ran.stderr.contains("unsupported operation") => wants_kernel += 1,

@@ -10,18 +10,22 @@ use std::path::PathBuf;
 use std::pin::pin;
 use std::task::Poll;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ipc_pipe::{AsyncPipeReader, AsyncPipeWriter, Error, Fifo, PipeEnd, PipeReader, UnlinkGuard, pipe};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;
 
 const SOON: Duration = Duration::from_millis(5);
-const WATCHDOG: Duration = Duration::from_secs(5);
+const WATCHDOG: Duration = Duration::from_secs(10);
 
 fn run<T>(future: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    runtime.block_on(async { timeout(WATCHDOG, future).await.unwrap() })
+    let start = Instant::now();
+    let done = runtime.block_on(async { timeout(WATCHDOG, future).await.unwrap() });
+    // When it has run out, `timeout` polls once more, which would heal a wake-up that was lost.
+    assert!(start.elapsed() < WATCHDOG, "nobody but the watchdog told");
+    done
 }
 
 fn ends() -> (AsyncPipeReader, AsyncPipeWriter) {

@@ -204,7 +204,7 @@ struct Cell {
 }
 
 impl Buffer {
-    /// `capacity` is at least 1 and rounded up to a power of two.
+    /// `capacity` is rounded up to a power of two, and to at least 2.
     pub(crate) fn new(capacity: usize, event: OwnedFd) -> Self {
         // With one cell "filled in this round" and "empty in the next" would be the same turn.
         let len = capacity.max(2).next_power_of_two();
@@ -360,6 +360,19 @@ mod tests {
             assert!(buffer.pop().is_none());
         }
         assert_eq!(buffer.overflow.load(Ordering::SeqCst), 10);
+    }
+
+    #[test]
+    fn the_smallest_buffer_holds_as_many_as_it_says() {
+        for capacity in [0, 1, 2] {
+            let buffer = Buffer::new(capacity, event::eventfd().unwrap());
+            for value in 0..4 {
+                buffer.push(&info(value));
+            }
+            let popped = std::iter::from_fn(|| buffer.pop()).map(|info| info.value().map(Value::as_u64));
+            assert_eq!(popped.collect::<Vec<_>>(), [Some(0), Some(1)], "{capacity}");
+            assert_eq!((buffer.capacity(), buffer.overflow.load(Ordering::SeqCst)), (2, 2));
+        }
     }
 
     #[test]

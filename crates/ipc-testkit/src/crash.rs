@@ -22,7 +22,9 @@
 //! ```
 //! The role gets what it needs as arguments: nobody talks to it before the mark. Only its main thread is stepped, and a system
 //! call is one step, so it must not wait there for the test. It is stepped once; after that a breakpoint takes it near the
-//! instruction where it is to die, and a point costs about 2 ms.
+//! instruction where it is to die, and a point costs about 2 ms. The breakpoint knows a place and not a count: where a
+//! run goes another way than the one that was stepped, it dies near the instruction that is named. Each dies somewhere, so
+//! the number of deaths is exact, and their spread nearly so.
 #![expect(unsafe_code, reason = "the marks are system calls")]
 
 use std::collections::{BTreeMap, HashSet};
@@ -62,7 +64,9 @@ fn mark() {
 /// One death: after how many instructions, and the dead peer, whose output can still be read.
 #[derive(Debug)]
 pub struct Death {
-    /// How many instructions it had made since the mark.
+    /// How many instructions it had made since the mark: exactly, where it went the way that it went when it was stepped
+    /// through, and that is to within the turns of a loop (a name of another length, a lock that was taken meanwhile)
+    /// where it did not.
     pub step: usize,
     /// How many there are to the end mark.
     pub of: usize,
@@ -78,7 +82,9 @@ impl fmt::Display for Death {
 
 /// Runs `start`'s command again and again, kills it at instructions between its marks, and calls `after` with each death.
 /// `most` deaths are certain, spread evenly, the last instruction included; with `IPC_TIER=full`, that is how many there are.
-/// In the quick tier more follow, between these, where the test has time left. Gives the number of deaths.
+/// In the quick tier more follow, between these, where the test has time left. Where each instruction is asked for
+/// (`usize::MAX`), the full tier takes as many as fit into a minute, spread over all; [`crate::is_long`], each. Gives the
+/// number of deaths.
 ///
 /// # Panics
 /// When a peer ends before its mark, or hangs.
@@ -127,6 +133,8 @@ pub fn meddled_at_every_step<T>(
 
 /// For how long since its first death a test may add further ones in the quick tier, beyond those that are certain.
 const BUDGET: Duration = Duration::from_millis(1500);
+/// For how long one call may in the full tier, where all are wanted; `cargo xtask verify --long` knows no end.
+const FULL_BUDGET: Duration = Duration::from_secs(60);
 
 thread_local! {
     /// When this test, which has a thread of its own, began to kill.
@@ -135,22 +143,24 @@ thread_local! {
 
 /// Calls `run` for `most` of `of` points, and for more where there is time.
 fn at_some(of: usize, most: usize, mut run: impl FnMut(usize)) -> usize {
-    let begin = BEGIN.with(Instant::clone);
-    let certain = most.min(of);
-    for point in 0..certain {
-        run(point * of / certain);
-    }
-    let mut points = certain;
-    if crate::repetitions(0, 1) == 0 && certain < of {
-        // A golden section of the points apart, so that each new one falls into the largest gap.
-        let stride = (of * 618 / 1000..).find(|stride| coprime(*stride, of)).unwrap_or(1);
-        for turn in 1..of {
-            if begin.elapsed() > BUDGET {
-                break;
-            }
-            run(turn * stride % of);
-            points += 1;
+    let (begin, now) = (BEGIN.with(Instant::clone), Instant::now());
+    let (mut points, end) = if most >= of {
+        (0, (!crate::is_long()).then(|| now + FULL_BUDGET))
+    } else {
+        for point in 0..most {
+            run(point * of / most);
         }
+        let is_quick = crate::repetitions(0, 1) == 0;
+        (most, Some(if is_quick { begin + BUDGET } else { now }))
+    };
+    // A golden section of the points apart, so that each new one falls into the largest gap.
+    let stride = (of * 618 / 1000..).find(|stride| coprime(*stride, of)).unwrap_or(1);
+    for turn in usize::from(points > 0)..of {
+        if end.is_some_and(|end| Instant::now() > end) {
+            break;
+        }
+        run(turn * stride % of);
+        points += 1;
     }
     points
 }

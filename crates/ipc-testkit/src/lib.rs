@@ -5,6 +5,7 @@
 //! - [`role`]: the peer's side of that conversation
 //! - [`name`]: names, keys and directories that no other test uses, gone at the end
 //! - [`audit`]: what a process holds, compared before and after
+//! - [`calls`]: the system calls that a peer makes
 //! - [`crash`]: death at every instruction, one after another
 //! - [`refuse`]: a kernel that says no (seccomp), and a process that has lost its privileges
 //! - [`report`]: what a test proved, how often, with which seed, or why it was skipped
@@ -21,6 +22,7 @@
 )]
 
 pub mod audit;
+pub mod calls;
 pub mod crash;
 pub mod name;
 mod peer;
@@ -53,10 +55,16 @@ pub fn until(what: &str, mut condition: impl FnMut() -> bool) {
 }
 
 /// The number of repetitions of this run: `quick` in `cargo xtask test-all`, `full` in `cargo xtask verify`, which sets
-/// `IPC_TIER=full`.
+/// `IPC_TIER=full`, or `IPC_TIER=long` for [`is_long`].
 #[must_use]
 pub fn repetitions(quick: usize, full: usize) -> usize {
-    if std::env::var_os("IPC_TIER").is_some_and(|tier| tier == "full") { full } else { quick }
+    if std::env::var_os("IPC_TIER").is_some_and(|tier| tier == "full") || is_long() { full } else { quick }
+}
+
+/// Whether this is `cargo xtask verify --long`: nothing is cut short for the sake of the clock.
+#[must_use]
+pub fn is_long() -> bool {
+    std::env::var_os("IPC_TIER").is_some_and(|tier| tier == "long")
 }
 
 /// Runs `call` and gives its result and how long it took.

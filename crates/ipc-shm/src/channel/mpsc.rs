@@ -262,3 +262,30 @@ impl<T: Payload, M: Mode> fmt::Debug for Receiver<T, M> {
         formatter.debug_struct("Receiver").field("lanes", &self.lanes.len()).finish_non_exhaustive()
     }
 }
+
+#[cfg(all(test, not(ipc_loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_of_any_size_is_found_by_the_look_that_a_spinning_receiver_repeats() {
+        fn check<T: Payload + Copy + PartialEq + fmt::Debug>(message: T) {
+            let mut receiver = Receiver::new();
+            let mut senders = Vec::new();
+            for _ in 0..2 {
+                let (sender, lane) = spsc::channel::<T>(16).unwrap();
+                receiver.admit(lane.attach().unwrap()).unwrap();
+                senders.push(sender.attach().unwrap());
+            }
+            for turn in 0..40 {
+                assert_eq!(receiver.next(), None);
+                senders[turn % 2].send(&message).unwrap();
+                assert_eq!(receiver.next(), Some(message), "{} bytes, message {turn}", size_of::<T>());
+            }
+        }
+        check(7_u64);
+        check([7_u64; 7]);
+        check([7_u64; 8]);
+        check([7_u64; 512]);
+    }
+}

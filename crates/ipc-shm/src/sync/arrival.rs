@@ -91,4 +91,17 @@ mod tests {
         assert_eq!(word.load(Ordering::Relaxed), 0);
         assert!(!withdraw(&word, 2, generation), "it counted");
     }
+
+    #[test]
+    fn a_look_that_an_arrival_overtakes_breaks_nothing() {
+        let word = AtomicU64::new(0);
+        let mut others = [2, 4].into_iter();
+        // Each look finds the next one missing, which arrives, and may die, before the look's answer is used.
+        let overtaken = |_| {
+            arrive(&word, others.next().unwrap(), 7)?;
+            Ok(true)
+        };
+        assert!(!meet(&word, 1, 7, Deadline::NEVER, overtaken).unwrap(), "it came first");
+        assert_eq!(word.load(Ordering::Relaxed), u64::from(GENERATION));
+    }
 }

@@ -17,7 +17,7 @@ pub(crate) const ROLES: &[Role] = &[
 ];
 
 /// Words of different writers, two lines apart.
-pub(crate) type Words = [AtomicU64; 64];
+pub(crate) type Words = [AtomicU64; 320];
 /// The round that has begun.
 const GO: usize = 0;
 /// What the waker publishes.
@@ -26,7 +26,30 @@ const DATA: usize = 16;
 const BELL: usize = 32;
 /// The round that the waker has ended, doubled, and whether it saw no bell.
 const REPORT: usize = 48;
+/// What the waker writes before it publishes, as a sender writes its message: lines that the waiter holds too, so that the
+/// stores wait for them, and what is published behind them.
+const MESSAGE: Lines = Lines(64);
+/// The same of the waiter, as a receiver writes where it has read to.
+const READ: Lines = Lines(192);
 const END: u64 = u64::MAX;
+
+/// Eight lines from a word on.
+struct Lines(usize);
+
+impl Lines {
+    fn of<'w>(&self, words: &'w Words) -> impl Iterator<Item = &'w AtomicU64> {
+        words[self.0..self.0 + 128].iter().step_by(16)
+    }
+
+    fn store(&self, words: &Words, round: u64) {
+        self.of(words).for_each(|word| word.store(round, Ordering::Relaxed));
+    }
+
+    /// Has them in this CPU's cache.
+    fn look(&self, words: &Words) -> u64 {
+        std::hint::black_box(self.of(words).map(|word| word.load(Ordering::Relaxed)).sum())
+    }
+}
 
 fn pin(cpu: usize) -> Result {
     let mut one = CpuSet::new();
@@ -37,6 +60,13 @@ fn pin(cpu: usize) -> Result {
 fn pause(random: &mut fastrand::Rng, most: u32) {
     for _ in 0..random.u32(0..most) {
         std::hint::spin_loop();
+    }
+}
+
+/// Up to about a microsecond, in steps of a few instructions.
+fn delay(random: &mut fastrand::Rng) {
+    for step in 0..random.u32(0..200) {
+        std::hint::black_box(step);
     }
 }
 
@@ -55,11 +85,14 @@ fn waker(arguments: &[String]) -> Result {
             return Ok(());
         }
         if go == round {
-            std::hint::spin_loop();
+            // What the waiter is about to store lies here, so that our look at it is answered at once, and its store is not.
+            READ.look(words);
+            words[BELL].load(Ordering::Relaxed);
             continue;
         }
         round = go;
-        pause(&mut random, 60);
+        delay(&mut random);
+        MESSAGE.store(words, round);
         words[DATA].store(round, Ordering::Release);
         compiler_fence(Ordering::SeqCst);
         let missed = words[BELL].load(Ordering::Relaxed) != round;
@@ -81,8 +114,11 @@ fn waiter(arguments: &[String]) -> Result {
     let (mut made, mut missed) = (0, 0);
     while made < rounds && missed == 0 && (made % 1024 != 0 || Instant::now() < end) {
         made += 1;
+        MESSAGE.look(words);
+        words[DATA].load(Ordering::Relaxed);
         words[GO].store(made, Ordering::Release);
-        pause(&mut random, 60);
+        delay(&mut random);
+        READ.store(words, made);
         words[BELL].store(made, Ordering::Relaxed);
         if barrier {
             futex::barrier()?;

@@ -2,6 +2,7 @@
 #![expect(clippy::indexing_slicing, reason = "a role that is started wrongly may die of it")]
 
 mod bytes;
+mod doorbell;
 mod ends;
 mod forks;
 mod litmus;
@@ -33,6 +34,7 @@ fn main() -> role::Result {
         victim::ROLES,
         forks::ROLES,
         litmus::ROLES,
+        doorbell::ROLES,
         strangers::ROLES,
         waiting::ROLES,
     ]

@@ -4,17 +4,20 @@
     reason = "an attacker calls what the safe API does not offer, and a child is forked raw"
 )]
 
-use std::fs::OpenOptions;
+use std::fs::{File, OpenOptions};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 
-use ipc_shm::{Error, Origin, PlainMemory, Sealed, SharedMemory, broadcast, bytes, latest, spsc};
+use ipc_shm::{Error, Origin, PlainMemory, Sealed, Shared, SharedMemory, broadcast, bytes, latest, spsc};
 use ipc_testkit::role::{Result, Role, hear, say};
 use nix::errno::Errno;
 
 pub(crate) const ROLES: &[Role] = &[
     ("racer", racer),
     ("naive-racer", naive_racer),
+    ("replacer", replacer),
+    ("naive-replacer", naive_replacer),
     ("holder", holder),
     ("attacker", attacker),
     ("full", full),
@@ -56,6 +59,65 @@ fn race(arguments: &[String], mut create: impl FnMut(&str) -> Result<bool>) -> R
         }
     }
     say(won.join(" "))
+}
+
+/// `replacer PREFIX COUNT MEETING PARTIES`: opens or replaces each of COUNT names when the others do, and says which it was
+/// and which file it got.
+fn replacer(arguments: &[String]) -> Result {
+    replace_together(arguments, |name| {
+        let (memory, origin) = SharedMemory::open_or_replace(name, 64)?;
+        let file = File::from(memory.share()?);
+        Ok((format!("{origin:?}"), file, memory))
+    })
+}
+
+/// The usual mistake: look whether anybody has it, then put a new one in its place.
+fn naive_replacer(arguments: &[String]) -> Result {
+    replace_together(arguments, |name| {
+        use nix::fcntl::{Flock, FlockArg};
+        let path = Path::new("/dev/shm").join(name);
+        let found = OpenOptions::new().read(true).write(true).open(&path)?;
+        let used = Flock::lock(found.try_clone()?, FlockArg::LockExclusiveNonblock).is_err();
+        let file = if used {
+            found
+        } else {
+            let temporary = path.with_extension(std::process::id().to_string());
+            let new = OpenOptions::new().read(true).write(true).create_new(true).open(&temporary)?;
+            std::fs::rename(temporary, path)?;
+            new
+        };
+        let kept = Flock::lock(file.try_clone()?, FlockArg::LockShared).map_err(|(_, errno)| errno)?;
+        Ok((if used { "Opened" } else { "Replaced" }.to_owned(), file, kept))
+    })
+}
+
+fn replace_together<T>(
+    arguments: &[String],
+    mut replace: impl FnMut(&str) -> Result<(String, File, T)>,
+) -> Result {
+    use std::os::unix::fs::MetadataExt;
+    let meeting = Shared::<[AtomicU64; 64]>::open(&arguments[2])?;
+    let words = meeting.get()?;
+    let parties: u64 = arguments[3].parse()?;
+    let mut met = 0;
+    let mut meet = || {
+        met += parties;
+        words[0].fetch_add(1, Ordering::SeqCst);
+        while words[0].load(Ordering::SeqCst) < met {
+            std::thread::yield_now();
+        }
+    };
+    let mut seen = Vec::new();
+    for turn in 0..arguments[1].parse::<u32>()? {
+        meet();
+        let replaced = replace(&format!("{}-{turn}", arguments[0]));
+        // Each holds what it got until all have got it.
+        meet();
+        let (origin, file, _held) = replaced?;
+        seen.push(format!("{origin}:{}", file.metadata()?.ino()));
+        meet();
+    }
+    say(seen.join(" "))
 }
 
 /// `holder NAME`: opens or replaces the name, says which it was, and holds it until its input ends.

@@ -20,6 +20,7 @@ pub(crate) const ROLES: &[Role] = &[
     ("spsc-filler", filler),
     ("spsc-scribbler", scribbler),
     ("spsc-starter", starter),
+    ("spsc-attacher", attacher),
     ("spsc-restarter", restarter),
 ];
 
@@ -268,6 +269,14 @@ fn starter(arguments: &[String]) -> Result {
         let (sender, _) = spsc::Sender::<u64>::open_or_replace(&arguments[0], ChannelOptions::new(16))?;
         sender.persist();
         drop(sender);
+    }
+}
+
+/// `spsc-attacher NAME`: attaches the receiving end and lets it go again and again, until it is killed.
+fn attacher(arguments: &[String]) -> Result {
+    say("ready")?;
+    loop {
+        drop(spsc::Receiver::<u64>::open(&arguments[0])?);
     }
 }
 

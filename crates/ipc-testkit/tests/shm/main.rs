@@ -9,6 +9,7 @@
 mod asynchronous;
 mod bytes;
 mod corrupt;
+mod doorbell;
 #[path = "../../peers/shm/ends.rs"]
 #[expect(dead_code, reason = "each side uses its part")]
 mod ends;

@@ -5,7 +5,7 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 use ipc_shm::{Acceptance, ChannelOptions, Error, Invitation, Refusal, Sealed, Wait, spsc};
-use ipc_testkit::{WATCHDOG, name, peer, proof, repetitions, report, skip};
+use ipc_testkit::{Peer, WATCHDOG, name, peer, proof, repetitions, report, skip};
 
 use crate::memory::Name;
 
@@ -501,13 +501,7 @@ fn f13_a_start_after_a_kill_at_a_random_instant_always_works() {
     let mut origins = std::collections::BTreeMap::<String, usize>::new();
     for _ in 0..count {
         let named = Name::new("start");
-        let mut starter = peer!("peer-shm", "spsc-starter", named.0);
-        starter.expect("ready");
-        let end = Instant::now() + Duration::from_micros(random.u64(0..2000));
-        while Instant::now() < end {
-            std::hint::spin_loop();
-        }
-        starter.kill();
+        killed_at_random(peer!("peer-shm", "spsc-starter", named.0), &mut random);
         let mut next = peer!("peer-shm", "spsc-restarter", named.0);
         let line = next.hear();
         assert!(line.ends_with(" 7"), "{line}");
@@ -520,4 +514,29 @@ fn f13_a_start_after_a_kill_at_a_random_instant_always_works() {
         "F13",
         "{count} starts killed at a random instant, every next one worked: {origins:?}; seed {seed}"
     );
+}
+
+#[test]
+fn f13_an_attachment_killed_at_a_random_instant_leaves_the_end_free() {
+    let (count, seed) = (repetitions(60, 600), report::seed());
+    let mut random = fastrand::Rng::with_seed(seed);
+    for message in 0..count as u64 {
+        let named = Name::new("attach");
+        let mut sender = spsc::Sender::<u64>::create(&named.0, 16).unwrap();
+        killed_at_random(peer!("peer-shm", "spsc-attacher", named.0), &mut random);
+        let mut next = spsc::Receiver::<u64>::open(&named.0).unwrap();
+        sender.send(&message).unwrap();
+        assert_eq!(next.recv().unwrap(), message);
+    }
+    proof!("F13", "{count} attachments killed at a random instant, every next one worked; seed {seed}");
+}
+
+/// Kills the peer within 2 ms of its being ready.
+fn killed_at_random(mut peer: Peer, random: &mut fastrand::Rng) {
+    peer.expect("ready");
+    let end = Instant::now() + Duration::from_micros(random.u64(0..2000));
+    while Instant::now() < end {
+        std::hint::spin_loop();
+    }
+    peer.kill();
 }

@@ -39,7 +39,7 @@ fn check(death: crash::Death, named: Name) {
 
 #[test]
 fn f13_a_start_killed_at_any_instruction_is_followed_by_one_that_works() {
-    let created = crash::at_every_step(repetitions(5, 600), start("step-create", false), check);
+    let created = crash::at_every_step(repetitions(5, usize::MAX), start("step-create", false), check);
     let mut stuck = 0;
     let naive =
         crash::at_every_step(repetitions(10, 600), start("step-create-naively", false), |_, named| {
@@ -56,14 +56,14 @@ fn f13_a_start_killed_at_any_instruction_is_followed_by_one_that_works() {
 
 #[test]
 fn f13_a_replacement_killed_at_any_instruction_is_followed_by_one_that_works() {
-    let replaced = crash::at_every_step(repetitions(4, 600), start("step-replace", true), check);
+    let replaced = crash::at_every_step(repetitions(4, usize::MAX), start("step-replace", true), check);
     proof!("F13", "killed at {replaced} instructions of open_or_replace, the next one worked");
 }
 
 #[test]
 fn f13_an_attachment_killed_at_any_instruction_leaves_the_end_free() {
     let points = crash::at_every_step(
-        repetitions(6, 600),
+        repetitions(6, usize::MAX),
         || {
             let named = Name::new("step-attach");
             let mut sender = spsc::Sender::<u64>::create(&named.0, 16).unwrap();
