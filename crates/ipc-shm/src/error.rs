@@ -152,6 +152,16 @@ pub enum Error {
         /// Why.
         reason: Refusal,
     },
+    /// The kernel does not allow it (EACCES, EPERM): the mode of the memory, a security module, a seccomp filter.
+    #[error("{operation} of {object} is not permitted")]
+    PermissionDenied {
+        /// Which call.
+        operation: &'static str,
+        /// On what.
+        object: String,
+        /// errno.
+        source: io::Error,
+    },
     /// A system call failed in a way that this crate has no better word for.
     #[error("{operation} of {object} failed")]
     System {
@@ -267,7 +277,9 @@ impl Error {
             Self::Exists { .. } => libc::EEXIST,
             Self::NotFound { .. } => libc::ENOENT,
             Self::NoSpace { .. } => libc::ENOSPC,
-            Self::System { source, .. } => return source.raw_os_error(),
+            Self::PermissionDenied { source, .. } | Self::System { source, .. } => {
+                return source.raw_os_error();
+            }
             Self::PeerCorrupt { .. }
             | Self::Lagged(_)
             | Self::Contended
@@ -287,15 +299,22 @@ impl Error {
         }
     }
 
+    /// What a system call failed with, where its caller has no better word for that errno.
     pub(crate) fn system(operation: &'static str, object: impl ToString) -> impl FnOnce(io::Error) -> Self {
-        move |source| Self::System { operation, object: object.to_string(), source }
+        move |source| {
+            let object = object.to_string();
+            match source.raw_os_error() {
+                Some(libc::EACCES | libc::EPERM) => Self::PermissionDenied { operation, object, source },
+                _ => Self::System { operation, object, source },
+            }
+        }
     }
 
     /// What a wait on a socket ends with that did not even begin.
     pub(crate) fn no_socket(source: io::Error) -> Self {
         match source.raw_os_error() {
             Some(libc::EOPNOTSUPP) => Self::NoSocket,
-            _ => Self::System { operation: "ppoll", object: "the channel".to_owned(), source },
+            _ => Self::system("ppoll", "the channel")(source),
         }
     }
 
@@ -354,6 +373,7 @@ mod tests {
             (Error::NotFound { name: name() }, libc::ENOENT),
             (Error::NoSpace { len: 1 }, libc::ENOSPC),
             (Error::system("shm_open", "/x")(denied), libc::EACCES),
+            (Error::system("mmap", "/x")(io::Error::from_raw_os_error(libc::ENOMEM)), libc::ENOMEM),
         ] {
             let shown = format!("{error:?}");
             assert_eq!(error.errno(), Some(errno), "{shown}");

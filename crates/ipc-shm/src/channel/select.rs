@@ -181,7 +181,9 @@ impl Select {
             let Some(source) = sources.get_mut(index) else { continue };
             match source.look() {
                 Ok(false) => {}
-                Err(error @ (Error::Forked | Error::System { .. })) => return Err(error),
+                Err(error @ (Error::Forked | Error::PermissionDenied { .. } | Error::System { .. })) => {
+                    return Err(error);
+                }
                 // What it ended with is for its next call to say.
                 Ok(true) | Err(_) => return Ok(self.named(Some(index))),
             }

@@ -98,7 +98,8 @@ impl ChannelStat {
 /// | --- | --- |
 /// | ENOENT | [`Error::NotFound`] |
 /// | EINVAL, ENAMETOOLONG | [`Error::InvalidName`] |
-/// | EACCES, EMFILE, ELOOP (a symbolic link) | [`Error::System`] |
+/// | EACCES | [`Error::PermissionDenied`] |
+/// | EMFILE, ELOOP (a symbolic link) | [`Error::System`] |
 /// | | [`Error::Refused`], with the [`Refusal`] that says why: [`Refusal::NoChannel`] for memory and locks |
 ///
 /// # After a crash

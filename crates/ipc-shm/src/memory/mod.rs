@@ -134,7 +134,8 @@ impl SharedMemory<Sealed> {
     /// | errno | error |
     /// | --- | --- |
     /// | | [`Error::Refused`], with the [`crate::Refusal`] that says why |
-    /// | EACCES, EMFILE, ENOMEM | [`Error::System`] |
+    /// | EACCES | [`Error::PermissionDenied`] |
+    /// | EMFILE, ENOMEM | [`Error::System`] |
     pub fn from_fd(descriptor: impl Into<OwnedFd>, max: usize) -> Result<Self> {
         let wanted = Layout { len: 0, capacity: 0, ..Layout::bytes(Sealed::WORD, 0, 0) };
         Ok(Self::new(Segment::sealed_from(descriptor.into(), &wanted, max.saturating_add(HEADER))?))
@@ -183,7 +184,8 @@ impl SharedMemory<Trusted> {
     /// | EEXIST | [`Error::Exists`] |
     /// | EINVAL, ENAMETOOLONG | [`Error::InvalidName`], [`Error::InvalidParameter`] (a length of 0) |
     /// | ENOSPC | [`Error::NoSpace`]; nothing was made |
-    /// | EACCES, EMFILE, ENOENT (/proc is not mounted) | [`Error::System`] |
+    /// | EACCES | [`Error::PermissionDenied`] |
+    /// | EMFILE, ENOENT (/proc is not mounted) | [`Error::System`] |
     #[doc(alias = "shm_open")]
     #[doc(alias = "ftruncate")]
     pub fn create(name: impl AsRef<OsStr>, len: usize) -> Result<Self> {
@@ -206,7 +208,8 @@ impl SharedMemory<Trusted> {
     /// | --- | --- |
     /// | ENOENT | [`Error::NotFound`] |
     /// | EINVAL, ENAMETOOLONG | [`Error::InvalidName`] |
-    /// | EACCES, EMFILE, ELOOP (a symbolic link) | [`Error::System`] |
+    /// | EACCES | [`Error::PermissionDenied`] |
+    /// | EMFILE, ELOOP (a symbolic link) | [`Error::System`] |
     /// | | [`Error::Refused`], with the [`crate::Refusal`] that says why |
     #[doc(alias = "shm_open")]
     pub fn open(name: impl AsRef<OsStr>) -> Result<Self> {
@@ -253,7 +256,8 @@ impl SharedMemory<Trusted> {
     /// | --- | --- |
     /// | ENOENT | [`Error::NotFound`] |
     /// | EINVAL, ENAMETOOLONG | [`Error::InvalidName`] |
-    /// | EACCES, EPERM (another user's), EISDIR | [`Error::System`] |
+    /// | EACCES, EPERM (another user's) | [`Error::PermissionDenied`] |
+    /// | EISDIR | [`Error::System`] |
     #[doc(alias = "shm_unlink")]
     pub fn unlink(name: impl AsRef<OsStr>) -> Result<()> {
         name::Name::new(name.as_ref())?.unlink()
@@ -262,7 +266,7 @@ impl SharedMemory<Trusted> {
     /// Attaches common memory from a descriptor that was received or inherited. It is at most `max` bytes long.
     ///
     /// # Errors
-    /// As [`SharedMemory::<Sealed>::from_fd`]; a descriptor for reading only is EACCES.
+    /// As [`SharedMemory::<Sealed>::from_fd`]; a descriptor for reading only is [`Error::PermissionDenied`].
     pub fn from_fd(descriptor: impl Into<OwnedFd>, max: usize) -> Result<Self> {
         let wanted = Layout { len: 0, capacity: 0, ..Layout::bytes(Trusted::WORD, 0, 0) };
         Ok(Self::new(Segment::common_from(descriptor.into(), &wanted, max.saturating_add(HEADER))?))

@@ -80,7 +80,8 @@ impl PlainMemory {
     /// | --- | --- |
     /// | ENOENT | [`Error::NotFound`] |
     /// | EINVAL, ENAMETOOLONG | [`Error::InvalidName`] |
-    /// | EACCES, EMFILE, ELOOP (a symbolic link) | [`Error::System`] |
+    /// | EACCES | [`Error::PermissionDenied`] |
+    /// | EMFILE, ELOOP (a symbolic link) | [`Error::System`] |
     /// | ENOSPC | [`Error::NoSpace`] |
     /// | | [`Error::Refused`]: not a file in memory, or of no bytes yet |
     pub fn open(name: impl AsRef<OsStr>) -> Result<Self> {

@@ -121,7 +121,8 @@ impl Condvar {
     /// # Errors
     /// | errno | error |
     /// | --- | --- |
-    /// | ENOSYS, EPERM (a seccomp filter) | [`Error::System`](crate::Error) |
+    /// | EPERM (a seccomp filter) | [`Error::PermissionDenied`](crate::Error) |
+    /// | ENOSYS (a seccomp filter) | [`Error::System`](crate::Error) |
     #[doc(alias = "pthread_cond_signal")]
     #[inline]
     pub fn notify_one(&self) -> Result<()> {

@@ -45,7 +45,8 @@ impl Event {
     /// # Errors
     /// | errno | error |
     /// | --- | --- |
-    /// | ENOSYS, EPERM (a seccomp filter) | [`Error::System`]; it is set |
+    /// | EPERM (a seccomp filter) | [`Error::PermissionDenied`]; it is set |
+    /// | ENOSYS (a seccomp filter) | [`Error::System`]; it is set |
     #[inline]
     pub fn set(&self) -> Result<()> {
         set(&self.word)
@@ -72,7 +73,8 @@ impl Event {
     /// # Errors
     /// | errno | error |
     /// | --- | --- |
-    /// | ENOSYS, EPERM (a seccomp filter) | [`Error::System`] |
+    /// | EPERM (a seccomp filter) | [`Error::PermissionDenied`] |
+    /// | ENOSYS (a seccomp filter) | [`Error::System`] |
     #[inline]
     pub fn wait(&self) -> Result<()> {
         if self.is_set() { Ok(()) } else { wait(&self.word, Deadline::NEVER) }
@@ -87,7 +89,8 @@ impl Event {
     /// | errno | error |
     /// | --- | --- |
     /// | ETIMEDOUT | [`Error::TimedOut`] |
-    /// | ENOSYS, EPERM (a seccomp filter) | [`Error::System`] |
+    /// | EPERM (a seccomp filter) | [`Error::PermissionDenied`] |
+    /// | ENOSYS (a seccomp filter) | [`Error::System`] |
     pub fn wait_timeout(&self, timeout: Duration) -> Result<()> {
         if self.is_set() { Ok(()) } else { wait(&self.word, Deadline::after(timeout)) }
     }

@@ -61,7 +61,8 @@ impl Semaphore {
     /// # Errors
     /// | errno | error |
     /// | --- | --- |
-    /// | ENOSYS, EPERM (a seccomp filter) | [`Error::System`] |
+    /// | EPERM (a seccomp filter) | [`Error::PermissionDenied`] |
+    /// | ENOSYS (a seccomp filter) | [`Error::System`] |
     #[doc(alias = "sem_wait")]
     #[inline]
     pub fn acquire(&self) -> Result<()> {
@@ -89,7 +90,8 @@ impl Semaphore {
     /// | errno | error |
     /// | --- | --- |
     /// | ETIMEDOUT | [`Error::TimedOut`] |
-    /// | ENOSYS, EPERM (a seccomp filter) | [`Error::System`] |
+    /// | EPERM (a seccomp filter) | [`Error::PermissionDenied`] |
+    /// | ENOSYS (a seccomp filter) | [`Error::System`] |
     #[doc(alias = "sem_timedwait")]
     #[doc(alias = "sem_clockwait")]
     pub fn acquire_timeout(&self, timeout: Duration) -> Result<()> {
@@ -103,6 +105,8 @@ impl Semaphore {
     /// | errno | error |
     /// | --- | --- |
     /// | EOVERFLOW | [`Error::Overflow`]: there would be more than [`Semaphore::MAX`]; none was given |
+    /// | EPERM (a seccomp filter) | [`Error::PermissionDenied`]; they were given |
+    /// | ENOSYS (a seccomp filter) | [`Error::System`]; they were given |
     #[doc(alias = "sem_post")]
     #[inline]
     pub fn release(&self, count: u32) -> Result<()> {

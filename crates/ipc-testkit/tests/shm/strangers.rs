@@ -1,11 +1,11 @@
-//! Two users: neither can do anything with what the other made with mode 0600.
+//! Two users: neither can do anything with what the other made with mode 0600. And a kernel that does not permit.
 
 use ipc_testkit::{peer, proof, skip};
 
 use crate::memory::Name;
 
 /// Everything that a stranger tries, and what it comes to.
-const REFUSED: [&str; 16] = [
+const REFUSED: [&str; 20] = [
     "slots Some(13)",
     "receiver Some(13)",
     "packed replaced Some(13)",
@@ -13,6 +13,10 @@ const REFUSED: [&str; 16] = [
     "latest Some(13)",
     "broadcast Some(13)",
     "shared Some(13)",
+    "plain Some(13)",
+    "value Some(13)",
+    "stat Some(13)",
+    "lock file Some(13)",
     "raw open Some(13)",
     "truncate Some(13)",
     "unlink Some(1)",
@@ -49,4 +53,38 @@ fn f4_another_user_can_neither_open_map_truncate_nor_signal_what_is_0600() {
         "F4",
         "{tried} attempts of users 65533 and 65534 on each other's and root's channels, all refused"
     );
+}
+
+/// What comes of each call whose system call is not permitted.
+const NOT_PERMITTED: [&str; 19] = [
+    "memory Some(13)",
+    "plain Some(13)",
+    "value Some(13)",
+    "channel Some(13)",
+    "latest Some(13)",
+    "broadcast Some(13)",
+    "replaced Some(13)",
+    "acquire Some(1)",
+    "acquire in time Some(1)",
+    "release Some(1)",
+    "1 permit",
+    "wait Some(1)",
+    "wait in time Some(1)",
+    "set Some(1)",
+    "set: true",
+    "meet Some(1)",
+    "meet in time Some(1)",
+    "share Some(13)",
+    "join Some(13)",
+];
+
+#[test]
+fn what_is_not_permitted_says_so_and_makes_nothing() {
+    let name = Name::new("not-permitted");
+    let mut peer = peer!("peer-shm", "not-permitted", name.0);
+    for line in NOT_PERMITTED {
+        peer.expect(line);
+    }
+    peer.finish();
+    assert!(!std::path::Path::new("/dev/shm").join(&name.0).exists());
 }

@@ -50,7 +50,8 @@ impl<T: Payload> Writer<T, Trusted> {
     /// | EEXIST | [`Error::Exists`] |
     /// | EINVAL, ENAMETOOLONG | [`Error::InvalidName`] |
     /// | ENOSPC | [`Error::NoSpace`]; nothing was made |
-    /// | EACCES, EMFILE, ENOENT (/proc is not mounted) | [`Error::System`] |
+    /// | EACCES | [`Error::PermissionDenied`] |
+    /// | EMFILE, ENOENT (/proc is not mounted) | [`Error::System`] |
     pub fn create(name: impl AsRef<OsStr>) -> Result<Self> {
         Self::create_with(name, &MemoryOptions::new())
     }
@@ -219,7 +220,8 @@ impl<T: Payload> Reader<T, Trusted> {
     /// | --- | --- |
     /// | ENOENT | [`Error::NotFound`] |
     /// | EINVAL, ENAMETOOLONG | [`Error::InvalidName`] |
-    /// | EACCES, EMFILE, ELOOP (a symbolic link) | [`Error::System`] |
+    /// | EACCES | [`Error::PermissionDenied`] |
+    /// | EMFILE, ELOOP (a symbolic link) | [`Error::System`] |
     /// | | [`Error::Refused`], with the [`Refusal`] that says why |
     pub fn open(name: impl AsRef<OsStr>) -> Result<Self> {
         Self::open_with(name, &MemoryOptions::new())

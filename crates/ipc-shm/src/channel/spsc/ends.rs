@@ -53,7 +53,8 @@ impl<T: Payload> Sender<T, Trusted> {
     /// | EEXIST | [`Error::Exists`] |
     /// | EINVAL, ENAMETOOLONG | [`Error::InvalidName`], [`Error::InvalidParameter`] (the capacity) |
     /// | ENOSPC | [`Error::NoSpace`]; nothing was made |
-    /// | EACCES, EMFILE, ENOENT (/proc is not mounted) | [`Error::System`] |
+    /// | EACCES | [`Error::PermissionDenied`] |
+    /// | EMFILE, ENOENT (/proc is not mounted) | [`Error::System`] |
     pub fn create(name: impl AsRef<OsStr>, options: impl Into<ChannelOptions>) -> Result<Self> {
         private::End::from_link(Link::create(name.as_ref(), Side::Producer, &plan::<T>(&options.into())?)?)
     }
@@ -66,7 +67,8 @@ impl<T: Payload> Sender<T, Trusted> {
     /// | ENOENT | [`Error::NotFound`] |
     /// | EBUSY | [`Error::EndInUse`]: another sender is alive |
     /// | EINVAL, ENAMETOOLONG | [`Error::InvalidName`] |
-    /// | EACCES, EMFILE, ELOOP (a symbolic link) | [`Error::System`] |
+    /// | EACCES | [`Error::PermissionDenied`] |
+    /// | EMFILE, ELOOP (a symbolic link) | [`Error::System`] |
     /// | | [`Error::Refused`], with the [`Refusal`](crate::Refusal) that says why |
     pub fn open(name: impl AsRef<OsStr>) -> Result<Self> {
         Self::open_with(name, &MemoryOptions::new())
