@@ -6,6 +6,7 @@ use std::ffi::OsStr;
 use std::fmt;
 use std::marker::PhantomData;
 use std::mem::ManuallyDrop;
+use std::ops::Range;
 use std::os::fd::OwnedFd;
 
 use nix::fcntl::OFlag;
@@ -52,7 +53,7 @@ pub struct Shared<T: InPlace, M: Common = Trusted> {
 }
 
 impl<T: InPlace> Shared<T> {
-    const LAYOUT: Layout = Layout {
+    pub(crate) const LAYOUT: Layout = Layout {
         kind: Kind::Shared,
         mode: crate::memory::TRUSTED,
         size: size_of::<T>() as u64,
@@ -87,7 +88,8 @@ impl<T: InPlace> Shared<T> {
     /// | EEXIST | [`Error::Exists`] |
     /// | EINVAL, ENAMETOOLONG | [`Error::InvalidName`] |
     /// | ENOSPC | [`Error::NoSpace`]; nothing was made |
-    /// | EACCES, EMFILE, ENOENT (/proc is not mounted) | [`Error::System`] |
+    /// | EACCES | [`Error::PermissionDenied`] |
+    /// | EMFILE, ENOENT (/proc is not mounted) | [`Error::System`] |
     /// | | what `prepare` returns; nothing was made |
     #[doc(alias = "shm_open")]
     pub fn create(name: impl AsRef<OsStr>, prepare: impl FnOnce(&T) -> Result<()>) -> Result<Self> {
@@ -114,7 +116,8 @@ impl<T: InPlace> Shared<T> {
     /// | --- | --- |
     /// | ENOENT | [`Error::NotFound`] |
     /// | EINVAL, ENAMETOOLONG | [`Error::InvalidName`] |
-    /// | EACCES, EMFILE, ELOOP (a symbolic link) | [`Error::System`] |
+    /// | EACCES | [`Error::PermissionDenied`] |
+    /// | EMFILE, ELOOP (a symbolic link) | [`Error::System`] |
     /// | | [`Error::Refused`]: [`crate::Refusal::Type`] for another type, or one made by a program with another C library |
     pub fn open(name: impl AsRef<OsStr>) -> Result<Self> {
         let segment = Segment::open(name.as_ref(), &Self::LAYOUT, usize::MAX)?;
@@ -143,7 +146,8 @@ impl<T: InPlace> Shared<T> {
     /// | errno | error |
     /// | --- | --- |
     /// | | [`Error::Refused`], with the [`crate::Refusal`] that says why |
-    /// | EACCES, EMFILE, ENOMEM | [`Error::System`] |
+    /// | EACCES | [`Error::PermissionDenied`] |
+    /// | EMFILE, ENOMEM | [`Error::System`] |
     pub fn from_fd(descriptor: impl Into<OwnedFd>) -> Result<Self> {
         let len = HEADER + size_of::<T>();
         Self::checked(Segment::common_from(descriptor.into(), &Self::LAYOUT, len)?, "the descriptor")
@@ -163,7 +167,7 @@ impl<T: InPlace> Shared<T> {
         Shared::new(segment)
     }
 
-    fn checked(segment: Segment, object: &str) -> Result<Self> {
+    pub(crate) fn checked(segment: Segment, object: &str) -> Result<Self> {
         let place = segment.payload().cast::<T>();
         // SAFETY: the segment's layout is that of `T`, so its payload is mapped, aligned and long enough.
         unsafe { T::check(place.as_ptr()) }.map_err(|reason| Error::refused(object, reason))?;
@@ -172,7 +176,7 @@ impl<T: InPlace> Shared<T> {
 }
 
 impl<T: InPlace, M: Common> Shared<T, M> {
-    fn new(segment: Segment) -> Self {
+    pub(crate) fn new(segment: Segment) -> Self {
         const { assert!(align_of::<T>() <= HEADER, "the payload begins at a page") };
         Self { segment: ManuallyDrop::new(segment), value: PhantomData }
     }
@@ -182,7 +186,9 @@ impl<T: InPlace, M: Common> Shared<T, M> {
     /// # Errors
     /// | errno | error |
     /// | --- | --- |
+    /// | EACCES (its mode no longer allows it) | [`Error::PermissionDenied`] |
     /// | ENOENT (/proc is not mounted), EMFILE, ENFILE | [`Error::System`] |
+    /// | EOPNOTSUPP | [`Error::System`]: a System V segment has no descriptor |
     /// | | [`Error::Forked`] |
     pub fn share(&self) -> Result<OwnedFd> {
         self.segment.share(OFlag::O_RDWR)
@@ -191,6 +197,12 @@ impl<T: InPlace, M: Common> Shared<T, M> {
     /// Leaves the name in place when this handle is dropped, for those who open it later.
     pub fn persist(&mut self) {
         self.segment.persist();
+    }
+
+    /// An opening of its own of the file that the locks of this memory are in, and which bytes of it are for locks within
+    /// the value.
+    pub(crate) fn lock_file(&self) -> Result<(OwnedFd, Range<libc::off_t>)> {
+        self.segment.lock_file()
     }
 
     /// How far into the value a part of it lies; `None` for what is no part of it.
@@ -253,7 +265,7 @@ impl<T: InPlace + fmt::Debug, M: Common> fmt::Debug for Shared<T, M> {
 }
 
 /// Makes the value in memory that nobody else has seen.
-fn init<T: InPlace>(mapping: &Mapping, prepare: impl FnOnce(&T) -> Result<()>) -> Result<()> {
+pub(crate) fn init<T: InPlace>(mapping: &Mapping, prepare: impl FnOnce(&T) -> Result<()>) -> Result<()> {
     let place = mapping.at(HEADER).cast::<T>();
     // SAFETY: new memory: zeroed, page aligned, long enough for the layout's `T`, and nobody else knows of it.
     unsafe { T::init(place.as_ptr()) }?;

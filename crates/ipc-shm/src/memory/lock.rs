@@ -5,6 +5,7 @@
 //! across users and pid namespaces. Nothing is unlocked by hand: the last close does it.
 
 use std::io;
+use std::ops::Range;
 use std::os::fd::AsFd;
 
 use ipc_sys::errno;
@@ -25,6 +26,16 @@ pub(crate) const BYTES: libc::off_t = 1024;
 #[cfg(feature = "sysv")]
 #[expect(clippy::cast_possible_truncation, reason = "it is 2")]
 const F_UNLCK: libc::c_short = libc::F_UNLCK as libc::c_short;
+
+/// The bytes of a memory file that are for locks within what lies in it: two for each byte of it.
+pub(crate) const WITHIN: Range<libc::off_t> = 1 << 41..1 << 62;
+
+/// As [`WITHIN`], in a lock file that a segment shares with others: enough for its first GiB, whatever its id.
+#[cfg(feature = "sysv")]
+pub(crate) fn within(id: libc::off_t) -> Range<libc::off_t> {
+    let first = (1 << 62) + (id << 31);
+    first..first + libc::off_t::from(i32::MAX)
+}
 
 /// Where the bytes begin that the participants of a channel for many hold for writing, by their place.
 pub(crate) const PLACES: libc::off_t = ATTACHED + 256;

@@ -6,6 +6,7 @@
 
 use std::ffi::{CStr, OsStr};
 use std::io;
+use std::ops::Range;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -289,9 +290,24 @@ impl Segment {
             let source = io::Error::from_raw_os_error(libc::EOPNOTSUPP);
             return Err(Error::system("open", "a System V segment, which has no descriptor")(source));
         }
+        self.opened_again(access)
+    }
+
+    fn opened_again(&self, access: OFlag) -> Result<OwnedFd> {
         let path = format!("/proc/self/fd/{}", self.file.as_raw_fd());
         open(path.as_str(), access | OFlag::O_CLOEXEC, Mode::empty())
             .map_err(|errno| Error::system("open through /proc/self/fd", DESCRIPTOR)(errno.into()))
+    }
+
+    /// An opening of its own of the file that our locks are in, and the bytes of it for locks within what lies here.
+    pub(crate) fn lock_file(&self) -> Result<(OwnedFd, Range<libc::off_t>)> {
+        self.check_fork()?;
+        let file = self.opened_again(OFlag::O_RDWR)?;
+        #[cfg(feature = "sysv")]
+        if !self.mapping.is_file() {
+            return Ok((file, lock::within(self.locks / lock::BYTES)));
+        }
+        Ok((file, lock::WITHIN))
     }
 
     /// Takes the name away that this handle made, as dropping it does.

@@ -62,8 +62,6 @@ pub struct Party<'a, const PARTIES: usize> {
     place: usize,
 }
 
-/// Where the bytes are that parties lock: beyond all that the file holds, 32 for each 16 bytes of it.
-const BYTES: libc::off_t = 1 << 41;
 impl<const PARTIES: usize> Barrier<PARTIES> {
     /// pthread_barrier_init, for one party: takes a place that nobody alive has. `shared` is the memory in which this
     /// barrier lies.
@@ -73,7 +71,8 @@ impl<const PARTIES: usize> Barrier<PARTIES> {
     /// | --- | --- |
     /// | EBUSY | [`Error::EndInUse`]: all places are taken |
     /// | EPIPE | [`Error::Broken`] |
-    /// | EINVAL | [`Error::InvalidParameter`]: it lies elsewhere |
+    /// | EINVAL | [`Error::InvalidParameter`]: it lies elsewhere, or beyond the first GiB of a System V segment |
+    /// | EACCES (its mode no longer allows it) | [`Error::PermissionDenied`] |
     /// | EMFILE, ENFILE, ENOENT (/proc is not mounted) | [`Error::System`] |
     #[doc(alias = "pthread_barrier_init")]
     pub fn join<T: InPlace, M: Common>(&self, shared: &Shared<T, M>) -> Result<Party<'_, PARTIES>> {
@@ -85,8 +84,13 @@ impl<const PARTIES: usize> Barrier<PARTIES> {
         if low(self.state.load(Ordering::Relaxed)) & BROKEN != 0 {
             return Err(Error::Broken);
         }
-        let file = shared.share()?;
-        let bytes = BYTES + 2 * libc::off_t::try_from(offset).unwrap_or(0);
+        let (file, within) = shared.lock_file()?;
+        // 32 bytes for each 16 of the memory.
+        let bytes = within.start.saturating_add_unsigned(2 * offset as u64);
+        if bytes.saturating_add(32) > within.end {
+            let reason = "the barrier lies too far from its beginning";
+            return Err(Error::InvalidParameter { what: "the memory", value: offset as u64, reason });
+        }
         for place in 0..PARTIES {
             if lock::take(&file, byte(bytes, place), Kind::Write)
                 .map_err(Error::system("fcntl(F_OFD_SETLK)", OBJECT))?
@@ -115,7 +119,8 @@ impl<const PARTIES: usize> Party<'_, PARTIES> {
     /// | errno | error |
     /// | --- | --- |
     /// | EPIPE | [`Error::Broken`] |
-    /// | ENOSYS, EPERM (a seccomp filter) | [`Error::System`] |
+    /// | EPERM (a seccomp filter) | [`Error::PermissionDenied`] |
+    /// | ENOSYS (a seccomp filter) | [`Error::System`] |
     #[doc(alias = "pthread_barrier_wait")]
     pub fn wait(&mut self) -> Result<bool> {
         self.wait_until(Deadline::NEVER)

@@ -14,7 +14,7 @@ use crate::ends::{Ends, word};
 pub(crate) const ROLES: &[Role] = &[("fork-all", fork_all), ("fork-loans", fork_loans)];
 
 /// Runs this in a child, which ends with it.
-fn in_child(run: impl FnOnce() -> Result) -> Result<WaitStatus> {
+pub(crate) fn in_child(run: impl FnOnce() -> Result) -> Result<WaitStatus> {
     // SAFETY: this process has one thread.
     #[expect(clippy::disallowed_methods, reason = "a single-threaded peer")]
     let child = unsafe { libc::fork() };

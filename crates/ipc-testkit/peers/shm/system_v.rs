@@ -1,17 +1,23 @@
 //! The other process of a System V segment.
+#![expect(unsafe_code, reason = "a borrow, which a child touches")]
 
-use std::error::Error;
 use std::fs::File;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use ipc_shm::sysv::Place;
-use ipc_shm::{SharedMemory, Wait, broadcast, bytes, latest, request, spsc};
+use ipc_shm::{Error, MemoryOptions, Shared, SharedMemory, Wait, broadcast, bytes, latest, request, spsc};
 use ipc_sysv::{Key, Segment};
 use ipc_testkit::crash;
 use ipc_testkit::role::{Result, Role, hear, say};
+use nix::sys::signal::Signal;
+use nix::sys::wait::WaitStatus;
 
-pub(crate) const ROLES: &[Role] = &[("sysv-end", end), ("sysv-maker", maker)];
+use crate::forks::in_child;
 
-fn place(key: &str, lock_file: &str) -> std::result::Result<Place, Box<dyn Error>> {
+pub(crate) const ROLES: &[Role] =
+    &[("sysv-end", end), ("sysv-maker", maker), ("sysv-value", value), ("sysv-fork", fork)];
+
+fn place(key: &str, lock_file: &str) -> Result<Place> {
     let segment = Segment::open(Key::new(key.parse()?))?;
     let lock_file = File::options().read(true).write(true).open(lock_file)?;
     Ok(Place::new(segment.attach()?, &lock_file)?)
@@ -73,4 +79,61 @@ fn maker(arguments: &[String]) -> Result {
     crash::end();
     drop(sender);
     Ok(())
+}
+
+/// `sysv-value KEY LOCK-FILE`: makes a value, killed on the way.
+fn value(arguments: &[String]) -> Result {
+    let place = place(&arguments[0], &arguments[1])?;
+    crash::begin();
+    let value = Shared::<[AtomicU64; 2]>::create_in(place, |[first, second]| {
+        first.store(1, Ordering::Relaxed);
+        second.store(1, Ordering::Relaxed);
+        Ok(())
+    })?;
+    crash::end();
+    drop(value);
+    Ok(())
+}
+
+/// `sysv-fork LOCK-FILE MEMORY CHANNEL VALUE`: the keys of three segments. One child touches a borrow of its parent's, the
+/// next tries every handle and drops them all; then the parent uses them.
+fn fork(arguments: &[String]) -> Result {
+    let place = |index: usize| place(&arguments[index], &arguments[0]);
+    let memory: SharedMemory = place(1)?.create(MemoryOptions::new())?;
+    let mut sender: spsc::Sender<u64> = place(2)?.create(16)?;
+    // SAFETY: both ends are this process.
+    let mut receiver = unsafe { place(2)?.open::<spsc::Receiver<u64>>()?.trust() };
+    let value = Shared::<AtomicU64>::create_in(place(3)?, |_| Ok(()))?;
+    sender.send(&5)?;
+    let borrow = receiver.borrow()?;
+    let touched = in_child(|| if *borrow == 5 { Err("it was there".into()) } else { Ok(()) })?;
+    say(format_args!(
+        "borrow {} {}",
+        matches!(touched, WaitStatus::Signaled(_, Signal::SIGSEGV, _)),
+        *borrow
+    ))?;
+    drop(borrow);
+
+    let mut all = Some((memory, sender, receiver, value));
+    in_child(|| {
+        let Some((memory, mut sender, mut receiver, value)) = all.take() else { return Ok(()) };
+        let results = [
+            memory.write(8, &1_u64),
+            memory.read::<u64>(8).map(drop),
+            sender.try_send(&6),
+            sender.stat().map(drop),
+            receiver.try_recv().map(drop),
+            value.get().map(drop),
+            value.share().map(drop),
+        ];
+        drop((memory, sender, receiver, value));
+        let others = results.iter().filter(|result| !matches!(result, Err(Error::Forked))).count();
+        say(format_args!("child {others}"))
+    })?;
+    let Some((memory, mut sender, mut receiver, value)) = all else { return Ok(()) };
+    memory.write(8, &7_u64)?;
+    sender.send(&8)?;
+    value.get()?.store(9, Ordering::Relaxed);
+    say(format_args!("parent {} {}", memory.read::<u64>(8)?, receiver.recv()?))?;
+    hear().map(drop)
 }

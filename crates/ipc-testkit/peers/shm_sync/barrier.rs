@@ -3,17 +3,16 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use ipc_shm::Shared;
 use ipc_testkit::crash;
 use ipc_testkit::role::{Result, Role, hear, say};
 
-use crate::types::Words;
+use crate::types::{Words, attached};
 
 pub(crate) const ROLES: &[Role] = &[("rounds", rounds), ("join", join), ("arrive", arrive)];
 
 /// `rounds NAME INDEX COUNT`: meets the others COUNT times, and looks each time whether all have come as far.
 fn rounds(arguments: &[String]) -> Result {
-    let shared = Shared::<Words>::open(&arguments[0])?;
+    let shared = attached::<Words>(&arguments[0])?;
     let words = shared.get()?;
     let (index, count): (usize, u64) = (arguments[1].parse()?, arguments[2].parse()?);
     let mut party = words.barrier.join(&shared)?;
@@ -30,7 +29,7 @@ fn rounds(arguments: &[String]) -> Result {
 
 /// `join NAME`: joins and never arrives.
 fn join(arguments: &[String]) -> Result {
-    let shared = Shared::<Words>::open(&arguments[0])?;
+    let shared = attached::<Words>(&arguments[0])?;
     let _party = shared.get()?.barrier.join(&shared)?;
     say("joined")?;
     hear().map(drop)
@@ -38,7 +37,7 @@ fn join(arguments: &[String]) -> Result {
 
 /// `arrive NAME`: arrives and gives up.
 fn arrive(arguments: &[String]) -> Result {
-    let shared = Shared::<Words>::open(&arguments[0])?;
+    let shared = attached::<Words>(&arguments[0])?;
     let mut party = shared.get()?.barrier.join(&shared)?;
     crash::begin();
     let _ = party.wait_timeout(Duration::from_millis(1));

@@ -10,7 +10,7 @@ use ipc_shm::{Attempt, Error, InPlace, LockError, Shared, Vouched};
 use ipc_testkit::crash;
 use ipc_testkit::role::{Result, Role, hear, say};
 
-use crate::types::{Everything, Many, add, locked, repaired};
+use crate::types::{Everything, Many, add, attached, locked, repaired};
 
 pub(crate) const ROLES: &[Role] = &[
     ("add", add_once),
@@ -32,7 +32,7 @@ pub(crate) const ROLES: &[Role] = &[
 ];
 
 pub(crate) fn open<T: InPlace>(arguments: &[String]) -> Result<Shared<T, Vouched>> {
-    let shared = Shared::<T>::open(&arguments[0])?;
+    let shared = attached::<T>(&arguments[0])?;
     // SAFETY: the test and its peers are the only ones who know the name, and keep to the protocol.
     Ok(unsafe { shared.trust() })
 }

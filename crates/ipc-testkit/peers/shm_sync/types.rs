@@ -3,11 +3,24 @@
 #![allow(dead_code, reason = "each side uses its part")]
 
 use std::cell::UnsafeCell;
+use std::fs::File;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use ipc_shm::sysv::Place;
 use ipc_shm::{
-    Barrier, Condvar, Error, Event, InPlace, LockResult, Mutex, MutexGuard, Once, RwLock, Semaphore,
+    Barrier, Condvar, Error, Event, InPlace, LockResult, Mutex, MutexGuard, Once, RwLock, Semaphore, Shared,
 };
+use ipc_sysv::{Key, Segment};
+
+/// What stands under a name or, as `KEY@LOCK-FILE`, in a System V segment.
+pub(crate) fn attached<T: InPlace>(place: &str) -> Result<Shared<T>, Box<dyn std::error::Error>> {
+    let Some((key, lock_file)) = place.split_once('@') else {
+        return Ok(Shared::open(place)?);
+    };
+    let segment = Segment::open(Key::new(key.parse()?))?;
+    let lock_file = File::options().read(true).write(true).open(lock_file)?;
+    Ok(Shared::open_in(Place::new(segment.attach()?, &lock_file)?)?)
+}
 
 /// Two numbers that are equal whenever nobody holds the lock.
 pub(crate) type Pair = [u64; 2];

@@ -6,11 +6,10 @@ use std::os::fd::AsRawFd;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::time::Duration;
 
-use ipc_shm::Shared;
 use ipc_testkit::crash;
 use ipc_testkit::role::{Result, Role, say};
 
-use crate::types::Words;
+use crate::types::{Words, attached};
 
 pub(crate) const ROLES: &[Role] = &[
     ("release", release),
@@ -24,7 +23,7 @@ pub(crate) const ROLES: &[Role] = &[
 
 /// `release NAME`: gives one permit.
 fn release(arguments: &[String]) -> Result {
-    let shared = Shared::<Words>::open(&arguments[0])?;
+    let shared = attached::<Words>(&arguments[0])?;
     let words = shared.get()?;
     crash::begin();
     words.semaphore.release(1)?;
@@ -34,7 +33,7 @@ fn release(arguments: &[String]) -> Result {
 
 /// `acquire NAME`: takes one permit of several.
 fn acquire(arguments: &[String]) -> Result {
-    let shared = Shared::<Words>::open(&arguments[0])?;
+    let shared = attached::<Words>(&arguments[0])?;
     let words = shared.get()?;
     crash::begin();
     words.semaphore.acquire()?;
@@ -44,7 +43,7 @@ fn acquire(arguments: &[String]) -> Result {
 
 /// `wait-permit NAME`: waits for a permit until it gives up.
 fn wait_permit(arguments: &[String]) -> Result {
-    let shared = Shared::<Words>::open(&arguments[0])?;
+    let shared = attached::<Words>(&arguments[0])?;
     let words = shared.get()?;
     crash::begin();
     let _ = words.semaphore.acquire_timeout(Duration::from_millis(1));
@@ -54,7 +53,7 @@ fn wait_permit(arguments: &[String]) -> Result {
 
 /// `set NAME`: sets the event.
 fn set(arguments: &[String]) -> Result {
-    let shared = Shared::<Words>::open(&arguments[0])?;
+    let shared = attached::<Words>(&arguments[0])?;
     let words = shared.get()?;
     crash::begin();
     words.event.set()?;
@@ -64,7 +63,7 @@ fn set(arguments: &[String]) -> Result {
 
 /// `wait-event NAME`: waits for the event until it gives up.
 fn wait_event(arguments: &[String]) -> Result {
-    let shared = Shared::<Words>::open(&arguments[0])?;
+    let shared = attached::<Words>(&arguments[0])?;
     let words = shared.get()?;
     crash::begin();
     let _ = words.event.wait_timeout(Duration::from_millis(1));
@@ -74,7 +73,7 @@ fn wait_event(arguments: &[String]) -> Result {
 
 /// `taker NAME`: takes permits for ever and counts them.
 fn taker(arguments: &[String]) -> Result {
-    let shared = Shared::<Words>::open(&arguments[0])?;
+    let shared = attached::<Words>(&arguments[0])?;
     let words = shared.get()?;
     say("ready")?;
     loop {

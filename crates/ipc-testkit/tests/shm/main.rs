@@ -21,6 +21,7 @@ mod lock_barrier;
 mod lock_interop;
 mod lock_mutex;
 mod lock_rwlock;
+mod lock_system_v;
 mod lock_words;
 mod memory;
 mod mpmc;

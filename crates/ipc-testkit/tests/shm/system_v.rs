@@ -2,25 +2,26 @@
 
 use std::fs::File;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use ipc_shm::sysv::{Place, len_of};
 use ipc_shm::{
-    Error, MemoryOptions, Origin, Presence, Refusal, SharedMemory, Wait, broadcast, bytes, latest, request,
-    spsc,
+    Error, MemoryOptions, Origin, Presence, Refusal, Shared, SharedMemory, Wait, broadcast, bytes, latest,
+    request, spsc,
 };
 use ipc_sysv::{Key, Segment};
 use ipc_testkit::{Peer, command, crash, name, peer, proof, repetitions};
 
 /// A segment under a key and a lock file, both gone at the end.
-struct Stage {
-    segment: Segment,
+pub(crate) struct Stage {
+    pub(crate) segment: Segment,
     key: i32,
     directory: tempfile::TempDir,
 }
 
 impl Stage {
-    fn new(len: usize) -> Self {
+    pub(crate) fn new(len: usize) -> Self {
         let key = name::key();
         let segment = Segment::create(Key::new(key), len).unwrap();
         let directory = name::directory();
@@ -32,9 +33,14 @@ impl Stage {
         self.directory.path().join("locks")
     }
 
-    fn place(&self) -> Place {
+    pub(crate) fn place(&self) -> Place {
         let lock_file = File::options().read(true).write(true).open(self.path()).unwrap();
         Place::new(self.segment.attach().unwrap(), &lock_file).unwrap()
+    }
+
+    /// What a peer of the lock tests opens it by.
+    pub(crate) fn address(&self) -> String {
+        format!("{}@{}", self.key, self.path().display())
     }
 
     fn end(&self, kind: &str) -> Peer {
@@ -48,7 +54,7 @@ impl Drop for Stage {
     }
 }
 
-fn refusal<T>(result: ipc_shm::Result<T>) -> Refusal {
+pub(crate) fn refusal<T>(result: ipc_shm::Result<T>) -> Refusal {
     match result {
         Err(Error::Refused { reason, .. }) => reason,
         Err(error) => panic!("{error}"),
@@ -252,5 +258,61 @@ fn f13_a_maker_killed_at_any_instruction_is_followed_by_one_that_works() {
         "F13",
         "killed at {points} instructions of making a channel in a System V segment, the next one worked; {} had begun",
         origins[1]
+    );
+}
+
+#[test]
+fn f13_a_value_whose_maker_was_killed_or_gave_up_is_made_anew() {
+    type Value = Shared<[AtomicU64; 2]>;
+    let mut replaced = 0;
+    let points = crash::at_every_step(
+        repetitions(3, 600),
+        || {
+            let stage = Stage::new(Value::SEGMENT_LEN);
+            (command!("peer-shm", "sysv-value", stage.key, stage.path().display()), stage)
+        },
+        |death, stage| {
+            let (value, origin) = Value::open_or_replace_in(stage.place(), |[first, second]| {
+                assert_eq!(first.load(Ordering::Relaxed) + second.load(Ordering::Relaxed), 0, "{death}");
+                first.store(2, Ordering::Relaxed);
+                Ok(())
+            })
+            .unwrap_or_else(|error| panic!("{death}: {error}"));
+            replaced += usize::from(origin == Origin::Replaced);
+            let other = Value::open_in(stage.place()).unwrap();
+            value.get().unwrap()[1].store(3, Ordering::Relaxed);
+            let seen = other.get().unwrap().each_ref().map(|word| word.load(Ordering::Relaxed));
+            assert_eq!(seen, [2, 3], "{death}");
+        },
+    );
+    assert!(replaced > 0, "nobody was killed half-way");
+
+    let stage = Stage::new(Value::SEGMENT_LEN);
+    let gave_up = Value::create_in(stage.place(), |_| Err(Error::WouldBlock));
+    assert!(matches!(gave_up, Err(Error::WouldBlock)));
+    assert_eq!(refusal(Value::open_in(stage.place())), Refusal::NotReady);
+    drop(Value::create_in(stage.place(), |_| Ok(())).unwrap());
+    proof!(
+        "F13",
+        "killed at {points} instructions of making a value in a System V segment, the next one made it; {replaced} had begun"
+    );
+}
+
+#[test]
+fn f7_a_forked_child_can_do_nothing_in_a_segment_and_its_parent_goes_on() {
+    let stages = [Stage::new(8192), Stage::new(len_of::<spsc::Sender<u64>>(16).unwrap()), Stage::new(8192)];
+    let [memory, channel, value] = stages.each_ref().map(|stage| stage.key);
+    let mut peer = peer!("peer-shm", "sysv-fork", stages[0].path().display(), memory, channel, value);
+    peer.expect("borrow true 5");
+    peer.expect("child 0");
+    peer.expect("parent 7 8");
+    // Each end attached it once, and the children neither attached nor detached anything.
+    let attached = stages.each_ref().map(|stage| stage.segment.stat().unwrap().attached);
+    assert_eq!(attached, [1, 2, 1]);
+    peer.tell("end");
+    peer.finish();
+    proof!(
+        "F7",
+        "memory, a channel and a value in System V segments: Forked in a child, a borrow kills it alone"
     );
 }

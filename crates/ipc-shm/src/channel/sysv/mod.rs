@@ -1,9 +1,12 @@
-//! Memory and channels in System V segments (feature `sysv`).
+//! Memory, channels and locks in System V segments (feature `sysv`).
 //!
 //! For programs that keep to System V's keys and permissions: everything here works as under a POSIX name, in trusted memory. A
 //! segment cannot be truncated, so nobody can kill with SIGBUS; and it has no descriptor, so a channel of this kind is not
 //! sent, and the locks by which ends know that the other one lives are taken in a file that the caller names: any file that
 //! all who may be an end can open for writing, the one that made the key, say. Nothing is written into it.
+//!
+//! Channels and memory are made and found by [`Place`], a typed value and its locks by
+//! [`Shared::create_in`](crate::Shared::create_in) and its like.
 //!
 //! # After a crash
 //! As for each channel. The segment itself stays until somebody removes it: remove it (IPC_RMID) as soon as both ends are
@@ -37,6 +40,7 @@
 //! ```
 
 mod kinds;
+mod value;
 
 use std::fs::File;
 
@@ -69,7 +73,8 @@ impl Place {
     /// # Errors
     /// | errno | error |
     /// | --- | --- |
-    /// | EACCES, EMFILE, ENOENT (/proc is not mounted), EISDIR | [`Error::System`](crate::Error::System) |
+    /// | EACCES | [`Error::PermissionDenied`](crate::Error::PermissionDenied) |
+    /// | EMFILE, ENOENT (/proc is not mounted), EISDIR | [`Error::System`](crate::Error::System) |
     /// | | [`Error::Refused`](crate::Error::Refused): the segment is shorter than a header, 4096 bytes |
     pub fn new(attachment: Attachment, lock_file: &File) -> Result<Self> {
         memory::system_v::Place::new(attachment, lock_file).map(Self)
