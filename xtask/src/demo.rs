@@ -113,7 +113,13 @@ fn show(pair: &Pair, player: &impl Fn(&Role) -> Option<Player>, paint: Paint) ->
     let begin = Instant::now();
     let widths = widths(pair);
     let outcome = play::play(pair, &players, INTERVAL, |number, event| {
-        let name = pair.roles.get(number).map_or("", |role| role.program);
+        let role = pair.roles.get(number);
+        let name = role.map_or("", |role| role.program);
+        let time = paint.faint(&format!("{:6.3}", begin.elapsed().as_secs_f64()));
+        if let (Event::Said(line), true) = (event, role.is_some_and(|role| role.wide)) {
+            println!("{time} {}", plain(line).trim_end());
+            return;
+        }
         let room = widths.get(number).copied().unwrap_or_default().saturating_sub(3);
         let fit = |text: &str| shortened(text, room);
         let text = match event {
@@ -122,13 +128,12 @@ fn show(pair: &Pair, player: &impl Fn(&Role) -> Option<Player>, paint: Paint) ->
             Event::Complained(line) => paint.warning(&fit(&plain(line))),
             Event::Ended(status, _) => paint.faint(&fit(&end(*status))),
         };
-        let time = format!("{:6.3}", begin.elapsed().as_secs_f64());
         let columns = widths.iter().enumerate().map(|(at, width)| {
             let bar = paint.process(at, "│");
             padded(&if at == number { format!("{bar} {text}") } else { bar }, *width)
         });
         let line: String = columns.collect();
-        println!("{} {}", paint.faint(&time), line.trim_end());
+        println!("{time} {}", line.trim_end());
         let _ = std::io::stdout().flush();
     })?;
     if outcome.faults.is_empty() {
@@ -137,9 +142,9 @@ fn show(pair: &Pair, player: &impl Fn(&Role) -> Option<Player>, paint: Paint) ->
     Err(format!("{}\n{}", outcome.faults.join("\n"), outcome.account).into())
 }
 
-/// The columns' widths: a program that says nothing needs no more than its name and id.
+/// The columns' widths: a program that says nothing in its column needs no more than its name and id.
 fn widths(pair: &Pair) -> Vec<usize> {
-    let silent = |role: &Role| role.says.is_empty();
+    let silent = |role: &Role| role.says.is_empty() || role.wide;
     let count = pair.roles.iter().filter(|role| silent(role)).count();
     let others = (pair.roles.len() - count).max(1);
     let left = WIDTH - SILENT * count;

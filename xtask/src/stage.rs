@@ -86,12 +86,21 @@ impl Stage {
     /// The kernel's objects with a name or a key of this stage.
     pub(crate) fn objects(&self) -> Vec<String> {
         let mut found = Vec::new();
-        let shared = PathBuf::from(format!("/dev/shm{}", self.name));
-        if shared.exists() {
-            found.push(shared.display().to_string());
-        }
+        found.extend(self.memory().iter().map(|path| path.display().to_string()));
         found.extend(objects_with(&self.keys()));
         found
+    }
+
+    /// The POSIX shared memory of this stage: of its name, and of names made of it with a dot.
+    fn memory(&self) -> Vec<PathBuf> {
+        let ours = self.name.trim_start_matches('/');
+        let is_ours =
+            |name: &str| name.strip_prefix(ours).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
+        let entries = fs::read_dir("/dev/shm").into_iter().flatten().flatten();
+        entries
+            .filter(|entry| entry.file_name().to_str().is_some_and(is_ours))
+            .map(|entry| entry.path())
+            .collect()
     }
 
     /// The keys that programs may use here: the plain one, and those of the file.
@@ -122,7 +131,9 @@ fn keys_of(file: &Path) -> Vec<u32> {
 impl Drop for Stage {
     /// Nothing stays, not even of programs that failed: the names and keys are this stage's alone.
     fn drop(&mut self) {
-        let _ = fs::remove_file(format!("/dev/shm{}", self.name));
+        for path in self.memory() {
+            let _ = fs::remove_file(path);
+        }
         if !self.objects().is_empty() {
             for key in self.keys().iter().map(u32::to_string) {
                 // Not by `process`, which starts nothing after Ctrl-C: that is when it is needed most.
