@@ -20,10 +20,13 @@ use crate::channel::{Pollable, Polled};
 use crate::{Error, Result};
 
 mod receivers;
+mod requests;
 mod senders;
 
 /// An end of a [pollable](crate::ChannelOptions::pollable) channel for tokio: a [`Stream`](futures_core::Stream) where it
-/// receives, a [`Sink`](futures_sink::Sink) where it sends, each with its `async` call beside.
+/// receives, a [`Sink`](futures_sink::Sink) where it sends, each with its `async` call beside. The ends of
+/// [`request`](crate::request) are taken as they are, for one call at a time and tasks that move between threads, or by
+/// reference, for any number at a time.
 ///
 /// A message that is there, or fits, costs no system call. The stream ends when the other side is gone and everything it
 /// had sent was received, or after any error but [`Error::Lagged`] and [`Error::Contended`].

@@ -68,7 +68,7 @@
 //! - [`bytes`]: the same for messages of any length
 //! - [`mpsc`]: several senders, a lane each
 //! - [`mpmc`]: many senders, many receivers, one queue; a dead receiver's message goes to another
-//! - [`request`]: questions and their answers, with deadlines
+//! - [`request`]: questions and their answers, with deadlines; one server of many clients
 //! - [`latest`], [`broadcast`]: one writer, any number of readers, which never make it wait
 //! - [`Select`]: waiting for several channels at once, and for descriptors beside them
 //! - [`Polled`]: an end in poll, epoll or any event loop

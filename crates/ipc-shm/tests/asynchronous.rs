@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use futures_core::Stream;
 use futures_sink::Sink;
-use ipc_shm::{Async, ChannelOptions, Error, Sealed, broadcast, bytes, latest, spsc};
+use ipc_shm::{Async, ChannelOptions, Error, Sealed, broadcast, bytes, latest, request, spsc};
 use tokio::time::timeout;
 
 const SOON: Duration = Duration::from_millis(5);
@@ -306,5 +306,84 @@ fn what_a_sink_of_bytes_keeps_outlives_a_dropped_flush() {
         flush(&mut sender).await.unwrap();
         drop(sender);
         assert_eq!(eater.join().unwrap(), fed);
+    });
+}
+
+#[test]
+fn a_dropped_call_is_given_up_and_the_place_comes_back() {
+    run(async {
+        let (client, server) = request::channel::<u64, u64>(pollable(16)).unwrap();
+        let (client, server) = (client.attach().unwrap(), server.attach().unwrap());
+        let mut client = Async::new(client).unwrap();
+        for round in 0..100 {
+            assert!(dropped_after(1, client.call(&round)).await.is_none());
+        }
+        // The server never takes what was given up; all but the places they stand in is free.
+        assert!(matches!(server.try_recv(), Err(Error::Empty)));
+        let serving = thread::spawn(move || {
+            server.recv().unwrap().answer(&8).unwrap();
+            server
+        });
+        assert_eq!(client.call(&7).await.unwrap(), 8);
+        let server = serving.join().unwrap();
+
+        let client = client.into_inner();
+        let mut client = Async::new(&client).unwrap();
+        let mut calls = Vec::new();
+        while let Some(call) = dropped_after(1, client.send(&1)).await {
+            match call {
+                Ok(call) => calls.push(call),
+                Err(error) => {
+                    assert!(matches!(error, Error::Full), "{error}");
+                    break;
+                }
+            }
+        }
+        assert_eq!(calls.len(), 16, "it holds every place itself: waiting would never end");
+        let mut server = Async::new(&server).unwrap();
+        for _ in 0..16 {
+            next(&mut server).await.unwrap().unwrap().answer(&2).unwrap();
+        }
+        for call in &mut calls {
+            assert_eq!(client.recv(call).await.unwrap(), 2);
+        }
+        drop(calls);
+        let (_deaf, quiet) = request::channel::<u64, u64>(16).unwrap();
+        let quiet = quiet.attach().unwrap();
+        assert!(matches!(Async::new(quiet).map(drop), Err(Error::NoSocket)));
+    });
+}
+
+#[test]
+fn one_task_serves_clients_that_come_and_go() {
+    run(async {
+        let mut servers = Async::new(request::Servers::<u64, u64>::new()).unwrap();
+        assert!(matches!(servers.recv().await.map(drop), Err(Error::Disconnected)));
+        let mut clients = Vec::new();
+        for number in 0..3 {
+            let (client, server) = request::channel(pollable(16)).unwrap();
+            servers.get_mut().admit(server.attach().unwrap()).unwrap();
+            let client = client.attach().unwrap();
+            clients.push(thread::spawn(move || {
+                (0..200)
+                    .for_each(|turn| assert_eq!(client.call(&(turn + number)).unwrap(), turn + number + 1));
+            }));
+        }
+        let serving = tokio::spawn(async move {
+            let mut served = 0;
+            loop {
+                match servers.recv().await {
+                    Ok((_, request)) => {
+                        let answer = request.question() + 1;
+                        request.answer(&answer).unwrap();
+                        served += 1;
+                    }
+                    Err(error) => break assert!(matches!(error, Error::Disconnected), "{error}"),
+                }
+            }
+            (served, servers.get_mut().departed().len())
+        });
+        assert_eq!(serving.await.unwrap(), (600, 3));
+        clients.into_iter().for_each(|client| client.join().unwrap());
     });
 }

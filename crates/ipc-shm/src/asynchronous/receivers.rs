@@ -7,7 +7,7 @@ use futures_core::Stream;
 
 use crate::Result;
 use crate::asynchronous::Async;
-use crate::channel::{Payload, broadcast, bytes, latest, spsc};
+use crate::channel::{Payload, broadcast, bytes, latest, mpsc, spsc};
 use crate::memory::{Mode, Sealed};
 
 impl<T: Payload, M: Mode> Async<spsc::Receiver<T, M>> {
@@ -25,6 +25,25 @@ impl<T: Payload, M: Mode> Stream for Async<spsc::Receiver<T, M>> {
 
     fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<T>>> {
         self.get_mut().poll_stream(context, spsc::Receiver::try_recv)
+    }
+}
+
+impl<T: Payload, M: Mode> Async<mpsc::Receiver<T, M>> {
+    /// Receives the next message of any lane, waiting for one. Dropped before it is ready, it has taken none.
+    ///
+    /// # Errors
+    /// As [`mpsc::Receiver::recv`]; [`Error::System`](crate::Error::System): the runtime is shutting down.
+    pub async fn recv(&mut self) -> Result<T> {
+        self.with(mpsc::Receiver::try_recv).await
+    }
+}
+
+/// Lanes come ([`Async::get_mut`], [`mpsc::Receiver::admit`]) and go while it runs; it ends with the last.
+impl<T: Payload, M: Mode> Stream for Async<mpsc::Receiver<T, M>> {
+    type Item = Result<T>;
+
+    fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<T>>> {
+        self.get_mut().poll_stream(context, mpsc::Receiver::try_recv)
     }
 }
 

@@ -20,6 +20,7 @@ use ipc_sys::futex::Wait;
 use ipc_sys::socket::{self, message};
 use ipc_sys::{Deadline, errno, poll};
 
+use crate::channel::gather::Gather;
 use crate::{Error, Refusal, Result};
 
 /// One side's descriptor, and the process at the other side, where it is watched.
@@ -114,17 +115,42 @@ impl AsFd for Socket {
     }
 }
 
+/// What an end is polled by.
+#[derive(Debug, Clone)]
+pub(crate) enum Readiness {
+    /// Its own socket.
+    Socket(Arc<Socket>),
+    /// The sockets of its lanes.
+    Several(Arc<Gather>),
+}
+
+impl AsFd for Readiness {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match self {
+            Self::Socket(socket) => socket.as_fd(),
+            Self::Several(gather) => gather.as_fd(),
+        }
+    }
+}
+
 /// An end of a channel that can be made [`Polled`].
 pub trait Pollable: private::Pollable {}
 
 pub(in crate::channel) mod private {
-    use super::{Arc, Result, Socket};
+    use super::{Arc, Error, Readiness, Result, Socket};
 
     pub trait Pollable {
         /// Its socket, if its channel is pollable.
         #[doc(hidden)]
         #[expect(private_interfaces, reason = "the trait is sealed: who cannot name this type need not")]
         fn socket(&self) -> Option<&Arc<Socket>>;
+
+        /// What it is polled by.
+        #[doc(hidden)]
+        #[expect(private_interfaces, reason = "as above")]
+        fn readiness(&self) -> Result<Readiness> {
+            self.socket().cloned().map(Readiness::Socket).ok_or(Error::NoSocket)
+        }
 
         /// See [`super::Polled::arm`].
         #[doc(hidden)]
@@ -168,24 +194,27 @@ pub(in crate::channel) mod private {
 #[derive(Debug)]
 pub struct Polled<E: Pollable> {
     end: E,
-    socket: Arc<Socket>,
+    readiness: Readiness,
 }
 
 impl<E: Pollable> Polled<E> {
-    /// Makes the socket of this end accessible.
+    /// Makes the socket of this end accessible; of one with several lanes, an epoll(7) instance that holds the socket of
+    /// each.
     ///
     /// # Errors
-    /// [`Error::NoSocket`] where the channel was not made [pollable](crate::ChannelOptions::pollable).
+    /// [`Error::NoSocket`] where the channel was not made [pollable](crate::ChannelOptions::pollable); [`Error::System`]
+    /// (EMFILE, ENOMEM) where there are several.
     pub fn new(end: E) -> Result<Self> {
-        let socket = end.socket().ok_or(Error::NoSocket)?.clone();
-        Ok(Self { end, socket })
+        let readiness = end.readiness()?;
+        Ok(Self { end, readiness })
     }
 
     /// Asks the other side to make the descriptor readable: `true`, wait for it; `false`, do not: there is something to do
     /// now, or the other side is gone, as the next call of the end will say.
     ///
     /// What an earlier wait left in the socket is taken out. A sender is told of room for a message, one of
-    /// [`bytes`](crate::bytes) of room for the message that was last refused.
+    /// [`bytes`](crate::bytes) of room for the message that was last refused; a client, of the answer to any call in flight
+    /// and, where its last question found no place, of one.
     ///
     /// # Errors
     /// [`Error::PeerCorrupt`], [`Error::Forked`].
@@ -197,7 +226,11 @@ impl<E: Pollable> Polled<E> {
     /// ended, and [`Polled::arm`] says so.
     #[must_use]
     pub fn watched(&self) -> Option<Arc<OwnedFd>> {
-        self.socket.watched.get().cloned()
+        match &self.readiness {
+            Readiness::Socket(socket) => socket.watched.get().cloned(),
+            // It is polled with the sockets.
+            Readiness::Several(_) => None,
+        }
     }
 
     /// The end itself.
@@ -223,7 +256,7 @@ impl<E: Pollable> std::ops::DerefMut for Polled<E> {
 
 impl<E: Pollable> AsFd for Polled<E> {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.socket.as_fd()
+        self.readiness.as_fd()
     }
 }
 

@@ -11,6 +11,8 @@ pub(crate) mod doorbell;
 #[cfg(not(ipc_loom))]
 mod fd;
 #[cfg(not(ipc_loom))]
+mod gather;
+#[cfg(not(ipc_loom))]
 mod inlet;
 pub mod latest;
 #[cfg(not(ipc_loom))]

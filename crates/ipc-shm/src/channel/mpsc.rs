@@ -5,6 +5,10 @@
 //! its own lane and no other. They join whenever the receiver admits them and leave whenever they are dropped. Messages
 //! of one sender come in order; between senders there is none.
 //!
+//! The lanes that are to be [polled](crate::Polled) or waited for by tasks are made
+//! [pollable](crate::ChannelOptions::pollable): sealed ones and ones from descriptors. Nothing carries a socket to who opens a
+//! name.
+//!
 //! # After a crash
 //! As for each lane. What ended is told by [`Receiver::departed`]; everything that a sender had sent is received first.
 //!
@@ -32,15 +36,17 @@
 
 use std::fmt;
 use std::os::fd::BorrowedFd;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use ipc_sys::Deadline;
 
-use crate::channel::doorbell::{POLLS, Sleep, pause};
+use crate::channel::fd::{Readiness, private as fd};
+use crate::channel::gather::Gather;
 use crate::channel::select::private as lookout;
 use crate::channel::select::{self, Source};
 use crate::channel::sleeper::{Sleeper, Sleepers};
-use crate::channel::{ChannelStat, Payload, Wait, spsc};
+use crate::channel::{ChannelStat, Payload, Pollable, Socket, Wait, spsc};
 use crate::memory::{Mode, Trusted};
 use crate::{Error, Result};
 
@@ -55,11 +61,13 @@ pub struct Receiver<T: Payload, M: Mode = Trusted> {
     admitted: u64,
     departed: Vec<(LaneId, Error)>,
     wait: Wait,
+    /// Holds the socket of each lane, where this receiver is polled.
+    gather: OnceLock<Arc<Gather>>,
 }
 
 /// A lane as its receiver counts them: never used twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct LaneId(u64);
+pub struct LaneId(pub(in crate::channel) u64);
 
 struct Lane<T: Payload, M: Mode> {
     id: LaneId,
@@ -70,13 +78,22 @@ impl<T: Payload, M: Mode> Receiver<T, M> {
     /// A receiver without a lane.
     #[must_use]
     pub fn new() -> Self {
-        Self { lanes: Vec::new(), first: 0, admitted: 0, departed: Vec::new(), wait: Wait::default() }
+        Self {
+            lanes: Vec::new(),
+            first: 0,
+            admitted: 0,
+            departed: Vec::new(),
+            wait: Wait::default(),
+            gather: OnceLock::new(),
+        }
     }
 
     /// Lets one more sender in.
     ///
     /// # Errors
-    /// [`Error::InvalidParameter`] where there are [`LANES_MAX`] lanes.
+    /// [`Error::InvalidParameter`] where there are [`LANES_MAX`] lanes; [`Error::NoSocket`], where this receiver is
+    /// [`Polled`](crate::Polled) and the lane is not [pollable](crate::ChannelOptions::pollable); [`Error::System`] (ENOMEM,
+    /// ENOSPC).
     pub fn admit(&mut self, lane: spsc::Receiver<T, M>) -> Result<LaneId> {
         if self.lanes.len() == LANES_MAX {
             return Err(Error::InvalidParameter {
@@ -84,6 +101,9 @@ impl<T: Payload, M: Mode> Receiver<T, M> {
                 value: LANES_MAX as u64 + 1,
                 reason: "one receiver sleeps on at most 127",
             });
+        }
+        if let Some(gather) = self.gather.get() {
+            gather.add(&lane)?;
         }
         let id = LaneId(self.admitted);
         self.admitted += 1;
@@ -182,29 +202,9 @@ impl<T: Payload, M: Mode> Receiver<T, M> {
         Err(Error::Empty)
     }
 
-    #[cold]
     fn recv_until(&mut self, deadline: Deadline) -> Result<T> {
-        let mut polls = if matches!(self.wait, Wait::Park | Wait::Poll) { 1 } else { POLLS };
-        loop {
-            for _ in 0..polls {
-                if let Some(message) = self.next() {
-                    return Ok(message);
-                }
-                pause();
-            }
-            match self.look() {
-                Err(Error::Empty) => {}
-                done => return done,
-            }
-            if deadline.has_passed() {
-                return Err(Error::TimedOut);
-            }
-            if self.wait != Wait::Spin {
-                polls = 1;
-                let on = if self.wait == Wait::Poll { Sleep::Socket } else { Sleep::Ticket };
-                select::sleep(std::slice::from_mut(self), on, deadline)?;
-            }
-        }
+        let how = self.wait;
+        select::until(self, how, deadline, Self::next, Self::look)
     }
 }
 
@@ -238,6 +238,9 @@ impl<T: Payload, M: Mode> lookout::Source for Receiver<T, M> {
                 Err(Error::Forked) => return Err(Error::Forked),
                 Err(error) => {
                     let lane = self.lanes.remove(at);
+                    if let Some(gather) = self.gather.get() {
+                        gather.remove(&lane.receiver);
+                    }
                     self.departed.push((lane.id, error));
                     self.first = 0;
                 }
@@ -248,6 +251,28 @@ impl<T: Payload, M: Mode> lookout::Source for Receiver<T, M> {
 
     fn descriptors<'s>(&'s self, visit: &mut dyn FnMut(Option<BorrowedFd<'s>>)) {
         self.lanes.iter().for_each(|lane| lane.receiver.descriptors(visit));
+    }
+}
+
+impl<T: Payload, M: Mode> Pollable for Receiver<T, M> {}
+
+#[expect(private_interfaces, reason = "the trait is sealed: who cannot name these types need not")]
+impl<T: Payload, M: Mode> fd::Pollable for Receiver<T, M> {
+    fn socket(&self) -> Option<&Arc<Socket>> {
+        None
+    }
+
+    fn readiness(&self) -> Result<Readiness> {
+        if self.gather.get().is_none() {
+            let gather = Gather::new()?;
+            self.lanes.iter().try_for_each(|lane| gather.add(&lane.receiver))?;
+            let _ = self.gather.set(Arc::new(gather));
+        }
+        self.gather.get().cloned().map(Readiness::Several).ok_or(Error::NoSocket)
+    }
+
+    fn arm(&mut self) -> Result<bool> {
+        select::arm(self)
     }
 }
 

@@ -11,7 +11,7 @@ use std::time::Duration;
 use ipc_sys::{Deadline, errno, futex, poll};
 
 use crate::channel::Wait;
-use crate::channel::doorbell::{POLLS, Sleep, pause, soonest};
+use crate::channel::doorbell::{POLLS, Sleep, may_look, pause, settle, soonest};
 use crate::channel::sleeper::{Sleeper, Sleepers, sleep_on_any};
 use crate::{Error, Result};
 
@@ -23,6 +23,9 @@ pub const SELECT_MAX: usize = futex::ANY_MAX;
 ///
 /// Lend it the ends, in the order in which you want them numbered, and use the one that it names with a `try_` call. An
 /// end whose other side is gone, or which the other side has spoilt, is something to do as well, each time: take it out.
+/// Where several receive ([`mpmc`](crate::mpmc)), another may have been faster; where questions have deadlines
+/// ([`request`](crate::request)), the time of the one that came may be over: the `try_` call then says
+/// [`Error::Empty`].
 ///
 /// Of several that are ready, the one behind the one named last is named: none can starve the others.
 ///
@@ -58,7 +61,10 @@ pub struct Select {
     old_kernel: bool,
 }
 
-/// What [`Select`] waits for: a receiver that has a message, a sender that has room, or a [`Readable`] descriptor.
+/// What [`Select`] waits for: a receiver that has a message, a sender that has room, a call that has its answer, or a
+/// [`Readable`] descriptor.
+///
+/// The ends of [`request`](crate::request) are lent as `&mut &server`: what they gave out may be held meanwhile.
 pub trait Source: private::Source {}
 
 pub(in crate::channel) mod private {
@@ -230,6 +236,55 @@ pub(in crate::channel) fn sleep<S: Sleeps>(sources: &mut [S], on: Sleep, deadlin
         Sleep::Socket => sleep_on_sockets(sources, soonest(deadline)),
     });
     slept.unwrap_or(Ok(()))
+}
+
+/// Polls and then sleeps, as `how` says, until `next`, the cheapest look, or `look`, a closer one, finds something.
+///
+/// # Errors
+/// [`Error::TimedOut`], and what `look` says but [`Error::Empty`].
+#[cold]
+pub(in crate::channel) fn until<S: Sleeps, R>(
+    source: &mut S,
+    how: Wait,
+    deadline: Deadline,
+    mut next: impl FnMut(&mut S) -> Option<R>,
+    mut look: impl FnMut(&mut S) -> Result<R>,
+) -> Result<R> {
+    let mut polls = if matches!(how, Wait::Park | Wait::Poll) { 1 } else { POLLS };
+    loop {
+        for _ in 0..polls {
+            if let Some(found) = next(source) {
+                return Ok(found);
+            }
+            pause();
+        }
+        match look(source) {
+            Err(Error::Empty) => {}
+            done => return done,
+        }
+        if deadline.has_passed() {
+            return Err(Error::TimedOut);
+        }
+        if how != Wait::Spin {
+            polls = 1;
+            let on = if how == Wait::Poll { Sleep::Socket } else { Sleep::Ticket };
+            sleep(std::slice::from_mut(source), on, deadline)?;
+        }
+    }
+}
+
+/// Announces on every side that its socket is polled: false, and nothing announced, where there is something to do now, an
+/// end too.
+pub(in crate::channel) fn arm<S: Sleeps>(source: &mut S) -> Result<bool> {
+    source.check()?;
+    let mut was_hot = false;
+    source.each_mut(&mut |side| was_hot |= side.announce(Sleep::Socket));
+    settle(was_hot);
+    let may_sleep = !(may_look() && is_ready(source)) && matches!(source.look(), Ok(false));
+    if !may_sleep {
+        source.each_mut(&mut |side| side.retract());
+    }
+    Ok(may_sleep)
 }
 
 fn sleep_on_words<S: Sleeps>(sources: &[S], deadline: Deadline) -> Result<()> {

@@ -34,6 +34,36 @@ pub(crate) trait Sleeper {
     }
 }
 
+/// A side that is lent shared, so that what it has given out may be held meanwhile.
+pub(crate) trait Shared: Sleeper {
+    /// See [`Sleeper::announce`].
+    fn announce_shared(&self, on: Sleep) -> bool;
+
+    /// See [`Sleeper::retract`].
+    fn retract_shared(&self);
+}
+
+/// One of those, as its borrower announces for it.
+pub(crate) struct Lent<'s, S>(pub(crate) &'s S);
+
+impl<S: Shared> Sleeper for Lent<'_, S> {
+    fn is_ready(&self) -> bool {
+        self.0.is_ready()
+    }
+
+    fn announce(&mut self, on: Sleep) -> bool {
+        self.0.announce_shared(on)
+    }
+
+    fn retract(&mut self) {
+        self.0.retract_shared();
+    }
+
+    fn ticket(&self) -> (&AtomicU64, u32) {
+        self.0.ticket()
+    }
+}
+
 /// What holds one or more sides.
 pub(crate) trait Sleepers {
     /// Each of them.

@@ -3,7 +3,7 @@
 
 use std::os::fd::{FromRawFd, OwnedFd};
 
-use ipc_shm::{Error, Invitation, Sealed, Wait, broadcast, bytes, latest, spsc};
+use ipc_shm::{Error, Invitation, Sealed, Wait, broadcast, bytes, latest, request, spsc};
 use ipc_testkit::role::{Result, Role, hear, say};
 use ipc_uds::{Framed, Stream};
 
@@ -14,6 +14,8 @@ pub(crate) const ROLES: &[Role] = &[
     ("old-kernel", old_kernel),
     ("polled-keeper", keeper),
     ("invited-reader", reader),
+    ("invited-client", client),
+    ("invited-server", server),
 ];
 
 /// What the test hands its peers, under this number.
@@ -73,6 +75,45 @@ fn reader(arguments: &[String]) -> Result {
         std::iter::from_fn(|| Some(reader.wait())).find_map(&mut count)
     };
     say(end.unwrap_or_default())
+}
+
+/// What the tests' servers answer.
+fn answer_to(question: u64) -> u64 {
+    question.wrapping_mul(3) ^ 1
+}
+
+/// `invited-client FROM COUNT WAIT`: accepts the asking end and makes COUNT calls one by one, numbered from FROM on; stays
+/// until it hears something.
+fn client(arguments: &[String]) -> Result {
+    let mut client: request::Client<u64, u64, Sealed> = accept(&mut meeting()?)?;
+    client.set_wait(if arguments[2] == "poll" { Wait::Poll } else { Wait::Park });
+    say("ready")?;
+    let from = arguments[0].parse::<u64>()?;
+    for question in from..from + arguments[1].parse::<u64>()? {
+        let answer = client.call(&question)?;
+        if answer != answer_to(question) {
+            return say(format_args!("{question} was answered {answer}"));
+        }
+    }
+    say("done")?;
+    hear().map(drop)
+}
+
+/// `invited-server WAIT`: accepts the answering end, and answers until the client is gone.
+fn server(arguments: &[String]) -> Result {
+    let mut server: request::Server<u64, u64, Sealed> = accept(&mut meeting()?)?;
+    server.set_wait(if arguments[0] == "poll" { Wait::Poll } else { Wait::Park });
+    say("ready")?;
+    loop {
+        match server.recv() {
+            Ok(request) => {
+                let answer = answer_to(*request.question());
+                request.answer(&answer)?;
+            }
+            Err(Error::Disconnected) => return say("gone"),
+            Err(error) => return Err(error.into()),
+        }
+    }
 }
 
 /// `polled-keeper`: as `polled-sender` with a child that keeps copies of everything; dies when it is told to.

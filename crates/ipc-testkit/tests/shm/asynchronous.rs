@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::time::{Duration, Instant};
 
 use futures_core::Stream;
-use ipc_shm::{Async, Error, Sealed, spsc};
+use ipc_shm::{Async, Error, Sealed, mpsc, request, spsc};
 use ipc_sys::process;
 use ipc_testkit::{proof, repetitions};
 use tokio::time::timeout;
@@ -54,6 +54,110 @@ fn f10_no_wake_up_of_a_task_is_lost() {
     met.peer.expect("gone");
     met.peer.finish();
     proof!("F10", "{rounds} round trips of a task, which nothing but the peer wakes, 0 lost");
+}
+
+#[test]
+fn f10_no_answer_and_no_question_of_a_task_is_lost() {
+    let rounds = repetitions(3_000, 300_000) as u64;
+    let mut met = Met::start("invited-server", "park");
+    let client = met.agree(request::Client::<u64, u64, Sealed>::offer(pollable(16)).unwrap());
+    met.peer.expect("ready");
+    run(async {
+        let mut client = Async::new(client).unwrap();
+        for round in 0..rounds {
+            assert_eq!(told(client.call(&round)).await.unwrap(), round.wrapping_mul(3) ^ 1);
+        }
+        let client = client.into_inner();
+        let mut client = Async::new(&client).unwrap();
+        let mut calls = Vec::new();
+        for round in 0..rounds {
+            calls.push((round, told(client.send(&round)).await.unwrap()));
+            if calls.len() == 16 {
+                for (round, mut call) in calls.drain(..).rev() {
+                    assert_eq!(told(client.recv(&mut call)).await.unwrap(), round.wrapping_mul(3) ^ 1);
+                    assert!(matches!(client.recv(&mut call).await, Err(Error::Empty)));
+                }
+            }
+        }
+        calls.clear();
+        met.peer.kill();
+        assert!(matches!(told(client.call(&1)).await, Err(Error::Disconnected)));
+    });
+
+    let servers = request::Servers::new();
+    let mut clients: Vec<_> = (0..3_u64)
+        .map(|number| {
+            let from = (number << 32).to_string();
+            let mut met = Met::start_with("invited-client", &[&from, &rounds.to_string(), "park"]);
+            servers
+                .admit(met.agree(request::Server::<u64, u64, Sealed>::offer(pollable(16)).unwrap()))
+                .unwrap();
+            met.peer.expect("ready");
+            met
+        })
+        .collect();
+    run(async {
+        let mut asked = Async::new(&servers).unwrap();
+        let mut next_of = [0_u64; 3];
+        for round in 0..3 * rounds {
+            let (_, request) = if round % 2 == 0 {
+                told(asked.recv()).await.unwrap()
+            } else {
+                told(next(&mut asked)).await.unwrap().unwrap()
+            };
+            let of = usize::try_from(*request.question() >> 32).unwrap();
+            assert_eq!(*request.question() & 0xffff_ffff, next_of[of]);
+            next_of[of] += 1;
+            let answer = request.question().wrapping_mul(3) ^ 1;
+            request.answer(&answer).unwrap();
+        }
+        for met in &mut clients {
+            met.peer.expect("done");
+            met.peer.kill();
+        }
+        assert!(told(next(&mut asked)).await.is_none(), "the last client is gone");
+    });
+    proof!("F10", "request: {rounds} calls of a task, and {} questions to one, 0 lost", 3 * rounds);
+}
+
+#[test]
+fn f10_a_task_is_told_of_every_lane_and_its_end() {
+    let mut receiver = mpsc::Receiver::<u64, Sealed>::new();
+    let mut senders: Vec<_> = (0..3)
+        .map(|_| {
+            let mut met = Met::start("polled-sender", "");
+            receiver.admit(met.agree(spsc::Receiver::<u64, Sealed>::offer(pollable(16)).unwrap())).unwrap();
+            met.peer.expect("ready");
+            met
+        })
+        .collect();
+    let rounds = repetitions(300, 10_000);
+    run(async {
+        let mut receiver = Async::new(receiver).unwrap();
+        for round in 0..rounds {
+            let from = round % 3;
+            senders[from].peer.tell(2);
+            for _ in 0..2 {
+                let message = told(next(&mut receiver)).await.unwrap().unwrap();
+                assert!(usize::try_from(message).unwrap() / 2 == round / 3, "{message} in round {round}");
+            }
+            senders[from].peer.expect("sent");
+        }
+        // One more comes while the task sleeps on the others.
+        let mut late = Met::start("polled-sender", "");
+        let lane = late.agree(spsc::Receiver::<u64, Sealed>::offer(pollable(16)).unwrap());
+        late.peer.expect("ready");
+        receiver.get_mut().admit(lane).unwrap();
+        late.peer.tell(1);
+        assert_eq!(told(receiver.recv()).await.unwrap(), 0);
+        let sleeper = tokio::spawn(async move { (next(&mut receiver).await.is_none(), receiver) });
+        tokio::task::yield_now().await;
+        senders.iter_mut().chain([&mut late]).for_each(|met| met.peer.kill());
+        let (ended, mut receiver) = told(sleeper).await.unwrap();
+        assert!(ended);
+        assert_eq!(receiver.get_mut().departed().len(), 4);
+    });
+    proof!("F10", "mpsc: {rounds} rounds of two messages to a task that sleeps on three lanes, 0 lost");
 }
 
 #[test]

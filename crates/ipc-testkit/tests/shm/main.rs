@@ -29,6 +29,7 @@ mod mpsc;
 mod one_to_many;
 mod request;
 mod select;
+mod servers;
 mod spsc;
 mod stat;
 mod steps;

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use ipc_shm::{
     ChannelOptions, Error, Readable, SELECT_MAX, Sealed, Select, Source, Wait, broadcast, bytes, latest,
-    mpsc, spsc,
+    mpsc, request, spsc,
 };
 use ipc_testkit::{peer, proof, repetitions};
 
@@ -67,6 +67,80 @@ fn f10_no_wake_up_of_two_channels_is_lost() {
             "select, {wait:?}: {from:?} messages from two rings, 0 lost, {slow} slow; the death told after {told:?}"
         );
     }
+}
+
+#[test]
+fn f10_no_wake_up_of_calls_in_flight_is_lost() {
+    let rounds = repetitions(2_000, 200_000) as u64;
+    for wait in [Wait::Park, Wait::Poll, Wait::SpinThenPark] {
+        let mut servers: Vec<_> = (0..2).map(|_| Met::start("invited-server", "park")).collect();
+        let clients: Vec<_> = servers
+            .iter_mut()
+            .map(|met| met.agree(request::Client::<u64, u64, Sealed>::offer(pollable(16)).unwrap()))
+            .collect();
+        servers.iter_mut().for_each(|met| met.peer.expect("ready"));
+        let mut select = Select::new();
+        select.set_wait(wait);
+        let (mut slow, mut from) = (0, [0_u32; 3]);
+        for round in 0..rounds {
+            // Two of one client, so that both are announced on one bell.
+            let mut calls: Vec<_> =
+                [0, 0, 1].iter().map(|client| clients[*client].send(&round).unwrap()).collect();
+            while !calls.is_empty() {
+                let start = Instant::now();
+                let first = select.wait_among(&mut calls).unwrap();
+                slow += u32::from(start.elapsed() > Duration::from_millis(58));
+                from[first] += 1;
+                let mut call = calls.swap_remove(first);
+                assert_eq!(call.try_recv().unwrap(), round.wrapping_mul(3) ^ 1);
+            }
+        }
+        assert!(slow <= 3, "{slow} of {rounds} waits took as long as a look at the peers");
+        let mut call = clients[1].send(&1).unwrap();
+        assert_eq!(select.wait(&mut [&mut &clients[0], &mut &clients[1]]).unwrap(), 1);
+        call.try_recv().unwrap();
+        servers[0].peer.kill();
+        assert_eq!(select.wait(&mut [&mut &clients[1], &mut &clients[0]]).unwrap(), 1);
+        assert!(matches!(clients[0].try_send(&1).map(drop), Ok(()) | Err(Error::Disconnected)));
+        proof!(
+            "F10",
+            "select, {wait:?}: {from:?} answers by turn of {rounds} times three calls, 0 wake-ups lost"
+        );
+    }
+}
+
+#[test]
+fn a_client_that_found_no_place_is_told_of_one() {
+    let (client, server) = request::channel::<u64, u64>(16).unwrap();
+    let (client, server) = (client.attach().unwrap(), server.attach().unwrap());
+    let mut select = Select::new();
+    select.set_wait(Wait::Park);
+    assert!(
+        matches!(select.wait_timeout(&mut [&mut &client], SOON), Err(Error::TimedOut)),
+        "nothing in flight"
+    );
+    let mut calls: Vec<_> = (0..16).map(|question| client.send(&question).unwrap()).collect();
+    drop(calls.remove(0));
+    assert!(matches!(client.try_send(&16), Err(Error::Full)));
+    assert!(matches!(select.wait_timeout(&mut [&mut &client], SOON), Err(Error::TimedOut)));
+    // The first was given up: the server passes it over, which frees its place.
+    let request = server.recv().unwrap();
+    assert_eq!(*request.question(), 1);
+    assert_eq!(select.wait(&mut [&mut &client]).unwrap(), 0);
+    calls.push(client.try_send(&16).unwrap());
+    assert!(matches!(select.wait_timeout(&mut [&mut &client], SOON), Err(Error::TimedOut)));
+    request.answer(&2).unwrap();
+    assert_eq!(
+        select.wait(&mut [&mut &client, &mut &server]).unwrap(),
+        1,
+        "a question, behind the last named"
+    );
+    assert_eq!(select.wait(&mut [&mut &client, &mut &server]).unwrap(), 0);
+    assert_eq!(calls[0].try_recv().unwrap(), 2);
+    // One that is in hand beside others does not keep its server from being lent.
+    let held = server.recv().unwrap();
+    assert_eq!(select.wait(&mut [&mut &server]).unwrap(), 0);
+    drop(held);
 }
 
 #[test]

@@ -23,7 +23,10 @@ use crate::{Error, Result};
 
 /// The end that asks.
 pub struct Client<Q: Payload, A: Payload, M: Mode = Trusted> {
-    caller: RefCell<Caller<Q, A>>,
+    pub(super) caller: RefCell<Caller<Q, A>>,
+    /// The memory that we write, with our socket, and what the server writes.
+    pub(super) own: View,
+    pub(super) peer: View,
     capacity: usize,
     mode: PhantomData<fn() -> M>,
 }
@@ -32,25 +35,38 @@ pub struct Client<Q: Payload, A: Payload, M: Mode = Trusted> {
 /// forgotten ([`std::mem::forget`]) keeps its place among the calls in flight.
 #[must_use = "dropped, the call is given up"]
 pub struct PendingCall<'c, Q: Payload, A: Payload, M: Mode = Trusted> {
-    client: &'c Client<Q, A, M>,
-    pos: u64,
+    pub(super) client: &'c Client<Q, A, M>,
+    pub(super) pos: u64,
     until: Until,
     taken: Cell<bool>,
 }
 
 #[derive(Debug)]
-struct Caller<Q, A> {
-    end: Attached<Asking<Q, A, View>>,
+pub(super) struct Caller<Q, A> {
+    pub(super) end: Attached<Asking<Q, A, View>>,
     /// For each place, whether a [`PendingCall`] has it.
     held: Vec<bool>,
+    /// Whether the last question found no place.
+    refused: bool,
+    /// What the next wait of a task is for.
+    pub(super) awaited: Option<Awaited>,
+}
+
+/// What a task waits for, where it waits for one thing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Awaited {
+    /// A place to ask in.
+    Place,
+    /// The answer to this question.
+    Answer(u64),
 }
 
 /// When a call ends: nanoseconds of CLOCK_MONOTONIC, as the server sees them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Until(u64);
+pub(crate) struct Until(u64);
 
 impl Until {
-    const NEVER: Self = Self(NO_DEADLINE);
+    pub(crate) const NEVER: Self = Self(NO_DEADLINE);
 
     fn after(timeout: Duration) -> Self {
         let at = monotonic_now().checked_add(timeout).and_then(|at| u64::try_from(at.as_nanos()).ok());
@@ -186,12 +202,8 @@ impl<Q: Payload, A: Payload, M: Mode> Client<Q, A, M> {
     /// # Errors
     /// [`Error::Full`], and as [`Client::send`].
     pub fn try_send(&self, question: &Q) -> Result<PendingCall<'_, Q, A, M>> {
-        let mut caller = self.caller.borrow_mut();
-        if !caller.has_place()? {
-            caller.end.link.look()?;
-            return Err(Error::Full);
-        }
-        Ok(self.pending(&mut caller, question, Until::NEVER))
+        let pos = self.ask(question)?;
+        Ok(self.pending(pos, Until::NEVER))
     }
 
     /// How many calls may be in flight.
@@ -234,13 +246,56 @@ impl<Q: Payload, A: Payload, M: Mode> Client<Q, A, M> {
         if !caller.has_place()? {
             caller.wait_for_place(until)?;
         }
-        Ok(self.pending(&mut caller, question, until))
+        let pos = caller.ask(question, until);
+        Ok(self.pending(pos, until))
     }
 
-    fn pending(&self, caller: &mut Caller<Q, A>, question: &Q, until: Until) -> PendingCall<'_, Q, A, M> {
-        let pos = caller.end.ring.pos();
-        caller.end.ring.ask(until.0, question);
-        caller.hold(pos, true);
+    /// Asks in a place that [`Client::pending`], or [`Client::abandon`] after it, gives back.
+    pub(crate) fn ask(&self, question: &Q) -> Result<u64> {
+        let mut caller = self.caller.borrow_mut();
+        if !caller.has_place()? {
+            caller.end.link.look()?;
+            return Err(Error::Full);
+        }
+        Ok(caller.ask(question, Until::NEVER))
+    }
+
+    /// As [`Client::ask`], for a task that waits for a place: `None` where it would wait for itself.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn ask_waiting(&self, question: &Q) -> Result<Option<u64>> {
+        let asked = self.ask(question);
+        let mut caller = self.caller.borrow_mut();
+        match asked {
+            Err(Error::Full) if caller.is_held(caller.end.ring.pos()) => Ok(None),
+            Err(Error::Full) => {
+                caller.awaited = Some(Awaited::Place);
+                Err(Error::Full)
+            }
+            asked => asked.map(Some),
+        }
+    }
+
+    /// The answer to `pos`, for a task that waits for it.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn answer_waiting(&self, pos: u64) -> Result<A> {
+        let mut caller = self.caller.borrow_mut();
+        let answer = caller.answer_now(pos);
+        if let Err(Error::Empty) = answer {
+            caller.awaited = Some(Awaited::Answer(pos));
+        }
+        answer
+    }
+
+    /// Gives the place of a question back; if the server has not taken it yet, it never will.
+    pub(crate) fn abandon(&self, pos: u64) {
+        let mut caller = self.caller.borrow_mut();
+        caller.hold(pos, false);
+        if caller.end.link.check_fork().is_ok() {
+            caller.end.ring.give_up(pos);
+        }
+    }
+
+    pub(crate) fn pending(&self, pos: u64, until: Until) -> PendingCall<'_, Q, A, M> {
         PendingCall { client: self, pos, until, taken: Cell::new(false) }
     }
 }
@@ -279,6 +334,19 @@ impl<Q: Payload, A: Payload, M: Mode> PendingCall<'_, Q, A, M> {
         self.note(&mut caller, answer)
     }
 
+    /// As [`PendingCall::try_recv`], for a task that waits.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn recv_waiting(&mut self) -> Result<A> {
+        let answer = self.client.answer_waiting(self.pos);
+        self.note(&mut self.client.caller.borrow_mut(), answer)
+    }
+
+    /// Whether the answer has been received.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn is_taken(&self) -> bool {
+        self.taken.get()
+    }
+
     fn ready(&self) -> Result<RefMut<'_, Caller<Q, A>>> {
         if self.taken.get() { Err(Error::Empty) } else { Ok(self.client.caller.borrow_mut()) }
     }
@@ -296,11 +364,7 @@ impl<Q: Payload, A: Payload, M: Mode> PendingCall<'_, Q, A, M> {
 impl<Q: Payload, A: Payload, M: Mode> Drop for PendingCall<'_, Q, A, M> {
     fn drop(&mut self) {
         if !self.taken.get() {
-            let mut caller = self.client.caller.borrow_mut();
-            caller.hold(self.pos, false);
-            if caller.end.link.check_fork().is_ok() {
-                caller.end.ring.give_up(self.pos);
-            }
+            self.client.abandon(self.pos);
         }
     }
 }
@@ -313,10 +377,54 @@ impl<Q: Payload, A: Payload> Caller<Q, A> {
     #[inline]
     fn has_place(&mut self) -> Result<bool> {
         self.end.check()?;
-        if self.held.get(self.index(self.end.ring.pos())) == Some(&true) {
+        if self.is_held(self.end.ring.pos()) {
+            self.refused = true;
             return Err(Error::Full);
         }
-        self.end.ring.has_room().map_err(|error| self.end.condemn(error))
+        let has_room = self.end.ring.has_room().map_err(|error| self.end.condemn(error))?;
+        self.refused = !has_room;
+        Ok(has_room)
+    }
+
+    /// Asks, in a place that is held from now on.
+    fn ask(&mut self, question: &Q, until: Until) -> u64 {
+        let pos = self.end.ring.pos();
+        self.end.ring.ask(until.0, question);
+        self.hold(pos, true);
+        pos
+    }
+
+    /// Whether there is what this side waits for: the answer to a question in hand, or a place, where the last question found
+    /// none.
+    pub(super) fn is_ready(&self) -> bool {
+        match self.awaited {
+            Some(Awaited::Place) => self.may_ask(),
+            Some(Awaited::Answer(pos)) => self.is_answered(pos),
+            None => {
+                let oldest = self.end.ring.oldest();
+                let mut held = self.held.iter().filter(|held| **held).count();
+                let mut flying = (0..).map(|ahead: u64| oldest.wrapping_add(ahead));
+                (self.refused && self.may_ask())
+                    || std::iter::from_fn(|| {
+                        held = held.checked_sub(1)?;
+                        flying.find(|pos| self.is_held(*pos))
+                    })
+                    .any(|pos| self.is_answered(pos))
+            }
+        }
+    }
+
+    fn may_ask(&self) -> bool {
+        !self.is_held(self.end.ring.pos()) && self.end.ring.has_room().unwrap_or(true)
+    }
+
+    /// Whether the answer stands; one that cannot be is for the next call to find.
+    pub(super) fn is_answered(&self, pos: u64) -> bool {
+        self.end.ring.stands(pos).unwrap_or(true)
+    }
+
+    fn is_held(&self, pos: u64) -> bool {
+        self.held.get(self.index(pos)) == Some(&true)
     }
 
     #[cold]
@@ -402,10 +510,12 @@ impl<Q: Payload, A: Payload, M: Mode> private::End for Client<Q, A, M> {
         let shape = shape_of::<Q, A>(link.own.segment().layout(), Side::Producer)?;
         shape_of::<Q, A>(link.peer.segment().layout(), Side::Consumer)?;
         let capacity = usize::try_from(link.own.segment().layout().capacity).unwrap_or(usize::MAX);
-        let ring = Asking::resume(link.own.clone(), link.peer.clone(), shape);
+        let (own, peer) = (link.own.clone(), link.peer.clone());
+        let ring = Asking::resume(own.clone(), peer.clone(), shape);
+        let held = vec![false; capacity];
         link.announce();
-        let caller = Caller { end: Attached::new(ring, link), held: vec![false; capacity] };
-        Ok(Self { caller: RefCell::new(caller), capacity, mode: PhantomData })
+        let caller = Caller { end: Attached::new(ring, link), held, refused: false, awaited: None };
+        Ok(Self { caller: RefCell::new(caller), own, peer, capacity, mode: PhantomData })
     }
 }
 

@@ -20,7 +20,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes};
 
 use crate::channel::LastWords;
 use crate::channel::area::{FIRST, consumer, producer};
-use crate::channel::doorbell::{Wait, Waiter, Waker};
+use crate::channel::doorbell::{Sleep, Wait, Waiter, Waker};
 use crate::words::{AtomicU64, Words, is_left_out, peer_load, publish, put, take, words_of};
 use crate::{Error, Result};
 
@@ -266,6 +266,22 @@ impl<Q, A, W: Words> Asking<Q, A, W> {
         };
         waiter.wait(own, peer, wait, deadline, ready, look)
     }
+
+    /// See [`Sleeper::announce`](crate::channel::sleeper::Sleeper::announce).
+    pub(crate) fn announce(&mut self, on: Sleep) -> bool {
+        self.waiter.announce(on, &self.own, &self.peer)
+    }
+
+    /// See [`Sleeper::retract`](crate::channel::sleeper::Sleeper::retract).
+    pub(crate) fn retract(&mut self) {
+        self.waiter.retract(&self.own);
+    }
+
+    /// See [`Sleeper::ticket`](crate::channel::sleeper::Sleeper::ticket); the word is in `peer`, which is the other side's
+    /// memory.
+    pub(crate) fn ticket_of<'w>(&self, peer: &'w W) -> (&'w AtomicU64, u32) {
+        self.waiter.ticket_of(peer)
+    }
 }
 
 impl<Q: IntoBytes + Immutable, A: FromBytes + IntoBytes, W: Words> Asking<Q, A, W> {
@@ -371,6 +387,28 @@ impl<Q, A, W: Words> Answering<Q, A, W> {
         let number = peer.word(shape.question_at::<Q>(*pos));
         let ready = || asked(peer_load(number), *pos, shape.capacity);
         waiter.wait(own, peer, wait, deadline, ready, look)
+    }
+
+    /// Whether a question stands; one that cannot be is for the next call to find.
+    pub(crate) fn is_ready(&self) -> bool {
+        let number = peer_load(self.peer.word(self.shape.question_at::<Q>(self.pos)));
+        !matches!(asked(number, self.pos, self.shape.capacity), Ok(false))
+    }
+
+    /// See [`Sleeper::announce`](crate::channel::sleeper::Sleeper::announce).
+    pub(crate) fn announce(&mut self, on: Sleep) -> bool {
+        self.waiter.announce(on, &self.own, &self.peer)
+    }
+
+    /// See [`Sleeper::retract`](crate::channel::sleeper::Sleeper::retract).
+    pub(crate) fn retract(&mut self) {
+        self.waiter.retract(&self.own);
+    }
+
+    /// See [`Sleeper::ticket`](crate::channel::sleeper::Sleeper::ticket); the word is in `peer`, which is the other side's
+    /// memory.
+    pub(crate) fn ticket_of<'w>(&self, peer: &'w W) -> (&'w AtomicU64, u32) {
+        self.waiter.ticket_of(peer)
     }
 }
 

@@ -1,4 +1,4 @@
-//! Questions and their answers: one client, one server, any number of calls in flight.
+//! Questions and their answers: a client and a server, any number of calls in flight; [`Servers`] for many clients.
 //!
 //! A call is a question that crosses in one cache line and an answer that comes back in one. Answers come in whatever
 //! order the server gives them, each to its own call: the answer to a call that has been given up is never taken for
@@ -11,7 +11,7 @@
 //!   [`Offer::complete`](crate::Offer::complete) in the first. Each writes memory that the other cannot;
 //! - from two descriptors, for a child: [`channel`].
 //!
-//! One client a channel; a server of many has a [`Server`] for each.
+//! One client a channel. A server of many has a [`Server`] for each and goes round: [`Servers`].
 //!
 //! # Deadlines
 //! The time that [`Client::call_timeout`] gives is the server's to see ([`Request::remaining`]). A question whose time is
@@ -20,7 +20,9 @@
 //!
 //! # Blocking
 //! Calls wait as [`Wait`](crate::Wait) says; EINTR never shows. As many calls as the capacity says may be in flight; one
-//! more waits for the oldest. A server never waits to answer.
+//! more waits for the oldest. A server never waits to answer. [`Select`](crate::Select) waits for a server, a client or a
+//! [`PendingCall`] beside others; ends by invitation and from descriptors can be made
+//! [pollable](crate::ChannelOptions::pollable), ends with a name cannot: nothing carries a socket to who opens a name.
 //!
 //! # After a crash
 //! A server that is killed: every call that waits is told [`Error::Disconnected`](crate::Error::Disconnected) within
@@ -66,8 +68,16 @@ pub(crate) mod exchange;
 pub(in crate::channel) mod plan;
 #[cfg(not(ipc_loom))]
 mod server;
+#[cfg(not(ipc_loom))]
+mod servers;
+#[cfg(not(ipc_loom))]
+mod waiting;
 
+#[cfg(all(not(ipc_loom), feature = "tokio"))]
+pub(crate) use client::Until;
 #[cfg(not(ipc_loom))]
 pub use client::{Client, PendingCall, channel};
 #[cfg(not(ipc_loom))]
 pub use server::{Request, Server};
+#[cfg(not(ipc_loom))]
+pub use servers::Servers;

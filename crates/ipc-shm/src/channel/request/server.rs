@@ -23,7 +23,10 @@ use crate::{Error, Result};
 
 /// The end that answers.
 pub struct Server<Q: Payload, A: Payload, M: Mode = Trusted> {
-    end: RefCell<Attached<Answering<Q, A, View>>>,
+    pub(super) end: RefCell<Attached<Answering<Q, A, View>>>,
+    /// The memory that we write, with our socket, and what the client writes.
+    pub(super) own: View,
+    pub(super) peer: View,
     mode: PhantomData<fn() -> M>,
 }
 
@@ -120,17 +123,8 @@ impl<Q: Payload, A: Payload, M: Mode> Server<Q, A, M> {
     /// # Errors
     /// [`Error::Empty`], and as [`Server::recv`].
     pub fn try_recv(&self) -> Result<Request<'_, Q, A, M>> {
-        let mut end = self.end.borrow_mut();
-        if let Some((pos, question)) = next(&mut end)? {
-            return Ok(self.request(pos, question));
-        }
-        let gone = end.link.look();
-        // What the client asked before it left is there now, if it ever was.
-        if let Some((pos, question)) = next(&mut end)? {
-            return Ok(self.request(pos, question));
-        }
-        gone?;
-        Err(Error::Empty)
+        let (pos, question) = self.take()?;
+        Ok(self.request(pos, question))
     }
 
     /// How a blocking call waits from now on.
@@ -158,7 +152,29 @@ impl<Q: Payload, A: Payload, M: Mode> Server<Q, A, M> {
         }
     }
 
-    fn request(&self, pos: u64, question: Q) -> Request<'_, Q, A, M> {
+    /// The next question, if it is there by the cheapest look.
+    #[inline]
+    pub(super) fn next(&self) -> Option<Request<'_, Q, A, M>> {
+        let (pos, question) = next(&mut self.end.borrow_mut()).ok().flatten()?;
+        Some(self.request(pos, question))
+    }
+
+    /// The next question by a closer look, which its [`Server::request`] must follow.
+    pub(crate) fn take(&self) -> Result<(u64, Q)> {
+        let mut end = self.end.borrow_mut();
+        if let Some(taken) = next(&mut end)? {
+            return Ok(taken);
+        }
+        let gone = end.link.look();
+        // What the client asked before it left is there now, if it ever was.
+        if let Some(taken) = next(&mut end)? {
+            return Ok(taken);
+        }
+        gone?;
+        Err(Error::Empty)
+    }
+
+    pub(crate) fn request(&self, pos: u64, question: Q) -> Request<'_, Q, A, M> {
         Request { server: self, pos, question, ended: false }
     }
 }
@@ -252,9 +268,10 @@ impl<Q: Payload, A: Payload, M: Mode> private::End for Server<Q, A, M> {
         // Both parts are looked at before either is touched.
         let shape = shape_of::<Q, A>(link.own.segment().layout(), Side::Consumer)?;
         shape_of::<Q, A>(link.peer.segment().layout(), Side::Producer)?;
-        let ring = Answering::resume(link.own.clone(), link.peer.clone(), shape);
+        let (own, peer) = (link.own.clone(), link.peer.clone());
+        let ring = Answering::resume(own.clone(), peer.clone(), shape);
         link.announce();
-        Ok(Self { end: RefCell::new(Attached::new(ring, link)), mode: PhantomData })
+        Ok(Self { end: RefCell::new(Attached::new(ring, link)), own, peer, mode: PhantomData })
     }
 }
 

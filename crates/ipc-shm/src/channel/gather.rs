@@ -1,0 +1,60 @@
+//! Several descriptors behind one: an epoll(7) instance, which is readable when one of those is that it holds.
+//!
+//! Made by the process that polls; it never leaves that process, and the kernel closes it with its last handle.
+
+use std::os::fd::{AsFd, BorrowedFd};
+
+use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags};
+
+use crate::channel::select;
+use crate::{Error, Result};
+
+/// What an end with several sockets is polled by.
+#[derive(Debug)]
+pub(crate) struct Gather {
+    epoll: Epoll,
+}
+
+impl Gather {
+    /// epoll_create1(EPOLL_CLOEXEC).
+    pub(crate) fn new() -> Result<Self> {
+        let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC).map_err(system("epoll_create1"))?;
+        Ok(Self { epoll })
+    }
+
+    /// EPOLL_CTL_ADD of whatever a source is polled by.
+    ///
+    /// # Errors
+    /// [`Error::NoSocket`]; [`Error::System`] (ENOMEM, ENOSPC).
+    pub(in crate::channel) fn add<S: select::Sleeps>(&self, source: &S) -> Result<()> {
+        let mut added = Ok(());
+        source.descriptors(&mut |descriptor| {
+            if added.is_ok() {
+                added = descriptor.ok_or(Error::NoSocket).and_then(|descriptor| {
+                    self.epoll
+                        .add(descriptor, EpollEvent::new(EpollFlags::EPOLLIN, 0))
+                        .map_err(system("epoll_ctl"))
+                });
+            }
+        });
+        added
+    }
+
+    /// EPOLL_CTL_DEL of the same: a copy of the descriptor in a forked child would keep it in.
+    pub(in crate::channel) fn remove<S: select::Sleeps>(&self, source: &S) {
+        source.descriptors(&mut |descriptor| {
+            // What was never in need not go out.
+            let _ = descriptor.map(|descriptor| self.epoll.delete(descriptor));
+        });
+    }
+}
+
+fn system(operation: &'static str) -> impl FnOnce(nix::Error) -> Error {
+    move |errno| Error::system(operation, "the channels")(errno.into())
+}
+
+impl AsFd for Gather {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.epoll.0.as_fd()
+    }
+}
