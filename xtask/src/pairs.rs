@@ -342,6 +342,30 @@ pub(crate) static PAIRS: &[Pair] = &[
         shown: true,
     },
     Pair {
+        name: "squares",
+        package: "ipc-shm",
+        mechanism: "request, by invitation",
+        crosses: "questions of two clients and their answers",
+        processes: 3,
+        roles: &[
+            role("request_server", &["{socket}"]).twin(Twin::None).interrupted(When::Ended(2)).says(&[
+                Says::Line("meeting at {socket}"),
+                Says::Among("LaneId(0) asks for 3"),
+                Says::Among("LaneId(0): the other end is gone"),
+                Says::Among("LaneId(1) asks for 5"),
+            ]),
+            role("request_client", &["{socket}", "3", "4"])
+                .twin(Twin::None)
+                .starts(When::Says(0, "meeting at {*}"))
+                .says(&[Says::Line("the square of 3 is 9"), Says::Line("the square of 4 is 16")]),
+            role("request_client", &["{socket}", "5"])
+                .twin(Twin::None)
+                .starts(When::Ended(1))
+                .says(&[Says::Line("the square of 5 is 25")]),
+        ],
+        shown: true,
+    },
+    Pair {
         name: "mpsc",
         package: "ipc-shm",
         mechanism: "mpsc",

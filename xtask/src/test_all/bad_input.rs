@@ -117,6 +117,28 @@ const LINES: &[(&str, &[&[&str]])] = &[
     ),
     ("shm_top", &[&["a/b"], &["--interval", "x"], &["--count", "x"], &["{name}", "extra"], &["--no-such"]]),
     (
+        "request_server",
+        &[
+            &[],
+            &["{dir}"],
+            &["{file}"],
+            &["{none}/socket"],
+            &["--count", "x", "{socket}"],
+            &["{socket}", "extra"],
+        ],
+    ),
+    (
+        "request_client",
+        &[
+            &[],
+            &["{socket}"],
+            &["{socket}", "1"],
+            &["{socket}", "x"],
+            &["{file}", "1"],
+            &["{socket}", "1", "--timeout", "x"],
+        ],
+    ),
+    (
         "local_socket_server",
         &[&["{dir}"], &["{file}"], &["{none}/socket"], &["--count", "x", "{socket}"], &["{socket}", "extra"]],
     ),

@@ -54,6 +54,7 @@ pub(super) struct Caller<Q, A> {
 
 /// What a task waits for, where it waits for one thing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(not(feature = "tokio"), expect(dead_code, reason = "only tasks wait so"))]
 pub(super) enum Awaited {
     /// A place to ask in.
     Place,

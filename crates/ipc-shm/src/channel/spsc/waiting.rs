@@ -22,6 +22,7 @@ impl<T: Payload, M: Mode> Sender<T, M> {
     }
 
     /// Whether a message fits now; what is free stays so until we send.
+    #[cfg(feature = "tokio")]
     #[inline]
     pub(crate) fn check_room(&mut self) -> Result<()> {
         self.room(1, Patience::None)
