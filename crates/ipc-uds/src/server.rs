@@ -184,7 +184,8 @@ impl<L> Server<L> {
     }
 
     /// A limit on the bytes and descriptors that all clients together have in flight, divided among as many clients as
-    /// [`Server::clients`] says. The handlers count on it by [`Framed::within`](crate::Framed::within).
+    /// [`Server::clients`] says. The handlers count on it by [`Framed::within`](crate::Framed::within); tasks by
+    /// `AsyncFramed::over` and `within`.
     ///
     /// # Examples
     /// ```

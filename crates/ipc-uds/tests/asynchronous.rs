@@ -227,7 +227,7 @@ fn a_server_of_tasks_keeps_its_limits_and_lets_answers_go_out() {
         let stopped = Arc::clone(&stop);
         let server = Server::new(listener)
             .clients(2)
-            .idle(Duration::from_millis(50))
+            .idle(Duration::from_millis(500))
             .grace(Duration::from_secs(5))
             .serve_async(async move { stopped.notified().await }, |client| async move {
                 let mut bytes = [0; 4096];
@@ -264,14 +264,15 @@ fn a_server_of_tasks_keeps_its_limits_and_lets_answers_go_out() {
     });
 }
 
-/// A server of tasks for three clients, of which one is silent and is cut off, however busy the others are.
-async fn serves_three<L, T, C>(listener: L, connect: impl Fn() -> C)
+/// A server of tasks for three clients, of which one is silent and is cut off, however busy the others are. `Err` is how
+/// long a machine stood still that made the busy ones look silent, too.
+async fn serves_three<L, T, C>(listener: L, connect: impl Fn() -> C, idle: Duration) -> Result<(), Duration>
 where
     L: AcceptAsync<Connection = T>,
     T: ByteStream + Send + Sync + 'static,
     C: Future<Output = T>,
 {
-    let server = Server::new(listener).clients(3).total(3).idle(Duration::from_millis(300));
+    let server = Server::new(listener).clients(3).total(3).idle(idle);
     let server = server.serve_async(std::future::pending(), |client: Arc<Async<T>>| async move {
         tokio::io::copy(&mut &*client, &mut &*client).await.map(drop)
     });
@@ -279,53 +280,124 @@ where
         let mut silent = Async::new(connect().await).unwrap();
         let mut one = Async::new(connect().await).unwrap();
         let mut other = Async::new(connect().await).unwrap();
+        let (mut last, mut longest) = (Instant::now(), Duration::ZERO);
         let talk = async {
             loop {
                 for client in [&mut one, &mut other] {
-                    client.write_all(b"hello").await.unwrap();
+                    client.write_all(b"hello").await?;
                     let mut answer = [0; 5];
-                    client.read_exact(&mut answer).await.unwrap();
+                    client.read_exact(&mut answer).await?;
                     assert_eq!(&answer, b"hello");
                 }
+                longest = longest.max(last.elapsed());
+                last = Instant::now();
             }
         };
         let mut nothing = [0];
-        tokio::select! {
-            () = talk => {}
-            end = silent.read(&mut nothing) => assert_eq!(end.unwrap(), 0),
-        }
+        let cut: std::io::Result<()> = tokio::select! {
+            cut = talk => cut,
+            end = silent.read(&mut nothing) => {
+                assert_eq!(end.unwrap(), 0);
+                Ok(())
+            }
+        };
+        longest = longest.max(last.elapsed());
         // The talk was dropped anywhere: what is left of an answer is read before the end.
         for client in [&mut one, &mut other] {
-            client.shutdown().await.unwrap();
-            client.read_to_end(&mut Vec::new()).await.unwrap();
+            if cut.is_ok() {
+                client.shutdown().await.unwrap();
+                client.read_to_end(&mut Vec::new()).await.unwrap();
+            }
         }
+        (cut, longest)
     };
-    let (served, ()) = tokio::join!(server, clients);
+    let (served, (cut, longest)) = tokio::join!(server, clients);
+    if longest >= idle {
+        return Err(longest);
+    }
+    cut.unwrap();
     let served = served.unwrap();
     assert_eq!((served.clients, served.failed), (3, 1));
+    Ok(())
+}
+
+/// The servers of std's and tokio's listeners, side by side.
+async fn serve_every_kind(idle: Duration, round: usize) -> Result<(), Duration> {
+    let tokios = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = tokios.local_addr().unwrap();
+    let over_tcp = serves_three(tokios, || async move { TcpStream::connect(address).unwrap() }, idle);
+
+    let std = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = std.local_addr().unwrap();
+    let over_std_tcp = serves_three(std, || async move { TcpStream::connect(address).unwrap() }, idle);
+
+    let name = |kind| {
+        let name = format!("ipc-uds-{}-{kind}-{round}", std::process::id());
+        SocketAddr::from_abstract_name(name).unwrap()
+    };
+    let (address, std) = (&name("tokio"), UnixListener::bind_addr(&name("tokio")).unwrap());
+    std.set_nonblocking(true).unwrap();
+    let tokios = tokio::net::UnixListener::from_std(std).unwrap();
+    let over_unix = serves_three(tokios, || async move { UnixStream::connect_addr(address).unwrap() }, idle);
+
+    let (address, std) = (&name("std"), UnixListener::bind_addr(&name("std")).unwrap());
+    let over_std_unix = serves_three(std, || async move { UnixStream::connect_addr(address).unwrap() }, idle);
+    let (one, two, three, four) = tokio::join!(over_tcp, over_std_tcp, over_unix, over_std_unix);
+    one.and(two).and(three).and(four)
 }
 
 #[test]
 fn a_server_of_tasks_takes_the_listeners_of_std_and_tokio() {
     run(async {
-        let tokios = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = tokios.local_addr().unwrap();
-        let over_tcp = serves_three(tokios, || async move { TcpStream::connect(address).unwrap() });
+        let mut stood_still = Vec::new();
+        for (round, idle) in [200, 400, 800, 1600].map(Duration::from_millis).into_iter().enumerate() {
+            match serve_every_kind(idle, round).await {
+                Ok(()) => return,
+                Err(longest) => stood_still.push(longest),
+            }
+        }
+        panic!("the machine stood still: {stood_still:?}");
+    });
+}
 
-        let std = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = std.local_addr().unwrap();
-        let over_std_tcp = serves_three(std, || async move { TcpStream::connect(address).unwrap() });
-
-        let name =
-            |kind| SocketAddr::from_abstract_name(format!("ipc-uds-{}-{kind}", std::process::id())).unwrap();
-        let (address, std) = (&name("tokio"), UnixListener::bind_addr(&name("tokio")).unwrap());
-        std.set_nonblocking(true).unwrap();
-        let tokios = tokio::net::UnixListener::from_std(std).unwrap();
-        let over_unix = serves_three(tokios, || async move { UnixStream::connect_addr(address).unwrap() });
-
-        let (address, std) = (&name("std"), UnixListener::bind_addr(&name("std")).unwrap());
-        let over_std_unix = serves_three(std, || async move { UnixStream::connect_addr(address).unwrap() });
-        tokio::join!(over_tcp, over_std_tcp, over_unix, over_std_unix);
+#[test]
+fn tasks_of_a_server_frame_over_their_shared_socket_within_a_budget() {
+    let address = Address::abstract_name(format!("ipc-uds-{}-budget", std::process::id()));
+    run(async {
+        let listener: Listener<SeqPacket> = Listener::bind(&address).unwrap();
+        let server = Server::new(listener).clients(2).total(2).descriptors(true);
+        // A part of 1024 bytes for each client, 2048 for whoever needs more.
+        let budget = server.budget(4096, 4);
+        let server = server.serve_async(std::future::pending(), |client: Arc<Async<SeqPacket>>| {
+            let budget = budget.clone();
+            async move {
+                let mut client = AsyncFramed::over(client, 8192, 1)?.within(&budget);
+                while let Some(message) = client.recv().await? {
+                    let (answer, descriptors) = (message.bytes.to_vec(), message.descriptors);
+                    client.send_with(&answer, descriptors).await?;
+                }
+                Ok(())
+            }
+        });
+        let clients = async {
+            let connect = async || {
+                let socket = SeqPacket::connect(&address).unwrap();
+                AsyncFramed::new(Framed::new(socket, 8192, 1).unwrap()).unwrap()
+            };
+            let (mut greedy, mut modest) = (connect().await, connect().await);
+            let null = File::open("/dev/null").unwrap();
+            greedy.send(&[7; 3000]).await.unwrap();
+            assert_eq!(greedy.recv().await.unwrap().unwrap().bytes, [7; 3000]);
+            greedy.send(&[7; 4000]).await.unwrap();
+            // ECONNRESET where it was cut off with something unread.
+            assert!(!matches!(greedy.recv().await, Ok(Some(_))), "beyond its part and what is for all");
+            modest.send_borrowed(&[8; 1000], &[null.as_fd()]).await.unwrap();
+            let answer = modest.recv().await.unwrap().unwrap();
+            assert_eq!((answer.bytes, answer.descriptors.len()), (&[8; 1000][..], 1));
+        };
+        let (served, ()) = tokio::join!(server, clients);
+        let served = served.unwrap();
+        assert_eq!((served.clients, served.failed), (2, 1));
     });
 }
 

@@ -120,7 +120,7 @@ impl Incoming {
     }
 
     /// Holds from now on only what the budget allows.
-    pub(super) fn set_budget(&mut self, budget: &Budget) {
+    pub(crate) fn set_budget(&mut self, budget: &Budget) {
         // The old account gives back its part before the new one asks for one.
         self.account = None;
         self.account = Some(budget.account());
