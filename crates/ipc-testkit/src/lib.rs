@@ -7,6 +7,7 @@
 //! - [`audit`]: what a process holds, compared before and after
 //! - [`calls`]: the system calls that a peer makes
 //! - [`crash`]: death at every instruction, one after another
+//! - [`locks`]: what the tests of locks in shared memory and their peers map together
 //! - [`refuse`]: a kernel that says no (seccomp), and a process that has lost its privileges
 //! - [`report`]: what a test proved, how often, with which seed, or why it was skipped
 //!
@@ -24,6 +25,7 @@
 pub mod audit;
 pub mod calls;
 pub mod crash;
+pub mod locks;
 pub mod name;
 mod peer;
 #[cfg(doctest)]

@@ -6,7 +6,7 @@ use std::time::Duration;
 use ipc_testkit::crash;
 use ipc_testkit::role::{Result, Role, hear, say};
 
-use crate::types::{Words, attached};
+use ipc_testkit::locks::{Words, attached};
 
 pub(crate) const ROLES: &[Role] = &[("rounds", rounds), ("join", join), ("arrive", arrive)];
 

@@ -5,7 +5,6 @@
 mod barrier;
 mod mutex;
 mod rwlock;
-mod types;
 mod words;
 
 use ipc_testkit::role::{self, Role};

@@ -10,7 +10,7 @@ use ipc_shm::{Attempt, Error, InPlace, LockError, Shared, Vouched};
 use ipc_testkit::crash;
 use ipc_testkit::role::{Result, Role, hear, say};
 
-use crate::types::{Everything, Many, add, attached, locked, repaired};
+use ipc_testkit::locks::{Everything, Many, add, attached, locked, repaired};
 
 pub(crate) const ROLES: &[Role] = &[
     ("add", add_once),
@@ -254,7 +254,7 @@ fn once(arguments: &[String]) -> Result {
 fn uncontended(arguments: &[String]) -> Result {
     let shared = open::<Everything>(arguments)?;
     let everything = shared.get()?;
-    let words = Shared::<crate::types::Words>::open(&arguments[1])?;
+    let words = Shared::<ipc_testkit::locks::Words>::open(&arguments[1])?;
     let words = words.get()?;
     everything.once.call_once(|_| ())?;
     drop(everything.pair.lock_timeout(Duration::from_secs(1)).map_err(LockError::give_up)?);

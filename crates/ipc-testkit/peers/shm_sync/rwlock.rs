@@ -7,7 +7,7 @@ use ipc_testkit::crash;
 use ipc_testkit::role::{Result, Role, hear, say};
 
 use crate::mutex::open;
-use crate::types::{Everything, add};
+use ipc_testkit::locks::{Everything, add};
 
 pub(crate) const ROLES: &[Role] = &[
     ("read", read),

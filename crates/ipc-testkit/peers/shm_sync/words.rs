@@ -9,7 +9,7 @@ use std::time::Duration;
 use ipc_testkit::crash;
 use ipc_testkit::role::{Result, Role, say};
 
-use crate::types::{Words, attached};
+use ipc_testkit::locks::{Words, attached};
 
 pub(crate) const ROLES: &[Role] = &[
     ("release", release),

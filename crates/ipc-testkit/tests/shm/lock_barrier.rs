@@ -7,7 +7,7 @@ use std::time::Duration;
 use ipc_shm::{Error, Shared};
 use ipc_testkit::{WATCHDOG, command, crash, name, peer, proof, repetitions, timed};
 
-use crate::types::Words;
+use ipc_testkit::locks::Words;
 
 fn words(what: &str) -> (Shared<Words>, String) {
     let name = name::unique(what);

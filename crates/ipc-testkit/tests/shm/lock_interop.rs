@@ -7,7 +7,7 @@ use ipc_shm::{LockError, Mutex};
 use ipc_testkit::{Peer, WATCHDOG, name, proof, repetitions, skip};
 
 use crate::lock_mutex::memory;
-use crate::types::{Pair, add};
+use ipc_testkit::locks::{Pair, add};
 
 /// `PROGRAM FILE COUNT`: adds COUNT times to both numbers, repairing; with COUNT 0 dies with the lock.
 const PROGRAM: &str = r#"

@@ -8,7 +8,7 @@ use std::time::Duration;
 use ipc_shm::{Error, InPlace, LockError, Shared, Vouched};
 use ipc_testkit::{WATCHDOG, command, crash, name, peer, proof, repetitions, skip, timed};
 
-use crate::types::{Everything, Many, locked};
+use ipc_testkit::locks::{Everything, Many, locked};
 
 pub(crate) type Memory<T> = Shared<T, Vouched>;
 

@@ -6,7 +6,7 @@ use ipc_shm::{Error, LockError};
 use ipc_testkit::{WATCHDOG, command, crash, peer, proof, repetitions};
 
 use crate::lock_mutex::memory;
-use crate::types::Everything;
+use ipc_testkit::locks::Everything;
 
 #[test]
 fn f6_a_reader_killed_at_each_instruction_is_swept() {

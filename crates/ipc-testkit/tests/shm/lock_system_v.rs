@@ -10,7 +10,7 @@ use ipc_testkit::{WATCHDOG, command, crash, peer, proof, repetitions, until};
 
 use crate::lock_mutex::Memory;
 use crate::system_v::{Stage, refusal};
-use crate::types::{Everything, Many, Naive, Words};
+use ipc_testkit::locks::{Everything, Many, Naive, Words};
 
 /// A new value in a segment that goes with the test.
 fn memory<T: InPlace>() -> (Shared<T>, Stage) {

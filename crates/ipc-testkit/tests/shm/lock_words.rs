@@ -9,7 +9,7 @@ use ipc_shm::{Error, LockError, Shared, Wake};
 use ipc_testkit::{WATCHDOG, command, crash, name, peer, proof, repetitions, skip, timed, until};
 
 use crate::lock_mutex::memory;
-use crate::types::{Everything, Words};
+use ipc_testkit::locks::{Everything, Words};
 
 fn words(what: &str) -> (Shared<Words>, String) {
     let name = name::unique(what);

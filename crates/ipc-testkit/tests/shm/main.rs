@@ -37,6 +37,4 @@ mod strangers;
 mod system_v;
 mod tag;
 mod truncated;
-#[path = "../../peers/shm_sync/types.rs"]
-mod types;
 mod waiting;

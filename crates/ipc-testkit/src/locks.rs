@@ -1,6 +1,6 @@
-//! What the lock tests and their peers share; included by both sides.
-#![expect(unsafe_code, reason = "a mutex of other code in the same thread, and memory for the naive twin")]
-#![allow(dead_code, reason = "each side uses its part")]
+//! What the tests of locks in shared memory and their peers map together.
+#![expect(unsafe_code, reason = "a mutex of other code in the same thread")]
+#![expect(missing_docs, reason = "a field is called what it is for")]
 
 use std::cell::UnsafeCell;
 use std::fs::File;
@@ -13,7 +13,10 @@ use ipc_shm::{
 use ipc_sysv::{Key, Segment};
 
 /// What stands under a name or, as `KEY@LOCK-FILE`, in a System V segment.
-pub(crate) fn attached<T: InPlace>(place: &str) -> Result<Shared<T>, Box<dyn std::error::Error>> {
+///
+/// # Errors
+/// A place that is neither, or holds something else.
+pub fn attached<T: InPlace>(place: &str) -> Result<Shared<T>, Box<dyn std::error::Error>> {
     let Some((key, lock_file)) = place.split_once('@') else {
         return Ok(Shared::open(place)?);
     };
@@ -23,65 +26,65 @@ pub(crate) fn attached<T: InPlace>(place: &str) -> Result<Shared<T>, Box<dyn std
 }
 
 /// Two numbers that are equal whenever nobody holds the lock.
-pub(crate) type Pair = [u64; 2];
+pub type Pair = [u64; 2];
 
 ipc_shm::in_place! {
     /// Everything that a test needs one of.
-    pub(crate) struct Everything {
-        pub(crate) pair: Mutex<Pair>,
-        pub(crate) second: Mutex<u64>,
-        pub(crate) items: Mutex<Items>,
-        pub(crate) arrived: Condvar,
-        pub(crate) once: Once,
-        pub(crate) table: RwLock<Pair, 4>,
-        pub(crate) runs: [AtomicU64; 2],
-        pub(crate) naive: Naive,
+    pub struct Everything {
+        pub pair: Mutex<Pair>,
+        pub second: Mutex<u64>,
+        pub items: Mutex<Items>,
+        pub arrived: Condvar,
+        pub once: Once,
+        pub table: RwLock<Pair, 4>,
+        pub runs: [AtomicU64; 2],
+        pub naive: Naive,
     }
 }
 
 ipc_shm::in_place! {
     /// What needs no trust.
-    pub(crate) safe struct Words {
-        pub(crate) semaphore: Semaphore,
-        pub(crate) event: Event,
-        pub(crate) barrier: Barrier<3>,
-        pub(crate) rounds: [AtomicU64; 3],
-        pub(crate) done: AtomicU64,
+    pub safe struct Words {
+        pub semaphore: Semaphore,
+        pub event: Event,
+        pub barrier: Barrier<3>,
+        pub rounds: [AtomicU64; 3],
+        pub done: AtomicU64,
     }
 }
 
 ipc_shm::in_place! {
     /// More locks than the kernel releases.
-    pub(crate) struct Many {
-        pub(crate) ours: [Mutex<u64>; 1030],
-        pub(crate) foreign: [Foreign; 3000],
+    pub struct Many {
+        pub ours: [Mutex<u64>; 1030],
+        pub foreign: [Foreign; 3000],
     }
 }
 
 /// How many are there, and how many have ever been taken out: [there, taken].
-pub(crate) type Items = [u64; 2];
+pub type Items = [u64; 2];
 
 ipc_shm::in_place! {
     /// The lock that one writes without thinking of death: a flag.
-    pub(crate) safe struct Naive {
-        pub(crate) locked: AtomicU64,
-        pub(crate) first: AtomicU64,
-        pub(crate) second: AtomicU64,
+    pub safe struct Naive {
+        pub locked: AtomicU64,
+        pub first: AtomicU64,
+        pub second: AtomicU64,
     }
 }
 
 impl Naive {
-    pub(crate) fn try_lock(&self) -> bool {
+    pub fn try_lock(&self) -> bool {
         self.locked.compare_exchange(0, 1, Ordering::Acquire, Ordering::Relaxed).is_ok()
     }
 
-    pub(crate) fn unlock(&self) {
+    pub fn unlock(&self) {
         self.locked.store(0, Ordering::Release);
     }
 }
 
 /// Adds one to both, in two steps.
-pub(crate) fn add(pair: &mut Pair) {
+pub fn add(pair: &mut Pair) {
     for number in pair {
         // Not to be done in one store of 16 bytes.
         *number = std::hint::black_box(*number + 1);
@@ -89,19 +92,25 @@ pub(crate) fn add(pair: &mut Pair) {
 }
 
 /// Locks and repairs: the second number has been written last, so it is the one to believe.
-pub(crate) fn locked(pair: &Mutex<Pair>) -> Result<MutexGuard<'_, Pair>, Error> {
+///
+/// # Errors
+/// As [`Mutex::lock`], a death excepted.
+pub fn locked(pair: &Mutex<Pair>) -> Result<MutexGuard<'_, Pair>, Error> {
     repaired(pair.lock())
 }
 
 /// As [`locked`], of what a lock returned.
-pub(crate) fn repaired(result: LockResult<MutexGuard<'_, Pair>>) -> Result<MutexGuard<'_, Pair>, Error> {
+///
+/// # Errors
+/// What it returned, a death excepted.
+pub fn repaired(result: LockResult<MutexGuard<'_, Pair>>) -> Result<MutexGuard<'_, Pair>, Error> {
     result.or_else(|error| error.repair(|pair| pair[0] = pair[1]))
 }
 
 /// A robust mutex of somebody else's, such as a C library in the same thread.
 #[derive(Debug)]
 #[repr(transparent)]
-pub(crate) struct Foreign(UnsafeCell<libc::pthread_mutex_t>);
+pub struct Foreign(UnsafeCell<libc::pthread_mutex_t>);
 
 // SAFETY: a mutex.
 unsafe impl Send for Foreign {}
@@ -121,13 +130,13 @@ unsafe impl InPlace for Foreign {
 
 impl Foreign {
     /// Locks; true when its owner had died.
-    pub(crate) fn lock(&self) -> bool {
+    pub fn lock(&self) -> bool {
         // SAFETY: made in place, mapped, and used by this library alone.
         unsafe { ipc_sys::pthread::lock(self.0.get()) }.unwrap() == ipc_sys::pthread::Acquired::OwnerDied
     }
 
     /// Whether one could have it.
-    pub(crate) fn is_free(&self) -> bool {
+    pub fn is_free(&self) -> bool {
         // SAFETY: made in place, mapped, and used by this library alone.
         unsafe { ipc_sys::pthread::try_lock(self.0.get()) }.is_ok()
     }
