@@ -1,10 +1,12 @@
-//! A kernel that refuses: system calls that fail with an errno of our choice (seccomp), and privileges that are gone. Both
-//! are for peers only: there is no way back.
+//! A kernel that refuses: system calls that fail with an errno of our choice (seccomp), privileges that are gone, and file
+//! systems that are small or not there. All are for peers only: there is no way back.
 #![expect(unsafe_code, reason = "prctl(PR_SET_SECCOMP) takes a pointer to a program")]
 
 use std::io;
 
 use libc::{BPF_ABS, BPF_JEQ, BPF_JMP, BPF_JSET, BPF_K, BPF_LD, BPF_RET, BPF_W, sock_filter, sock_fprog};
+use nix::mount::{MsFlags, mount};
+use nix::sched::{CloneFlags, unshare};
 use nix::unistd::{Gid, Uid, setgid, setgroups, setuid};
 
 /// From now on this system call fails with `errno`, in this thread and those that it starts.
@@ -46,6 +48,17 @@ pub fn become_user(id: u32) -> io::Result<bool> {
     // A process that has changed its user gets no signal at its parent's death any more.
     nix::sys::prctl::set_pdeathsig(nix::sys::signal::Signal::SIGKILL)?;
     Ok(true)
+}
+
+/// In a mount namespace of our own, an empty tmpfs `at` this directory: one without room (`size=64k`, `nr_inodes=3`), or one
+/// over /proc.
+///
+/// # Errors
+/// EPERM where we are not root.
+pub fn tmpfs(at: &str, options: &str) -> io::Result<()> {
+    unshare(CloneFlags::CLONE_NEWNS)?;
+    mount(None::<&str>, "/", None::<&str>, MsFlags::MS_REC | MsFlags::MS_PRIVATE, None::<&str>)?;
+    Ok(mount(Some("none"), at, Some("tmpfs"), MsFlags::empty(), Some(options))?)
 }
 
 fn load(offset: u32) -> sock_filter {

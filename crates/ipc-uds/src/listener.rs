@@ -95,7 +95,7 @@ impl BindOptions {
     /// | EADDRINUSE, and a dead socket is there; with [`Stale::Replace`] it is replaced | [`Error::Stale`] |
     /// | a dead socket, or a lock file, of another user | [`Error::ForeignOwner`] |
     /// | something that is no socket, a path that ends in `/`, `.` or `..` | [`Error::NotASocket`] |
-    /// | ENOENT, ENOTDIR: a directory on the way is not there | [`Error::NotFound`] |
+    /// | ENOENT, ENOTDIR: a directory on the way is not there; /proc, which paths above 107 bytes and a mode that the umask would cut go through | [`Error::NotFound`] |
     /// | nothing, or a NUL byte, in the path; above 107 bytes in an abstract name | [`Error::InvalidAddress`] |
     /// | EACCES | [`Error::PermissionDenied`] |
     /// | EROFS, ENOSPC, ENAMETOOLONG, ELOOP, EMFILE | [`Error::System`] |

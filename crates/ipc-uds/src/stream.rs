@@ -53,7 +53,7 @@ impl Stream {
     /// # Errors
     /// | errno | variant |
     /// | --- | --- |
-    /// | ENOENT, ENOTDIR | [`Error::NotFound`] |
+    /// | ENOENT, ENOTDIR; ENOENT also for a path above 107 bytes where /proc is not mounted | [`Error::NotFound`] |
     /// | ECONNREFUSED: nobody listens, or it is no socket | [`Error::ConnectionRefused`] |
     /// | EPROTOTYPE | [`Error::WrongType`] |
     /// | nothing, or a NUL byte, in the path; above 107 bytes in an abstract name | [`Error::InvalidAddress`] |

@@ -9,7 +9,6 @@ use ipc_pipe::{Error, Fifo, FifoOptions};
 use ipc_testkit::refuse;
 use ipc_testkit::role::{Result, hear, say};
 use nix::mount::{MsFlags, mount};
-use nix::sched::{CloneFlags, unshare};
 
 /// DIRECTORY TARGET: puts one of each kind there, as nobody.
 pub(crate) fn plants(arguments: &[String]) -> Result {
@@ -66,9 +65,7 @@ pub(crate) fn stranger(arguments: &[String]) -> Result {
 pub(crate) fn full_and_read_only(arguments: &[String]) -> Result {
     let place = arguments[0].as_str();
     let path = |name: &str| Path::new(place).join(name);
-    unshare(CloneFlags::CLONE_NEWNS)?;
-    mount(None::<&str>, "/", None::<&str>, MsFlags::MS_REC | MsFlags::MS_PRIVATE, None::<&str>)?;
-    mount(Some("none"), place, Some("tmpfs"), MsFlags::empty(), Some("nr_inodes=3"))?;
+    refuse::tmpfs(place, "nr_inodes=3")?;
     let errno = |error| match error {
         Error::System { source, .. } => source.raw_os_error(),
         other => panic!("{other:?}"),

@@ -80,6 +80,42 @@ pub(crate) fn refused_pipe(arguments: &[String]) -> Result {
     say(format_args!("{error}: {}", std::error::Error::source(&error).unwrap()))
 }
 
+/// DIRECTORY: what a file system whose quota is used up, and a user whose inotify watches are, look like.
+pub(crate) fn refused_fifo(arguments: &[String]) -> Result {
+    let path = |name: &str| std::path::Path::new(&arguments[0]).join(name);
+    let fifo = Fifo::create(path("fifo"))?;
+    let soon = Duration::from_millis(1);
+    let audit = Audit::begin();
+    refuse::call(libc::SYS_mknodat, libc::EDQUOT)?;
+    assert_eq!(outcome(Fifo::create(path("more"))), Some(libc::EDQUOT));
+    assert_eq!(outcome(Fifo::open_or_create(path("more"))), Some(libc::EDQUOT));
+    refuse::call(libc::SYS_inotify_add_watch, libc::ENOSPC)?;
+    assert_eq!(outcome(fifo.reader_timeout(soon)), Some(libc::ENOSPC));
+    refuse::call(libc::SYS_inotify_init1, libc::EMFILE)?;
+    assert_eq!(outcome(fifo.reader_timeout(soon)), Some(libc::EMFILE));
+    audit.end();
+    say("refused")
+}
+
+/// DIRECTORY: a FIFO where /proc is not mounted.
+pub(crate) fn without_proc(arguments: &[String]) -> Result {
+    let fifo = Fifo::create(std::path::Path::new(&arguments[0]).join("fifo"))?;
+    let soon = Duration::from_millis(1);
+    refuse::tmpfs("/proc", "")?;
+    for outcome in [
+        outcome(fifo.reader()),
+        outcome(fifo.try_reader()),
+        outcome(fifo.reader_timeout(soon)),
+        outcome(fifo.keep_alive_reader()),
+        outcome(fifo.writer()),
+        outcome(fifo.try_writer()),
+        outcome(fifo.writer_timeout(soon)),
+    ] {
+        assert_eq!(outcome, Some(libc::ENOENT));
+    }
+    say("refused")
+}
+
 /// More capacity than an unprivileged process may have.
 pub(crate) fn unprivileged(_: &[String]) -> Result {
     let max: usize = std::fs::read_to_string("/proc/sys/fs/pipe-max-size")?.trim().parse()?;

@@ -46,6 +46,8 @@ fn main() -> role::Result {
         ("storm_twin", storm::twin),
         ("few_descriptors", limits::few_descriptors),
         ("refused_pipe", limits::refused_pipe),
+        ("refused_fifo", limits::refused_fifo),
+        ("without_proc", limits::without_proc),
         ("unprivileged", limits::unprivileged),
         ("pages_soft", limits::pages_soft),
         ("frame_writer", frames::writer),

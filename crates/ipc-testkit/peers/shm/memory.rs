@@ -10,6 +10,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use ipc_shm::{Error, Origin, PlainMemory, Sealed, Shared, SharedMemory, broadcast, bytes, latest, spsc};
+use ipc_testkit::refuse;
 use ipc_testkit::role::{Result, Role, hear, say};
 use nix::errno::Errno;
 
@@ -22,6 +23,7 @@ pub(crate) const ROLES: &[Role] = &[
     ("attacker", attacker),
     ("full", full),
     ("full-channels", full_channels),
+    ("without-proc", without_proc),
     ("stranger", stranger),
     ("forker", forker),
 ];
@@ -166,7 +168,7 @@ fn attacker(arguments: &[String]) -> Result {
 
 /// `full`: in a mount namespace of its own, with 64 KiB of /dev/shm, asks for more.
 fn full(_: &[String]) -> Result {
-    small_tmpfs()?;
+    refuse::tmpfs("/dev/shm", "size=64k")?;
     for len in [1 << 20, 60 << 10] {
         match SharedMemory::create("/full", len) {
             Err(Error::NoSpace { len: asked }) => say(format_args!("shared: no space for {asked}"))?,
@@ -190,7 +192,7 @@ fn full_channels(_: &[String]) -> Result {
             Ok(_) => say(format_args!("{what}: made")),
         }
     }
-    small_tmpfs()?;
+    refuse::tmpfs("/dev/shm", "size=64k")?;
     let capacity = 1 << 16;
     tell("slots", spsc::Sender::<u64>::create("/full", capacity))?;
     tell("replaced", spsc::Receiver::<u64>::open_or_replace("/full", capacity))?;
@@ -202,22 +204,28 @@ fn full_channels(_: &[String]) -> Result {
     say(format_args!("small: made, left {}", std::fs::read_dir("/dev/shm")?.count()))
 }
 
-/// A mount namespace of our own, with 64 KiB of /dev/shm.
-fn small_tmpfs() -> Result {
-    nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWNS)?;
-    mount(None, c"/", libc::MS_REC | libc::MS_PRIVATE, c"")?;
-    mount(Some(c"tmpfs"), c"/dev/shm", 0, c"size=64k")
-}
-
-fn mount(
-    system: Option<&std::ffi::CStr>,
-    at: &std::ffi::CStr,
-    flags: libc::c_ulong,
-    data: &std::ffi::CStr,
-) -> Result {
-    let system = system.map_or(std::ptr::null(), std::ffi::CStr::as_ptr);
-    // SAFETY: each string is NUL-terminated and alive; a null source and type are allowed with MS_PRIVATE.
-    Errno::result(unsafe { libc::mount(system, at.as_ptr(), system, flags, data.as_ptr().cast()) })?;
+/// `without-proc NAME`: what needs /proc, where it is not mounted.
+fn without_proc(arguments: &[String]) -> Result {
+    let name = &arguments[0];
+    let sealed = SharedMemory::<Sealed>::anonymous(4096)?;
+    let named = PlainMemory::create(name, 4096)?;
+    refuse::tmpfs("/proc", "")?;
+    for (what, error) in [
+        ("share", sealed.share().err()),
+        ("create", SharedMemory::create(format!("{name}-2"), 4096).err()),
+        ("channel", spsc::Sender::<u64>::create(format!("{name}-3"), 16).err()),
+        (
+            "latest",
+            latest::Writer::<u64, Sealed>::anonymous().and_then(|writer| writer.share().map(drop)).err(),
+        ),
+        ("open", PlainMemory::open(name).err()),
+    ] {
+        match error {
+            Some(Error::System { source, .. }) => say(format_args!("{what}: {:?}", source.kind()))?,
+            other => say(format_args!("{what}: {other:?}"))?,
+        }
+    }
+    drop(named);
     Ok(())
 }
 

@@ -21,6 +21,7 @@ pub(crate) const ROLES: &[Role] = &[
     ("intruder", intruder),
     ("watched", watched),
     ("forker", forker),
+    ("without-proc", without_proc),
 ];
 
 fn listen(path: &str, stale: Stale) -> ipc_uds::Result<Listener> {
@@ -186,4 +187,21 @@ fn watched(arguments: &[String]) -> Result {
     })?;
     say(seen.load(Ordering::Relaxed))?;
     say(open.load(Ordering::Relaxed))
+}
+
+/// `without-proc SHORT LONG`: binds and connects where /proc is not mounted; a server of LONG is there already.
+fn without_proc(arguments: &[String]) -> Result {
+    ipc_testkit::refuse::tmpfs("/proc", "")?;
+    let short: Listener = Listener::bind(&arguments[0])?;
+    Stream::connect(&arguments[0])?;
+    drop(short);
+    let refused = [
+        Stream::connect(&arguments[1]).err(),
+        Listener::<Stream>::bind(format!("{}2", arguments[1])).err(),
+        BindOptions::new().mode(0o666).listen::<Stream>(format!("{}2", arguments[0])).err(),
+    ];
+    for error in refused {
+        say(format_args!("{:?}", error.and_then(|error| error.errno())))?;
+    }
+    Ok(())
 }

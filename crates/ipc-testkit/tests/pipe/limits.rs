@@ -2,6 +2,8 @@
 
 use ipc_testkit::{name, peer, proof, skip};
 
+use crate::hostile::is_root;
+
 #[test]
 fn a6_every_limit_of_descriptors_is_an_error_without_a_leak() {
     let directory = name::directory();
@@ -23,6 +25,21 @@ fn a6_a_refused_pipe_says_why() {
         peer.expect(text);
         peer.finish();
     }
+}
+
+#[test]
+fn a6_a_refused_fifo_says_why() {
+    let directory = name::directory();
+    let mut peer = peer!("peer-pipe", "refused_fifo", directory.path().display());
+    peer.expect("refused");
+    peer.finish();
+    if !is_root() {
+        skip!("a mount of our own over /proc needs root");
+    }
+    let directory = name::directory();
+    let mut peer = peer!("peer-pipe", "without_proc", directory.path().display());
+    peer.expect("refused");
+    peer.finish();
 }
 
 #[test]

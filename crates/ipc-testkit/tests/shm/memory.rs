@@ -194,6 +194,20 @@ fn f4_a_full_tmpfs_is_an_error_and_not_a_signal() {
 }
 
 #[test]
+fn what_needs_proc_says_so_where_it_is_not_mounted() {
+    if !nix::unistd::geteuid().is_root() {
+        skip!("a mount of our own over /proc needs root");
+    }
+    let name = Name::new("without-proc");
+    let mut peer = peer!("peer-shm", "without-proc", name.0);
+    for what in ["share", "create", "channel", "latest"] {
+        peer.expect(&format!("{what}: NotFound"));
+    }
+    peer.expect("open: None");
+    peer.finish();
+}
+
+#[test]
 fn f14_one_of_many_creators_wins_each_name() {
     let names = repetitions(200, 1000);
     let wrong = |role: &str| {

@@ -288,6 +288,23 @@ fn g6_a_full_file_system_is_an_error() {
 }
 
 #[test]
+fn what_needs_proc_says_so_where_it_is_not_mounted() {
+    if !is_root() {
+        skip!("a mount of our own over /proc needs root");
+    }
+    let place = Place::new();
+    let long = place.path(&"l".repeat(100));
+    let server: Listener = Listener::bind(&long).unwrap();
+    let mut peer = peer!("peer-uds", "without-proc", place.path("s").display(), long.display());
+    for _ in 0..3 {
+        peer.expect("Some(2)");
+    }
+    peer.finish();
+    drop(server);
+    assert_eq!(fs::read_dir(place.path("")).unwrap().count(), 0, "nothing half-made is left");
+}
+
+#[test]
 fn g7_no_instant_of_permissions_for_others() {
     let place = Place::new();
     let enough = repetitions(100, 10_000);
