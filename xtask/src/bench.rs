@@ -1,6 +1,8 @@
 //! `cargo xtask bench`: builds the benchmarks, with the rivals where they are asked for, and runs them; `test-all` only asks
 //! whether they carry every message.
 
+mod instructions;
+
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -22,7 +24,11 @@ const CHECK: Duration = Duration::from_secs(120);
 
 /// The exit status is the benchmarks' own: 3 says that the machine was too noisy.
 pub(crate) fn run(options: &Options) -> Result<ExitCode> {
-    let peers = options.arguments.iter().any(|argument| argument == "--peers");
+    let asked = |option: &str| options.arguments.iter().any(|argument| argument == option);
+    if asked("--instructions") {
+        return instructions::run();
+    }
+    let peers = asked("--peers");
     let features: &[&str] = if peers { &["--features", "peers"] } else { &[] };
     let program = build(&[&["--release"], features].concat())?;
     let mut command = process::command(program);

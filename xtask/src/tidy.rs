@@ -3,6 +3,7 @@
 
 mod arrows;
 mod code;
+mod figures;
 mod pages;
 mod source;
 mod targets;
@@ -39,7 +40,7 @@ pub(crate) fn check() -> Result<Tally> {
     for (name, broken) in code::rules(&sources).into_iter().chain(arrows::rules(&packages)) {
         rule(name, broken);
     }
-    for (name, broken) in pages::rules(&sources, &packages)? {
+    for (name, broken) in pages::rules(&sources, &packages)?.into_iter().chain(figures::rules(&packages)?) {
         rule(name, broken);
     }
     let unsafe_files = code::unsafe_files(&sources);

@@ -59,6 +59,7 @@ A selection is the beginning of words of a cell's name (\"spsc 64 latency\", \"p
     --output DIR     where the files go
     --check          no times: whether every message arrives, in order, in as many system calls as in C
     --list           the names of all cells
+    --instructions   how many instructions an operation inside one process takes, by callgrind, where valgrind is there
 
 Exit status: 0; 1 when a side died; 2 bad arguments; 3 when the machine was too noisy to state every ratio.
 ";

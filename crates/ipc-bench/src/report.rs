@@ -3,6 +3,8 @@
 pub(crate) mod compare;
 pub(crate) mod page;
 pub(crate) mod plot;
+#[cfg(test)]
+mod schema;
 pub(crate) mod table;
 
 use std::collections::BTreeMap;

@@ -84,7 +84,7 @@ fn tests_of(cell: &str) -> Vec<&str> {
 }
 
 /// What stands under a heading of the second level.
-fn section<'a>(page: &'a str, name: &str) -> &'a str {
+pub(super) fn section<'a>(page: &'a str, name: &str) -> &'a str {
     let rest = page.split_once(&format!("\n## {name}\n")).map_or("", |(_, rest)| rest);
     rest.split_once("\n## ").map_or(rest, |(section, _)| section)
 }
