@@ -9,7 +9,7 @@ use hdrhistogram::Histogram;
 use crate::cell::{Cell, Cores, Kind, Wait};
 use crate::column::Column;
 use crate::pair::{Broken, Pair};
-use crate::statistics::{FEWEST, Interval, expected};
+use crate::statistics::{FEWEST, is_settled};
 
 /// How long a sample takes, how many blocks and passes there are, and how long all of it may take.
 #[derive(Debug, Clone, Copy)]
@@ -89,10 +89,9 @@ impl Found {
         Self { cell, columns, ns, counts, each, open, blocks: 0, dropped: 0, calls: None, broken: false }
     }
 
-    /// How far the widest of the ratios' intervals reaches.
-    pub(crate) fn reach(&self) -> f64 {
-        let reach = |column| expected(&self.ratios(column)).map_or(f64::INFINITY, Interval::reach);
-        (1..self.columns.len()).map(reach).fold(1.0, f64::max)
+    /// Whether every ratio is known well enough.
+    pub(crate) fn is_settled(&self) -> bool {
+        (1..self.columns.len()).all(|column| is_settled(&self.ratios(column)))
     }
 
     /// Whether too few passes had a good block to say anything.

@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::cell::{Cores, Kind, Wait};
 use crate::report::Row;
-use crate::statistics::{Figure, Interval, expected};
+use crate::statistics::{Figure, Interval, expected, is_settled};
 
 /// A speed, and how it is found out.
 #[derive(Debug, Clone, Copy)]
@@ -136,9 +136,9 @@ impl Seen {
         Self { promised, values: Vec::new(), broken: false }
     }
 
-    /// How far the interval reaches.
-    pub(crate) fn reach(&self) -> f64 {
-        expected(&self.values).map_or(f64::INFINITY, Interval::reach)
+    /// Whether it is known well enough.
+    pub(crate) fn is_settled(&self) -> bool {
+        is_settled(&self.values)
     }
 
     /// Starts ourselves to take `blocks` blocks.

@@ -95,9 +95,6 @@ pub(crate) fn pace(wanted: &Wanted) -> Pace {
     Pace { budget: Duration::from_secs(60 * minutes), ..Pace::DEFAULT }
 }
 
-/// How far an interval may reach before it is worth another pass.
-const WIDE: f64 = 1.06;
-
 /// What a pass goes over.
 enum Item {
     Cell(Box<Found>),
@@ -114,8 +111,8 @@ impl Item {
 
     fn is_due(&self) -> bool {
         match self {
-            Self::Cell(found) => !found.broken && found.reach() > WIDE,
-            Self::Promise(seen) => !seen.broken && seen.reach() > WIDE,
+            Self::Cell(found) => !found.broken && !found.is_settled(),
+            Self::Promise(seen) => !seen.broken && !seen.is_settled(),
         }
     }
 

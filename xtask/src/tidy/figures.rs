@@ -13,13 +13,15 @@ use crate::{Result, root};
 /// The run that pages quote, and the parts of the page about it that do.
 const RUN: &str = "docs/performance/bench.json";
 const PAGE: &str = "docs/performance.md";
-const PARTS: [&str; 2] = ["One run", "What is missed, and how it could be reached"];
+const MISSED: &str = "What is missed, and how it could be reached";
+const PARTS: [&str; 2] = ["One run", MISSED];
 
 /// Figures of READMEs that were not measured: limits that tests hold.
 const LIMITS: [(&str, &str); 1] = [("crates/ipc-shm/README.md", "100 ms")];
 
 pub(super) fn rules(packages: &[Package]) -> Result<Vec<Rule>> {
-    let known = Known::of(&serde_json::from_str(&fs::read_to_string(root().join(RUN))?)?);
+    let run = serde_json::from_str(&fs::read_to_string(root().join(RUN))?)?;
+    let known = Known::of(&run);
     let mut unknown = Vec::new();
     let mut limits = LIMITS.to_vec();
     for path in readmes(packages) {
@@ -41,7 +43,17 @@ pub(super) fn rules(packages: &[Package]) -> Result<Vec<Rule>> {
     Ok(vec![
         ("READMEs quote no speed that the committed run does not hold", unknown),
         ("what docs/performance.md says of the committed run is in it", stale),
+        ("docs/performance.md explains each promise that the committed run misses", unexplained(&page, &run)),
     ])
+}
+
+/// The missed promises whose names begin with nothing that the page puts in backticks.
+fn unexplained(page: &str, run: &Value) -> Vec<String> {
+    let begins: Vec<&str> = super::pages::section(page, MISSED).split('`').skip(1).step_by(2).collect();
+    let promises = run["promises"].as_array().into_iter().flatten();
+    let missed =
+        promises.filter(|promise| promise["met"] == false).filter_map(|promise| promise["name"].as_str());
+    missed.filter(|name| !begins.iter().any(|begin| name.starts_with(begin))).map(str::to_owned).collect()
 }
 
 fn readmes(packages: &[Package]) -> Vec<PathBuf> {
@@ -199,6 +211,15 @@ mod tests {
             figure("3", Unit::Rate),
         ];
         assert_eq!(found, wanted);
+    }
+
+    #[test]
+    fn a_missed_promise_needs_a_line() {
+        let run = serde_json::json!({"promises": [
+            {"name": "ring, polled", "met": false}, {"name": "lock", "met": false}, {"name": "met", "met": true},
+        ]});
+        let page = "\n## What is missed, and how it could be reached\n- `ring`: slow.\n";
+        assert_eq!(unexplained(page, &run), ["lock"]);
     }
 
     #[test]

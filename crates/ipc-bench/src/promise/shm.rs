@@ -5,7 +5,7 @@ use std::hint::black_box;
 use std::mem::MaybeUninit;
 use std::os::fd::OwnedFd;
 
-use ipc_shm::{Mutex, Semaphore, Shared, Unattached, broadcast, latest, spsc};
+use ipc_shm::{Mutex, Semaphore, Shared, Unattached, broadcast, latest, mpsc, spsc};
 
 use super::Bound::{AtMost, Stated};
 use super::{Promised, pair};
@@ -19,6 +19,7 @@ pub(crate) const PROMISES: &[Promised] = &[
     Promised::ratio("broadcast write, 16 polling readers to 1", AtMost(1.3), || written(16), || written(1)),
     Promised::time("broadcast write, a reader more that may sleep", AtMost(1.5), sleeper),
     Promised::time("broadcast 8 B, write, no reader", Stated, || broadcast_write(0)),
+    Promised::time("mpsc, one more lane that is idle", AtMost(2.0), idle_lane),
     Promised::time("channel create + attach + drop", AtMost(200_000.0), channel),
 ];
 
@@ -98,6 +99,28 @@ fn broadcast_write(readers: usize) -> f64 {
         while !matches!(reader.try_recv(), Err(ipc_shm::Error::Empty)) {}
     }
     spent
+}
+
+/// What each lane costs a receiver whose messages come by another.
+fn idle_lane() -> f64 {
+    const MORE: usize = 8;
+    (lanes(1 + MORE) - lanes(1)) / MORE as f64
+}
+
+/// A message sent and received where that many lanes are.
+fn lanes(count: usize) -> f64 {
+    let mut receiver = mpsc::Receiver::<u64>::new();
+    let mut lane = || {
+        let (sender, lane) = spsc::channel::<u64>(1024).unwrap();
+        let sender = sender.attach().unwrap();
+        receiver.admit(lane.attach().unwrap()).unwrap();
+        sender
+    };
+    let mut senders: Vec<spsc::Sender<u64>> = (0..count).map(|_| lane()).collect();
+    pair::time(ROUNDS, || {
+        senders[0].send(black_box(&7)).unwrap();
+        assert_eq!(receiver.recv().unwrap(), 7);
+    })
 }
 
 /// What each reader costs that may sleep, does not at the moment, and is not the first: its bell is looked at.

@@ -1,7 +1,7 @@
 //! The report in Markdown.
 
-use crate::report::Report;
 use crate::report::table::{line, promise, ratio};
+use crate::report::{Report, Row};
 use crate::run::minutes;
 
 pub(crate) fn text(report: &Report) -> String {
@@ -25,6 +25,16 @@ pub(crate) fn text(report: &Report) -> String {
         machine.timer_ns,
         report.cells.len(),
         minutes(std::time::Duration::from_secs_f64(report.run.seconds)),
+    );
+    let sum = |of: fn(&Row) -> usize| report.cells.iter().map(of).sum::<usize>();
+    let (ratios, measured) = (report.ratios(), report.cells.iter().filter(|row| row.note.is_none()).count());
+    text += &format!(
+        "\n{measured} cells were measured; of {} blocks {} were dropped, because the controls around them differed by more than 15 %. \
+         Of {} ratios {} were too noisy to be stated.\n",
+        sum(|row| row.blocks + row.dropped),
+        sum(|row| row.dropped),
+        ratios.len(),
+        ratios.iter().filter(|(_, figure)| figure.median.is_none()).count(),
     );
     if !report.promises.is_empty() {
         text += "\n## Speeds promised\n\n| promised | wanted | seen | 95 % | |\n| --- | --- | --- | --- | --- |\n";

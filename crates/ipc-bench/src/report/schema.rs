@@ -122,7 +122,10 @@ fn the_committed_run_has_every_mechanism_and_every_figure() {
     let read = read(include_str!("../../../../docs/performance/bench.json"));
     for mechanism in MECHANISMS {
         assert!(read.cells.iter().any(|cell| cell.mechanism == mechanism), "{mechanism}");
-        assert_eq!(crate::mechanism::named(mechanism).map(crate::mechanism::Mechanism::name), Some(mechanism));
+        assert_eq!(
+            crate::mechanism::named(mechanism).map(crate::mechanism::Mechanism::name),
+            Some(mechanism)
+        );
     }
     for cell in read.cells.iter().filter(|cell| cell.note.is_none()) {
         let figures = [cell.ns_per_message, cell.bytes_per_second, cell.syscalls_per_message];
