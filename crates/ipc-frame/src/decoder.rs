@@ -71,7 +71,10 @@ impl Decoder {
         }
     }
 
-    /// Room for the next bytes, never empty; what is stored there counts when [`Decoder::filled`] says so.
+    /// Room for the next bytes; what is stored there counts when [`Decoder::filled`] says so.
+    ///
+    /// Take out what is there first: as long as [`Decoder::pop`] has frames to give there may be no room at all, and a read
+    /// into none looks like the end of the stream. When it has none there always is some.
     pub fn space(&mut self) -> &mut [u8] {
         if self.start == self.end {
             (self.start, self.end) = (0, 0);

@@ -48,6 +48,24 @@ fn receive(bytes: &[u8], lengths: &[usize], max: usize) -> (Vec<Vec<u8>>, Result
     }
 }
 
+#[test]
+fn a_decoder_that_is_not_emptied_has_no_room_and_then_has_it_again() {
+    let mut decoder = Decoder::new(8);
+    let mut frames = 0;
+    while !decoder.space().is_empty() {
+        let room = decoder.space();
+        let len = room.len();
+        room.fill(0); // the header of an empty frame, again and again
+        decoder.filled(len);
+    }
+    assert!(decoder.is_ready());
+    while decoder.pop().unwrap().is_some() {
+        frames += 1;
+    }
+    assert_eq!(frames, (16 * 1024 + HEADER_LEN) / HEADER_LEN);
+    assert!(!decoder.space().is_empty());
+}
+
 proptest! {
     #[test]
     fn what_was_sent_is_received(

@@ -11,6 +11,8 @@ use crate::{Error, Result};
 
 /// What std's [`Command`] lacks: descriptors for the child beyond standard input, output and error, which are
 /// [`Stdio`](std::process::Stdio)'s.
+///
+/// std and ipc-signal have traits of this name for other things; where one meets them, `use ipc_pipe::CommandExt as _`.
 pub trait CommandExt {
     /// fork, dup2, exec: children of this command hold these descriptors under these numbers, and nothing else from 3 on.
     ///

@@ -42,7 +42,8 @@
 //! - [`copy`], `splice_to`, `splice_from`, `tee`: bytes that move without passing through our memory
 //! - [`Pages`], [`FrozenPages`]: memory that becomes part of a pipe (vmsplice)
 //! - [`Fifo`], [`FifoOptions`], [`Origin`], [`Owner`], [`UnlinkGuard`]: a pipe with a name: made, found, checked, opened, removed
-//! - [`CommandExt`]: descriptors handed to a child, and only those
+//! - [`CommandExt`]: descriptors handed to a child, and only those (std and ipc-signal have traits of this name:
+//!   `use ipc_pipe::CommandExt as _`)
 //! - `AsyncPipeReader`, `AsyncPipeWriter`, `Fifo::async_reader`, `Fifo::async_writer` (feature `tokio`)
 //! - [`frame`]: messages instead of bytes
 //! - [`Error`]: what can go wrong, as the decisions that a caller takes

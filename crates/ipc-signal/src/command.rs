@@ -19,6 +19,8 @@ use crate::{Error, Result, Signal, SignalSet};
 /// excepted, which std sets back to default), caught ones become default at exec. These methods say otherwise. Most make std
 /// use fork and exec in place of posix_spawn; what runs in between is async-signal-safe.
 ///
+/// std and ipc-pipe have traits of this name for other things; where one meets them, `use ipc_signal::CommandExt as _`.
+///
 /// # Examples
 /// ```
 /// use ipc_signal::{CommandExt, Signal};

@@ -27,7 +27,8 @@
 //! - what came: [`SignalInfo`], its [`Cause`], value and [`ClaimedSender`]
 //! - handlers: [`on`] with an [`Action`], [`HandlerOptions`], [`Ring`], [`Shutdown`]; [`on_raw`], which is unsafe
 //! - time: [`alarm`], [`IntervalTimer`], [`PosixTimer`]
-//! - processes: [`ProcessFd`], [`wait_child`], [`ChildEvents`] and [`ChildState`], [`CommandExt`] for what a child starts with, [`Tracee`]
+//! - processes: [`ProcessFd`], [`wait_child`], [`ChildEvents`] and [`ChildState`], [`Tracee`]
+//! - [`CommandExt`] for what a child starts with (std and ipc-pipe have traits of this name: `use ipc_signal::CommandExt as _`)
 //! - with the feature `tokio`: `SignalStream`, and `Shutdown::asked_async`
 //!
 //! # Limits

@@ -7,6 +7,14 @@ use ipc_sys::sysv::semaphore::SemaphoreStatus;
 use crate::object::{Identity, Kind, Permissions, time};
 
 /// IPC_STAT of a [`SemaphoreSet`](crate::SemaphoreSet), or its line in [`semaphores`](crate::semaphores()).
+///
+/// A time has 64 bits of seconds, so that none ends in 2038, and cannot be taken for fewer:
+/// ```compile_fail,E0308
+/// # fn seconds(set: &ipc_sysv::SemaphoreSet) -> ipc_sysv::Result<()> {
+/// let seconds: Option<u32> = set.stat()?.operated;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SemaphoreStat {
