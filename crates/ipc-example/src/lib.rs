@@ -119,17 +119,18 @@ impl Arguments {
         Ok(Pace { left: self.option("--count")?, interval: Duration::from_millis(interval), first: true })
     }
 
-    /// What follows `--`, or nothing; take it before anything else.
+    /// What follows `--`, or else what begins with the first argument that is no option: cargo keeps a `--` for itself. Take
+    /// it before anything else.
     pub fn command(&mut self) -> Vec<std::ffi::OsString> {
         let mut all = std::mem::replace(&mut self.0, pico_args::Arguments::from_vec(Vec::new())).finish();
-        let command = match all.iter().position(|argument| argument == OsStr::new("--")) {
-            Some(at) => {
-                let command = all.split_off(at + 1);
-                all.truncate(at);
-                command
-            }
-            None => Vec::new(),
+        let behind = all.iter().position(|argument| argument == OsStr::new("--"));
+        let first = || all.iter().position(|argument| !argument.as_encoded_bytes().starts_with(b"-"));
+        let (options, from) = match behind {
+            Some(at) => (at, at + 1),
+            None => first().map_or((all.len(), all.len()), |at| (at, at)),
         };
+        let command = all.split_off(from);
+        all.truncate(options);
         self.0 = pico_args::Arguments::from_vec(all);
         command
     }

@@ -8,7 +8,7 @@ use std::process::{Command, ExitCode};
 use ipc_signal::{Stop, Tracee};
 
 const HELP: &str = "
-trace -- COMMAND [ARGUMENT]...: runs COMMAND and names every signal, stop, continuation and the end that it meets
+trace [--] COMMAND [ARGUMENT]...: runs COMMAND and names every signal, stop, continuation and the end that it meets
 ";
 
 fn main() -> ExitCode {
