@@ -1,9 +1,61 @@
-//! Every byte of a channel's header and of the words behind it, changed under and before both ends.
+//! Every byte of a channel's header and of the words behind it, changed under and before both ends; and a process that
+//! scribbles over them at random.
 
-use ipc_testkit::{command, proof};
+use std::os::unix::fs::FileExt;
+use std::time::{Duration, Instant};
+
+use ipc_shm::Error;
+use ipc_testkit::{WATCHDOG, command, peer, proof, repetitions, report};
 
 use crate::flip::KINDS;
 use crate::memory::Name;
+
+/// F1: attaches the ends of this memory again and again while another process scribbles over it, and makes a hundred turns
+/// of calls with them each time. Each ends, well or as one of the errors that are for others' nonsense.
+pub(crate) fn scribbled<E, const CALLS: usize>(
+    kind: &str,
+    named: &Name,
+    attach: impl Fn() -> ipc_shm::Result<E>,
+    calls: impl Fn(&mut E, u64) -> [Option<Error>; CALLS],
+) {
+    let seed = report::seed();
+    let (mut ended, mut refused, mut corrupt) = (0_u64, 0_u64, 0_u64);
+    let millis = repetitions(1000, 10_000);
+    let path = format!("/dev/shm/{}", named.0);
+    let file = std::fs::OpenOptions::new().write(true).open(&path).unwrap();
+    let good = std::fs::read(&path).unwrap();
+    let mut peer = peer!("peer-shm", "spsc-scribbler", named.0, millis, seed);
+    peer.patience(millis as u64 / 1000 + 2);
+    peer.expect("ready");
+    let end = Instant::now() + Duration::from_millis(millis as u64 - 200);
+    while Instant::now() < end {
+        // All is put right again, or nobody would ever attach.
+        file.write_all_at(&good, 0).unwrap();
+        let Ok(mut ends) = attach() else {
+            refused += 1;
+            continue;
+        };
+        for turn in 0..100 {
+            let start = Instant::now();
+            let results = calls(&mut ends, turn);
+            assert!(start.elapsed() < WATCHDOG, "an operation hung");
+            for result in results {
+                match result {
+                    Some(Error::PeerCorrupt { .. }) => corrupt += 1,
+                    Some(Error::Refused { .. } | Error::System { .. }) => panic!("{result:?}"),
+                    _ => ended += 1,
+                }
+            }
+        }
+    }
+    let written = peer.hear();
+    peer.finish();
+    assert!(ended > 0 && corrupt > 0, "{ended} {corrupt} {refused}");
+    proof!(
+        "F1",
+        "{kind}: {written} words scribbled; {ended} calls ended well, {corrupt} PeerCorrupt, {refused} attaches refused, 0 panics; seed {seed}"
+    );
+}
 
 #[test]
 fn f2_no_byte_of_a_channel_does_harm() {

@@ -1,12 +1,12 @@
 //! Many senders, many receivers, one queue.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::os::unix::fs::FileExt;
 use std::time::{Duration, Instant};
 
 use ipc_shm::{ChannelOptions, Error, MemoryOptions, Refusal, Wait, mpmc, spsc};
 use ipc_testkit::{command, crash, name, peer, proof, repetitions, report};
 
+use crate::corrupt::scribbled;
 use crate::memory::Name;
 
 type Sender = mpmc::Sender<u64>;
@@ -344,51 +344,21 @@ fn a_forked_child_gets_forked_from_the_queue() {
 
 #[test]
 fn f1_a_scribbling_participant_is_an_error_and_nothing_worse() {
-    let seed = report::seed();
-    let (mut ended, mut refused, mut corrupt) = (0_u64, 0_u64, 0_u64);
-    let millis = repetitions(1000, 10_000);
     let named = Name::new("mpmc-scribble");
     Sender::create(&named.0, 16).unwrap().persist();
-    let path = format!("/dev/shm/{}", named.0);
-    let file = std::fs::OpenOptions::new().write(true).open(&path).unwrap();
-    let good = std::fs::read(&path).unwrap();
-    let mut peer = peer!("peer-shm", "spsc-scribbler", named.0, millis, seed);
-    peer.patience(millis as u64 / 1000 + 2);
-    peer.expect("ready");
-    let end = Instant::now() + Duration::from_millis(millis as u64 - 200);
-    while Instant::now() < end {
-        // All is put right again, or nobody would ever attach.
-        file.write_all_at(&good, 0).unwrap();
-        let ends = Sender::open(&named.0).and_then(|sender| Ok((sender, Receiver::open(&named.0)?)));
-        let Ok((mut sender, mut receiver)) = ends else {
-            refused += 1;
-            continue;
-        };
-        for turn in 0..100 {
-            let start = Instant::now();
-            let short = Duration::from_micros(50);
-            let results = [
+    let short = Duration::from_micros(50);
+    scribbled(
+        "mpmc",
+        &named,
+        || Ok((Sender::open(&named.0)?, Receiver::open(&named.0)?)),
+        |(sender, receiver), turn| {
+            [
                 sender.try_send(&turn).err(),
                 sender.send_timeout(&turn, short).err(),
                 receiver.try_recv().err(),
                 receiver.recv_timeout(short).err(),
                 receiver.try_hold().and_then(mpmc::Held::done).err(),
-            ];
-            assert!(start.elapsed() < Duration::from_secs(1), "an operation hung");
-            for result in results {
-                match result {
-                    Some(Error::PeerCorrupt { .. }) => corrupt += 1,
-                    Some(Error::Refused { .. } | Error::System { .. }) => panic!("{result:?}"),
-                    _ => ended += 1,
-                }
-            }
-        }
-    }
-    let written = peer.hear();
-    peer.finish();
-    assert!(ended > 0 && corrupt > 0, "{ended} {corrupt} {refused}");
-    proof!(
-        "F1",
-        "mpmc: {written} words scribbled; {ended} calls ended well, {corrupt} PeerCorrupt, {refused} attaches refused, 0 panics; seed {seed}"
+            ]
+        },
     );
 }

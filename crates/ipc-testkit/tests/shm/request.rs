@@ -2,12 +2,12 @@
 
 use std::collections::VecDeque;
 use std::os::fd::{AsRawFd, OwnedFd};
-use std::os::unix::fs::FileExt;
 use std::time::{Duration, Instant};
 
 use ipc_shm::{Acceptance, ChannelOptions, Error, Refusal, Sealed, Wait, request, spsc};
 use ipc_testkit::{command, crash, name, peer, proof, repetitions, report};
 
+use crate::corrupt::scribbled;
 use crate::memory::Name;
 
 type Client = request::Client<u64, u64>;
@@ -515,52 +515,22 @@ fn a_forked_child_gets_forked_from_every_call() {
 
 #[test]
 fn f1_a_scribbling_peer_harms_its_own_calls_only() {
-    let seed = report::seed();
-    let (mut ended, mut refused, mut corrupt) = (0_u64, 0_u64, 0_u64);
-    let millis = repetitions(1000, 10_000);
     let (client, server, named) = both(16);
-    let path = format!("/dev/shm/{}", named.0);
-    let file = std::fs::OpenOptions::new().write(true).open(&path).unwrap();
-    let good = std::fs::read(&path).unwrap();
     client.persist();
     server.persist();
     drop((client, server));
-    let mut peer = peer!("peer-shm", "spsc-scribbler", named.0, millis, seed);
-    peer.patience(millis as u64 / 1000 + 2);
-    peer.expect("ready");
-    let end = Instant::now() + Duration::from_millis(millis as u64 - 200);
-    while Instant::now() < end {
-        // All is put right again, or nobody would ever attach.
-        file.write_all_at(&good, 0).unwrap();
-        let ends = Client::open(&named.0).and_then(|client| Ok((client, Server::open(&named.0)?)));
-        let Ok((client, server)) = ends else {
-            refused += 1;
-            continue;
-        };
-        for turn in 0..100 {
-            let start = Instant::now();
-            let short = Duration::from_micros(50);
-            let results = [
+    let short = Duration::from_micros(50);
+    scribbled(
+        "request",
+        &named,
+        || Ok((Client::open(&named.0)?, Server::open(&named.0)?)),
+        |(client, server), turn| {
+            [
                 client.call_timeout(&turn, short).err(),
                 client.try_send(&turn).and_then(|mut call| call.try_recv()).err(),
                 server.try_recv().and_then(|request| request.answer(&turn)).err(),
                 server.recv_timeout(short).and_then(|request| request.remaining().map(drop)).err(),
-            ];
-            assert!(start.elapsed() < Duration::from_secs(1), "an operation hung");
-            for result in results {
-                match result {
-                    Some(Error::PeerCorrupt { .. }) => corrupt += 1,
-                    Some(Error::Refused { .. } | Error::System { .. }) => panic!("{result:?}"),
-                    _ => ended += 1,
-                }
-            }
-        }
-    }
-    let written = peer.hear();
-    peer.finish();
-    assert!(ended > 0 && corrupt > 0, "{ended} {corrupt} {refused}");
-    proof!(
-        "F1",
-        "request: {written} words scribbled; {ended} calls ended well, {corrupt} PeerCorrupt, {refused} attaches refused, 0 panics; seed {seed}"
+            ]
+        },
     );
 }

@@ -192,7 +192,7 @@ impl<T: Payload> Reader<T, Trusted> {
     /// | EINVAL, ENAMETOOLONG | [`Error::InvalidName`] |
     /// | EACCES | [`Error::PermissionDenied`] |
     /// | EMFILE, ELOOP (a symbolic link) | [`Error::System`] |
-    /// | | [`Error::Refused`], with the [`Refusal`] that says why |
+    /// | | [`Error::Refused`], with the [`Refusal`](crate::Refusal) that says why |
     pub fn open(name: impl AsRef<OsStr>) -> Result<Self> {
         Self::open_with(name, &MemoryOptions::new())
     }

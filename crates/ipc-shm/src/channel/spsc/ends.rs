@@ -33,7 +33,7 @@ pub struct Receiver<T: Payload, M: Mode = Trusted> {
 /// or exec.
 ///
 /// # Errors
-/// [`Error::InvalidParameter`] for the capacity; [`Error::NoSpace`]; [`Error::System`] (EMFILE, ENOMEM, ENOENT without /proc).
+/// [`Error::InvalidParameter`](crate::Error::InvalidParameter) for the capacity; [`Error::NoSpace`](crate::Error::NoSpace); [`Error::System`](crate::Error::System) (EMFILE, ENOMEM, ENOENT without /proc).
 #[expect(clippy::type_complexity, reason = "two ends")]
 pub fn channel<T: Payload>(
     options: impl Into<ChannelOptions>,
@@ -50,11 +50,11 @@ impl<T: Payload> Sender<T, Trusted> {
     /// # Errors
     /// | errno | error |
     /// | --- | --- |
-    /// | EEXIST | [`Error::Exists`] |
-    /// | EINVAL, ENAMETOOLONG | [`Error::InvalidName`], [`Error::InvalidParameter`] (the capacity) |
-    /// | ENOSPC | [`Error::NoSpace`]; nothing was made |
-    /// | EACCES | [`Error::PermissionDenied`] |
-    /// | EMFILE, ENOENT (/proc is not mounted) | [`Error::System`] |
+    /// | EEXIST | [`Error::Exists`](crate::Error::Exists) |
+    /// | EINVAL, ENAMETOOLONG | [`Error::InvalidName`](crate::Error::InvalidName), [`Error::InvalidParameter`](crate::Error::InvalidParameter) (the capacity) |
+    /// | ENOSPC | [`Error::NoSpace`](crate::Error::NoSpace); nothing was made |
+    /// | EACCES | [`Error::PermissionDenied`](crate::Error::PermissionDenied) |
+    /// | EMFILE, ENOENT (/proc is not mounted) | [`Error::System`](crate::Error::System) |
     pub fn create(name: impl AsRef<OsStr>, options: impl Into<ChannelOptions>) -> Result<Self> {
         private::End::from_link(Link::create(name.as_ref(), Side::Producer, &plan::<T>(&options.into())?)?)
     }
@@ -64,12 +64,12 @@ impl<T: Payload> Sender<T, Trusted> {
     /// # Errors
     /// | errno | error |
     /// | --- | --- |
-    /// | ENOENT | [`Error::NotFound`] |
-    /// | EBUSY | [`Error::EndInUse`]: another sender is alive |
-    /// | EINVAL, ENAMETOOLONG | [`Error::InvalidName`] |
-    /// | EACCES | [`Error::PermissionDenied`] |
-    /// | EMFILE, ELOOP (a symbolic link) | [`Error::System`] |
-    /// | | [`Error::Refused`], with the [`Refusal`](crate::Refusal) that says why |
+    /// | ENOENT | [`Error::NotFound`](crate::Error::NotFound) |
+    /// | EBUSY | [`Error::EndInUse`](crate::Error::EndInUse): another sender is alive |
+    /// | EINVAL, ENAMETOOLONG | [`Error::InvalidName`](crate::Error::InvalidName) |
+    /// | EACCES | [`Error::PermissionDenied`](crate::Error::PermissionDenied) |
+    /// | EMFILE, ELOOP (a symbolic link) | [`Error::System`](crate::Error::System) |
+    /// | | [`Error::Refused`](crate::Error::Refused), with the [`Refusal`](crate::Refusal) that says why |
     pub fn open(name: impl AsRef<OsStr>) -> Result<Self> {
         Self::open_with(name, &MemoryOptions::new())
     }
@@ -142,7 +142,7 @@ impl<T: Payload> Sender<T, Sealed> {
     /// Makes this process's half of a sealed pair, to send from, and the invitation for the process that receives.
     ///
     /// # Errors
-    /// [`Error::InvalidParameter`] for the capacity; [`Error::NoSpace`]; [`Error::System`] (EMFILE, ENOMEM, ENOENT without
+    /// [`Error::InvalidParameter`](crate::Error::InvalidParameter) for the capacity; [`Error::NoSpace`](crate::Error::NoSpace); [`Error::System`](crate::Error::System) (EMFILE, ENOMEM, ENOENT without
     /// /proc).
     #[expect(clippy::type_complexity, reason = "an end and the invitation to the other")]
     pub fn offer(
