@@ -9,15 +9,16 @@ use hdrhistogram::Histogram;
 use crate::cell::{Cell, Cores, Kind, Wait};
 use crate::column::Column;
 use crate::pair::{Broken, Pair};
-use crate::statistics::{FEWEST, is_settled};
+use crate::statistics::{FEWEST, WIDEST, is_settled};
 
 /// How long a sample takes, how many blocks and passes there are, and how long all of it may take.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Pace {
     pub(crate) sample: Duration,
     pub(crate) control: Duration,
-    /// Good blocks of a pass.
+    /// Good blocks of a pass over a cell, and over a promise.
     pub(crate) blocks: usize,
+    pub(crate) promised: usize,
     /// Messages of an open loop, in each of the first two passes.
     pub(crate) open: u64,
     /// How often everything is started anew, spread over the run: at least so often,
@@ -26,6 +27,8 @@ pub(crate) struct Pace {
     pub(crate) most: usize,
     /// while this has not passed.
     pub(crate) budget: Duration,
+    /// How far the interval of a ratio may reach that is stated.
+    pub(crate) widest: f64,
 }
 
 impl Pace {
@@ -33,19 +36,23 @@ impl Pace {
         sample: Duration::from_millis(14),
         control: Duration::from_millis(3),
         blocks: 2,
+        promised: 3,
         open: 1000,
         least: 6,
         most: 24,
         budget: Duration::from_secs(9 * 60),
+        widest: WIDEST,
     };
     pub(crate) const QUICK: Self = Self {
         sample: Duration::from_micros(1500),
         control: Duration::from_millis(1),
         blocks: 3,
+        promised: 1,
         open: 50,
         least: 3,
         most: 6,
         budget: Duration::from_secs(50),
+        widest: 1.5,
     };
 }
 

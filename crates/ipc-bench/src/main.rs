@@ -29,6 +29,7 @@ mod meet;
 mod pair;
 #[cfg(feature = "peers")]
 mod peers;
+mod progress;
 mod promise;
 mod raw;
 mod report;
@@ -162,10 +163,11 @@ fn measure(options: &Options) -> ExitCode {
     let begin = Instant::now();
     let machine = machine::Machine::look();
     let (found, seen) = run::measure(&cells, &promised, wanted);
-    let mut rows: Vec<Row> = found.iter().map(Row::new).collect();
+    let widest = run::pace(wanted).widest;
+    let mut rows: Vec<Row> = found.iter().map(|found| Row::new(found, widest)).collect();
     rows.extend(lacking.iter().map(|(cell, reason)| Row::empty(cell, reason)));
     rows.sort_by_key(table::order);
-    let promises = promise::lines(&promised, &seen, &rows);
+    let promises = promise::lines(&promised, &seen, &rows, widest);
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     let run = Run {
         version: env!("CARGO_PKG_VERSION").to_owned(),

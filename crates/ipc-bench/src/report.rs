@@ -17,7 +17,7 @@ use crate::cell::{Cell, Cores, Kind, Wait};
 use crate::column::Column;
 use crate::machine::Machine;
 use crate::promise::Promise;
-use crate::statistics::{Figure, Interval, expected, median, round};
+use crate::statistics::{Figure, expected, median, round};
 
 /// The JSON. A field that is null was not measured: see `note`. A ratio that is null between two ends that are not was too
 /// noisy to be stated. Each pair of ends holds a second run's ratio 95 times of 100.
@@ -162,7 +162,7 @@ impl Row {
         }
     }
 
-    pub(crate) fn new(found: &Found) -> Self {
+    pub(crate) fn new(found: &Found, widest: f64) -> Self {
         let cell = &found.cell;
         let mut row = Self::empty(cell, "");
         (row.blocks, row.dropped) = (found.blocks, found.dropped);
@@ -182,8 +182,8 @@ impl Row {
         row.open =
             found.open.iter().filter_map(|(rate, late)| Some((*rate, Percentiles::of(late)?))).collect();
         for (index, column) in found.columns.iter().enumerate().skip(1) {
-            let Some(ratio) = expected(&found.ratios(index)).map(Interval::figure) else { continue };
-            row.add(cell, *column, ratio, typical(&found.ns[index]));
+            let Some(ratio) = expected(&found.ratios(index)) else { continue };
+            row.add(cell, *column, ratio.figure(widest), typical(&found.ns[index]));
         }
         row
     }

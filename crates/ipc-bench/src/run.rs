@@ -1,11 +1,11 @@
 //! A run: which cells there are, in which order they are measured, and how long it will still take.
 
-use std::io::{IsTerminal, Write, stderr};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::block::{self, Controls, Found, Pace};
 use crate::cell::{Cell, Cores, Kind};
 use crate::column::Column;
+use crate::progress::Progress;
 use crate::promise::{Promised, Seen};
 use crate::{count, machine, mechanism};
 
@@ -120,7 +120,7 @@ impl Item {
         match self {
             Self::Cell(found) if found.broken => {}
             Self::Cell(found) => block::pass(found, pace, controls),
-            Self::Promise(seen) => seen.pass(pace.blocks + 1),
+            Self::Promise(seen) => seen.pass(pace.promised),
         }
     }
 }
@@ -171,64 +171,4 @@ pub(crate) fn measure(
 fn calls(found: &Found) -> Option<[f64; 2]> {
     let count = |column| if found.broken { None } else { count::calls(&found.cell, column).ok() };
     Some([count(Column::Ours)?, count(Column::Raw)?])
-}
-
-/// Characters of the bar.
-const WIDTH: usize = 30;
-
-/// A line at the foot of the terminal: how far, what, and the time left.
-struct Progress {
-    pace: Pace,
-    begin: Instant,
-    /// All that was done so far, in all passes.
-    steps: usize,
-    shown: bool,
-}
-
-impl Progress {
-    fn new(pace: Pace) -> Self {
-        Self { pace, begin: Instant::now(), steps: 0, shown: stderr().is_terminal() }
-    }
-
-    fn is_late(&self) -> bool {
-        self.begin.elapsed() > self.pace.budget
-    }
-
-    /// Step `done` of `count` of a pass begins.
-    fn step(&mut self, what: &str, pass: usize, count: usize, done: usize) {
-        if self.shown {
-            let spent = self.begin.elapsed();
-            let left = self.left(spent, pass, count, done);
-            let part = spent.as_secs_f64() / (spent + left).as_secs_f64().max(1e-3);
-            let filled = ((WIDTH as f64 * part) as usize).min(WIDTH);
-            let bar = format!("{}{}", "█".repeat(filled), "░".repeat(WIDTH - filled));
-            let left = if self.steps < 3 { String::new() } else { format!("{} left", minutes(left)) };
-            let _ = write!(stderr(), "\r\x1b[K{bar} {:3.0} %  {left:<12} {what}", 100.0 * part);
-        }
-        self.steps += 1;
-    }
-
-    /// The passes that all need, and then as many as there is time for: what it will take at most.
-    fn left(&self, spent: Duration, pass: usize, count: usize, done: usize) -> Duration {
-        let each = spent.div_f64(self.steps.max(1) as f64);
-        let until =
-            |passes: usize| each.mul_f64((passes.saturating_sub(pass) * count).saturating_sub(done) as f64);
-        let least = until(self.pace.least.max(pass + 1));
-        until(self.pace.most).min(self.pace.budget.saturating_sub(spent)).max(if pass < self.pace.least {
-            least
-        } else {
-            Duration::ZERO
-        })
-    }
-
-    fn end(&self) {
-        if self.shown {
-            let _ = write!(stderr(), "\r\x1b[K");
-        }
-    }
-}
-
-/// `3:07`.
-pub(crate) fn minutes(time: Duration) -> String {
-    format!("{}:{:02}", time.as_secs() / 60, time.as_secs() % 60)
 }

@@ -8,9 +8,11 @@ pub(crate) struct Interval {
     pub(crate) median: f64,
     pub(crate) low: f64,
     pub(crate) high: f64,
+    /// The upper end of what this run says of its own median, 95 times of 100: parity is held against it.
+    pub(crate) upper: f64,
 }
 
-/// As it is written down. Where the interval reaches further than [`WIDEST`] the median would mean nothing: it is left out.
+/// As it is written down. Where the interval reaches further than is allowed the median would mean nothing: it is left out.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Figure {
     pub(crate) median: Option<f64>,
@@ -54,9 +56,9 @@ impl Interval {
         if self.low > 0.0 && reach.is_finite() { reach } else { f64::INFINITY }
     }
 
-    pub(crate) fn figure(self) -> Figure {
+    pub(crate) fn figure(self, widest: f64) -> Figure {
         let [median, low, high] = [self.median, self.low, self.high].map(round);
-        Figure { median: (self.reach() <= WIDEST).then_some(median), low, high }
+        Figure { median: (self.reach() <= widest).then_some(median), low, high }
     }
 }
 
@@ -115,14 +117,18 @@ pub(crate) fn expected(passes: &[Vec<f64>]) -> Option<Interval> {
     medians.sort_by(f64::total_cmp);
     let at = |share: f64| medians[(share * (DRAWS - 1) as f64).round() as usize];
     let (low, middle, high) = (at(0.025), median(&mut values), at(0.975));
-    let wider = DRIFT * std::f64::consts::SQRT_2 * student(count - 1) / student(usize::MAX);
-    let [low, high] = if low > 0.0 {
-        [low, high].map(|end| middle * (end / middle).powf(wider))
-    } else {
-        [low, high].map(|end| middle + (end - middle) * wider)
+    let unsure = student(count - 1) / student(usize::MAX);
+    let wider = |end: f64, by: f64| {
+        if low > 0.0 { middle * (end / middle).powf(by) } else { middle + (end - middle) * by }
     };
+    let again = unsure * std::f64::consts::SQRT_2 * DRIFT;
     let least = middle.abs() * (NARROWEST - 1.0);
-    Some(Interval { median: middle, low: low.min(middle - least), high: high.max(middle + least) })
+    Some(Interval {
+        median: middle,
+        low: wider(low, again).min(middle - least),
+        high: wider(high, again).max(middle + least),
+        upper: wider(high, unsure),
+    })
 }
 
 /// Between what Student's t lies 95 times of 100, to a hundredth, from two degrees of freedom on.
@@ -144,7 +150,8 @@ mod tests {
         let passes = passes(&[1.0, 1.1, 1.2, 1.3, 1.4, 1.5]);
         let interval = expected(&passes).unwrap();
         assert!((interval.median - 1.25).abs() < 1e-9);
-        assert!(interval.low < 1.1 && interval.high > 1.4 && interval.figure().median.is_none());
+        assert!(interval.median < interval.upper && interval.upper < interval.high);
+        assert!(interval.low < 1.1 && interval.high > 1.4 && interval.figure(WIDEST).median.is_none());
         assert_eq!(expected(&passes), Some(interval));
     }
 
@@ -159,7 +166,7 @@ mod tests {
 
     #[test]
     fn no_interval_is_narrower_than_two_hundredths() {
-        let figure = expected(&passes(&[2.0; 6])).unwrap().figure();
+        let figure = expected(&passes(&[2.0; 6])).unwrap().figure(WIDEST);
         assert_eq!(figure, Figure { median: Some(2.0), low: 1.96, high: 2.04 });
     }
 

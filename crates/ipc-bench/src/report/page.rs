@@ -1,8 +1,8 @@
 //! The report in Markdown.
 
+use crate::progress::minutes;
 use crate::report::table::{line, promise, ratio};
 use crate::report::{Report, Row};
-use crate::run::minutes;
 
 pub(crate) fn text(report: &Report) -> String {
     let machine = &report.machine;
