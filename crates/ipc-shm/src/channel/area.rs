@@ -23,6 +23,8 @@ pub(crate) mod producer {
     pub(crate) const WRITTEN: usize = at(176);
     /// What it counts for those who look on; see [`counters`](crate::channel::counters).
     pub(crate) const COUNTERS: usize = at(192);
+    /// How many of several have left, and behind it a bit for each place: of [`mpmc`](crate::mpmc).
+    pub(crate) const DEPARTURES: usize = at(352);
 }
 
 /// What the receiving side writes.
@@ -41,4 +43,6 @@ pub(crate) mod consumer {
     pub(crate) const COUNTERS: usize = at(320);
     /// Whether any of several readers sleeps: their common bell.
     pub(crate) const ASLEEP: usize = at(336);
+    /// As [`producer::DEPARTURES`](super::producer::DEPARTURES).
+    pub(crate) const DEPARTURES: usize = at(368);
 }

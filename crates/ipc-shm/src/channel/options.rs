@@ -54,6 +54,7 @@ impl ChannelOptions {
     }
 
     /// Never interrupts the other side's CPU by membarrier: each message costs a fence instead. For isolated CPUs.
+    /// [`mpmc`](crate::mpmc) never does, whatever is asked for.
     #[must_use]
     pub fn without_barrier(mut self) -> Self {
         self.flags |= NO_BARRIER;

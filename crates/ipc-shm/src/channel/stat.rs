@@ -13,6 +13,7 @@ use nix::fcntl::OFlag;
 use crate::channel::area::{consumer, producer};
 use crate::channel::counters::Counter;
 use crate::channel::link::{ATTACHED, LEFT, Link, Side};
+use crate::channel::mpmc::roll::{self, Role};
 use crate::channel::{Payload, request, spsc};
 use crate::memory::attach::{self, Seals};
 use crate::memory::header::{HEADER, Kind, Layout, Page};
@@ -44,8 +45,10 @@ pub struct ChannelStat {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct EndStat {
-    /// Whether anybody holds it.
+    /// Whether anybody holds it; of [`mpmc`](crate::mpmc), whether any of those who ever did.
     pub presence: Presence,
+    /// How many hold it, where that is known: not of readers.
+    pub count: Option<u32>,
     /// Messages sent, or received. A receiver says it a quarter of the ring at a time while messages stream. 0 where readers
     /// keep their place to themselves.
     pub messages: u64,
@@ -69,14 +72,14 @@ pub enum Presence {
     Left,
     /// Its process died.
     Dead,
-    /// Any number of processes, of which none holds the end as such: readers, and the ends of `mpmc`.
+    /// Any number of processes, of which none holds the end as such: readers.
     Many,
 }
 
 impl EndStat {
     /// One that has counted nothing.
     pub(crate) fn nothing(presence: Presence) -> Self {
-        Self { presence, messages: 0, woken: 0, parked: 0, lagged: 0 }
+        Self { presence, count: count_of(presence), messages: 0, woken: 0, parked: 0, lagged: 0 }
     }
 }
 
@@ -135,6 +138,20 @@ pub fn stat(name: impl AsRef<OsStr>) -> Result<ChannelStat> {
     if !layout.kind.is_channel() {
         return Err(refused(Refusal::NoChannel));
     }
+    if layout.kind == Kind::Mpmc {
+        let ask = |role| {
+            roll::presence(
+                role,
+                |index| words.word(index),
+                |first, count| {
+                    lock::are_excluded(&file, first, count, lock::Kind::Read)
+                        .map_err(Error::system("fcntl(F_OFD_GETLK)", &object))
+                },
+            )
+        };
+        let ends = [ask(Role::Sends)?, ask(Role::Receives)?];
+        return Ok(of_many(&layout, ends, |index| words.word(index)));
+    }
     let mut ends = presences(&layout, &words, &file, &object)?;
     if ends.contains(&Presence::Dead) {
         // Who attached or took leave between the two looks is not dead.
@@ -150,9 +167,6 @@ fn presences(layout: &Layout, page: &Page, file: &OwnedFd, object: &str) -> Resu
             .map_err(Error::system("fcntl(F_OFD_GETLK)", object))?;
         Ok(presence(page.word(side.state()), held))
     };
-    if layout.kind == Kind::Mpmc {
-        return Ok([Presence::Many; 2]);
-    }
     let receiver = if has_readers(layout.kind) { Presence::Many } else { ask(Side::Consumer)? };
     Ok([ask(Side::Producer)?, receiver])
 }
@@ -229,6 +243,21 @@ pub(crate) fn presence(state: u64, held: bool) -> Presence {
     }
 }
 
+/// The same of a channel whose ends several hold.
+pub(in crate::channel) fn of_many(
+    layout: &Layout,
+    [(sender, senders), (receiver, receivers)]: [(Presence, u32); 2],
+    load: impl Fn(usize) -> u64,
+) -> ChannelStat {
+    let mut stat = of(layout, [sender, receiver], &load, &load);
+    (stat.sender.count, stat.receiver.count) = (Some(senders), Some(receivers));
+    stat
+}
+
+fn count_of(presence: Presence) -> Option<u32> {
+    (presence != Presence::Many).then(|| u32::from(presence == Presence::Alive))
+}
+
 /// What the words say; `sends` and `receives` give those that each side writes.
 pub(crate) fn of(
     layout: &Layout,
@@ -239,6 +268,7 @@ pub(crate) fn of(
     let counter = |load: &dyn Fn(usize) -> u64, line: usize, counter: Counter| load(line + counter as usize);
     let end = |presence, load: &dyn Fn(usize) -> u64, line, messages| EndStat {
         presence,
+        count: count_of(presence),
         messages,
         woken: counter(load, line, Counter::Woken),
         parked: counter(load, line, Counter::Parked),

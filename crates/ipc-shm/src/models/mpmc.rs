@@ -1,5 +1,6 @@
 //! The ring for many senders and receivers: every interleaving, and a death after every step.
 
+use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering;
 
@@ -10,10 +11,12 @@ use loom::thread;
 
 use super::Heap;
 use super::tests::{check, finds};
+use crate::Error;
 use crate::channel::Wait;
-use crate::channel::area::FIRST;
+use crate::channel::area::{FIRST, producer};
 use crate::channel::mpmc::bell::{MESSAGES, ROOM};
 use crate::channel::mpmc::ring::{Claim, Id, Ring, Shape};
+use crate::words::Words;
 
 type Message = [u64; 2];
 type Party = Ring<Message, Heap>;
@@ -83,7 +86,8 @@ fn crowd() {
         for message in messages {
             while send(&sender, *message).is_none() {
                 let room = || sender.is_ready(true);
-                ROOM.wait(&sender.memory, Wait::Park, Deadline::NEVER, room, || Ok(())).unwrap();
+                ROOM.wait(&sender.memory, Wait::Park, Deadline::NEVER, &Cell::new(0), room, || Ok(()))
+                    .unwrap();
             }
             MESSAGES.ring(&sender.memory);
         }
@@ -93,7 +97,9 @@ fn crowd() {
     let mut got = Vec::new();
     while got.len() < 3 {
         let message = || receiver.is_ready(false);
-        MESSAGES.wait(&receiver.memory, Wait::Park, Deadline::NEVER, message, || Ok(())).unwrap();
+        MESSAGES
+            .wait(&receiver.memory, Wait::Park, Deadline::NEVER, &Cell::new(0), message, || Ok(()))
+            .unwrap();
         while let Some(message) = receive(&receiver) {
             got.push(message);
             ROOM.ring(&receiver.memory);
@@ -205,7 +211,7 @@ fn sleeper_for_room() {
     }
     let waiting = thread::spawn(move || {
         let room = || sender.is_ready(true);
-        ROOM.wait(&sender.memory, Wait::Park, Deadline::NEVER, room, || Ok(())).unwrap();
+        ROOM.wait(&sender.memory, Wait::Park, Deadline::NEVER, &Cell::new(0), room, || Ok(())).unwrap();
     });
     assert_eq!(receive(&receiver), Some(10));
     ROOM.ring(&receiver.memory);
@@ -220,9 +226,34 @@ fn sleeper() {
         MESSAGES.ring(&sender.memory);
     });
     let message = || receiver.is_ready(false);
-    MESSAGES.wait(&receiver.memory, Wait::Park, Deadline::NEVER, message, || Ok(())).unwrap();
+    MESSAGES.wait(&receiver.memory, Wait::Park, Deadline::NEVER, &Cell::new(0), message, || Ok(())).unwrap();
     assert_eq!(receive(&receiver), Some(10));
     sending.join().unwrap();
+}
+
+/// The last sender leaves: the receiver that sleeps is told, after what was sent.
+fn goodbye() {
+    let [sender, receiver] = parties();
+    let leaving = thread::spawn(move || {
+        assert_eq!(send(&sender, 10), Some(Ok(())));
+        MESSAGES.ring(&sender.memory);
+        // Its place says so.
+        sender.memory.word(producer::STATE).store(1, Ordering::Relaxed);
+        MESSAGES.leave(&sender.memory);
+    });
+    let (heard, mut got) = (Cell::new(0), Vec::new());
+    let message = || receiver.is_ready(false);
+    let look = || {
+        heard.set(MESSAGES.departures(&receiver.memory));
+        let left = receiver.memory.word(producer::STATE).load(Ordering::Relaxed);
+        assert!(heard.get() == 0 || left == 1, "counted before its place says so");
+        if heard.get() == 0 { Ok(()) } else { Err(Error::Disconnected) }
+    };
+    while MESSAGES.wait(&receiver.memory, Wait::Park, Deadline::NEVER, &heard, message, look).is_ok() {
+        got.extend(receive(&receiver));
+    }
+    assert_eq!(got, [10]);
+    leaving.join().unwrap();
 }
 
 #[test]
@@ -255,6 +286,7 @@ fn claims_that_were_taken_away() {
 fn bells() {
     check(3, sleeper);
     check(3, sleeper_for_room);
+    check(3, goodbye);
 }
 
 #[test]
@@ -267,5 +299,9 @@ fn mutants() {
     finds("release", 3, late_release);
     for name in ["caller", "sleeper"] {
         finds(name, 3, sleeper);
+        finds(name, 3, goodbye);
+    }
+    for name in ["departures", "leave"] {
+        finds(name, 3, goodbye);
     }
 }

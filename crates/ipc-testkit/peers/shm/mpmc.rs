@@ -7,9 +7,9 @@
 use std::fs::{self, OpenOptions};
 use std::os::fd::AsRawFd;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use ipc_shm::{Error, mpmc};
+use ipc_shm::{Error, Wait, mpmc, spsc};
 use ipc_testkit::crash;
 use ipc_testkit::role::{Result, Role, hear, say};
 
@@ -20,6 +20,10 @@ pub(crate) const ROLES: &[Role] = &[
     ("mpmc-receiver", receiver),
     ("mpmc-holder", holder),
     ("mpmc-looks-dead", looks_dead),
+    ("mpmc-turns", turns),
+    ("mpmc-waits", waits),
+    ("mpmc-sends-one", sends_one),
+    ("mpmc-receives-one", receives_one),
     ("mpmc-forker", forker),
     ("mpmc-step-send", step_send),
     ("mpmc-step-receive", step_receive),
@@ -68,6 +72,63 @@ fn holder(arguments: &[String]) -> Result {
     hear()?;
     held.done()?;
     say("done")
+}
+
+/// `mpmc-turns TURNS NAME`: sends what it gets in the ring TURNS into the queue NAME.
+fn turns(arguments: &[String]) -> Result {
+    let mut turns = spsc::Receiver::<u64>::open(&arguments[0])?;
+    let mut sender = mpmc::Sender::<u64>::open(&arguments[1])?;
+    say("ready")?;
+    loop {
+        match turns.recv() {
+            Ok(message) => sender.send(&message)?,
+            Err(Error::Disconnected) => return Ok(()),
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+/// `mpmc-waits NAME send|recv`: makes the channel and waits in it when it is told to; says what ended the wait, and after how
+/// many microseconds of its last sleep.
+fn waits(arguments: &[String]) -> Result {
+    let options = ipc_shm::ChannelOptions::new(16);
+    let timed = |wait: &mut dyn FnMut() -> ipc_shm::Result<()>| {
+        say("ready")?;
+        hear()?;
+        let start = Instant::now();
+        let ended = loop {
+            match wait() {
+                Ok(()) => {}
+                Err(Error::Disconnected) => break "Disconnected".to_owned(),
+                Err(error) => break error.to_string(),
+            }
+        };
+        say(ended)?;
+        say(start.elapsed().as_micros())
+    };
+    if arguments[1] == "send" {
+        let mut sender = mpmc::Sender::<u64>::create(&arguments[0], options)?;
+        sender.set_wait(Wait::Park);
+        timed(&mut || sender.send(&1))
+    } else {
+        let mut receiver = mpmc::Receiver::<u64>::create(&arguments[0], options)?;
+        receiver.set_wait(Wait::Park);
+        timed(&mut || receiver.recv().map(drop))
+    }
+}
+
+/// `mpmc-sends-one NAME`: is there until it is told to go.
+fn sends_one(arguments: &[String]) -> Result {
+    let _sender = mpmc::Sender::<u64>::open(&arguments[0])?;
+    say("there")?;
+    hear().map(drop)
+}
+
+/// `mpmc-receives-one NAME`: the same, of the other side.
+fn receives_one(arguments: &[String]) -> Result {
+    let _receiver = mpmc::Receiver::<u64>::open(&arguments[0])?;
+    say("there")?;
+    hear().map(drop)
 }
 
 /// `mpmc-looks-dead NAME`: takes a message, and code that knows nothing of it unlocks the file that its lock is on. (To close

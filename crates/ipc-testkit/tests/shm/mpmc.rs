@@ -21,8 +21,12 @@ fn f10_a_crowd_of_senders_and_receivers_loses_and_doubles_nothing() {
         let mut receivers: Vec<_> =
             (0..2).map(|_| peer!("peer-shm", "mpmc-receiver", named.0, wait)).collect();
         receivers.iter_mut().for_each(|receiver| receiver.expect("ready"));
-        let senders: Vec<_> =
+        // One that is quick must not be the last one before another has come.
+        let until_all_came = Sender::open(&named.0).unwrap();
+        let mut senders: Vec<_> =
             (0..3).map(|number| peer!("peer-shm", "mpmc-sender", named.0, number, count, wait)).collect();
+        senders.iter_mut().for_each(|sender| sender.expect("ready"));
+        drop(until_all_came);
         let (mut got, mut sum) = (0, 0_u64);
         let mut next = [0; 3];
         loop {
@@ -257,6 +261,73 @@ fn all_of_one_side_gone_is_told_to_the_other() {
 }
 
 #[test]
+fn who_leaves_is_told_of_at_once_and_not_at_the_next_look() {
+    // Both in their own process, where the time of a look counts from the start of the wait.
+    let rounds = repetitions(20, 300);
+    let (mut told, mut killed) = (Vec::new(), Vec::new());
+    for round in 0..rounds {
+        for dies in [false, true] {
+            let named = Name::new("mpmc-leaves");
+            let (senders, receivers) = (round % 2 == 0, round % 2 != 0);
+            let mut waiting = peer!("peer-shm", "mpmc-waits", named.0, if senders { "recv" } else { "send" });
+            waiting.expect("ready");
+            let role = if receivers { "mpmc-receives-one" } else { "mpmc-sends-one" };
+            let mut other = peer!("peer-shm", role, named.0);
+            other.expect("there");
+            waiting.tell("wait");
+            waiting.until_asleep_in(libc::SYS_futex);
+            if dies {
+                other.kill();
+            } else {
+                other.tell("go");
+            }
+            waiting.expect("Disconnected");
+            let waited: u64 = waiting.hear().parse().unwrap();
+            if dies { &mut killed } else { &mut told }.push(waited);
+            waiting.finish();
+        }
+    }
+    told.sort_unstable();
+    killed.sort_unstable();
+    let median = told[told.len() / 2];
+    assert!(median < killed[killed.len() / 2], "{told:?} {killed:?}");
+    proof!(
+        "F9",
+        "mpmc: the last one's leave told within {median} µs in half of {rounds} rounds; a kill, as without it, {} µs",
+        killed[killed.len() / 2]
+    );
+}
+
+#[test]
+fn stat_counts_who_is_there_and_what_became_of_the_others() {
+    use ipc_shm::Presence::{Absent, Alive, Dead, Left};
+    let named = Name::new("mpmc-counts");
+    let mut sender = Sender::create(&named.0, 16).unwrap();
+    let look = || {
+        let stat = ipc_shm::stat(&named.0).unwrap();
+        (stat.sender.presence, stat.sender.count, stat.receiver.presence, stat.receiver.count)
+    };
+    assert_eq!(look(), (Alive, Some(1), Absent, Some(0)));
+    let second = Sender::open(&named.0).unwrap();
+    let receiver = Receiver::open(&named.0).unwrap();
+    sender.send(&1).unwrap();
+    assert_eq!(look(), (Alive, Some(2), Alive, Some(1)));
+    let stat = second.stat().unwrap();
+    assert_eq!((stat.sender.count, stat.receiver.count, stat.lag()), (Some(2), Some(1), Some(1)));
+    assert_eq!(receiver.stat().unwrap(), ipc_shm::stat(&named.0).unwrap());
+    drop((second, receiver));
+    assert_eq!(look(), (Alive, Some(1), Left, Some(0)));
+    let mut holder = peer!("peer-shm", "mpmc-holder", named.0);
+    holder.expect("1");
+    assert_eq!(look(), (Alive, Some(1), Alive, Some(1)));
+    holder.kill();
+    assert_eq!(look(), (Alive, Some(1), Dead, Some(0)));
+    // A place is taken again: its holder is there.
+    let _receiver = Receiver::open(&named.0).unwrap();
+    assert_eq!(look(), (Alive, Some(1), Alive, Some(1)));
+}
+
+#[test]
 fn f12_positions_wrap_at_2_56_as_a_queue_would() {
     fn check<T: ipc_shm::Payload + Clone + PartialEq + std::fmt::Debug>(make: fn(u64) -> T, seed: u64) {
         for start in [0, (1 << 32) - 40, (1 << 56) - 40, (1 << 56) - 15, u64::MAX - 40] {
@@ -321,11 +392,19 @@ fn f5_another_type_kind_or_tag_is_refused_and_places_run_out() {
     for capacity in [0, 1, 8, 15, 17, 1000, usize::MAX, 1 << 63] {
         assert!(matches!(Sender::anonymous(capacity), Err(Error::InvalidParameter { .. })), "{capacity}");
     }
+    let tagged = Sender::anonymous(ChannelOptions::new(16).tag("ours")).unwrap();
+    assert!(matches!(reason(Receiver::from_fd(tagged.share().unwrap()).unwrap_err()), Refusal::Tag { .. }));
+    Receiver::from_fd_with(tagged.share().unwrap(), &ours).unwrap();
+    let pollable = ChannelOptions::new(16).pollable();
+    assert!(matches!(Sender::anonymous(pollable), Err(Error::InvalidParameter { .. })));
+    let mut unpolled = Receiver::open_with(&named.0, &ours).unwrap();
+    unpolled.set_wait(Wait::Poll);
+    assert!(matches!(unpolled.recv(), Err(Error::NoSocket)));
     let others: Vec<_> = (1..127).map(|_| Sender::open_with(&named.0, &ours).unwrap()).collect();
     assert!(matches!(Sender::open_with(&named.0, &ours), Err(Error::EndInUse { .. })));
     drop(others);
     let stat = ipc_shm::stat(&named.0).unwrap();
-    assert_eq!((stat.kind, stat.lag()), ("mpmc", None));
+    assert_eq!((stat.kind, stat.lag()), ("mpmc", Some(0)));
     drop(sender);
     assert!(matches!(Receiver::open(&named.0), Err(Error::NotFound { .. })));
     let (_, origin) = Sender::open_or_replace(&named.0, 16).unwrap();

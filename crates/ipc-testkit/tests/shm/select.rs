@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use ipc_shm::{
     ChannelOptions, Error, Readable, SELECT_MAX, Sealed, Select, Source, Wait, broadcast, bytes, latest,
-    mpsc, request, spsc,
+    mpmc, mpsc, request, spsc,
 };
 use ipc_testkit::{peer, proof, repetitions};
 
@@ -107,6 +107,58 @@ fn f10_no_wake_up_of_calls_in_flight_is_lost() {
             "select, {wait:?}: {from:?} answers by turn of {rounds} times three calls, 0 wake-ups lost"
         );
     }
+}
+
+#[test]
+fn f10_no_wake_up_of_a_queue_for_many_is_lost() {
+    let rounds = repetitions(2_000, 200_000) as u64;
+    let (named, turns) = (Name::new("select-many"), Name::new("turns"));
+    let mut queue = mpmc::Receiver::<u64>::create(&named.0, 16).unwrap();
+    let mut turn = spsc::Sender::<u64>::create(&turns.0, 16).unwrap();
+    let (_quiet, mut idle) = ring(16);
+    let mut peer = peer!("peer-shm", "mpmc-turns", turns.0, named.0);
+    peer.expect("ready");
+    let mut select = Select::new();
+    select.set_wait(Wait::Park);
+    let mut slow = 0;
+    for round in 0..rounds {
+        turn.send(&round).unwrap();
+        let start = Instant::now();
+        loop {
+            assert_eq!(select.wait(&mut [&mut idle, &mut queue]).unwrap(), 1);
+            match queue.try_recv() {
+                Ok(message) => break assert_eq!(message, round),
+                // Somebody came or left.
+                Err(Error::Empty) => {}
+                Err(error) => panic!("{error}"),
+            }
+        }
+        slow += u32::from(start.elapsed() > Duration::from_millis(58));
+    }
+    assert!(slow <= 3, "{slow} of {rounds} waits took as long as a look at the peers");
+    drop(turn);
+    assert_eq!(select.wait(&mut [&mut idle, &mut queue]).unwrap(), 1);
+    assert!(matches!(queue.try_recv(), Err(Error::Disconnected)));
+    peer.finish();
+
+    // A sender, for room.
+    let mut sender = mpmc::Sender::<u64>::anonymous(16).unwrap();
+    let mut receiver = mpmc::Receiver::<u64>::from_fd(sender.share().unwrap()).unwrap();
+    while sender.try_send(&1).is_ok() {}
+    assert!(matches!(select.wait_timeout(&mut [&mut sender], SOON), Err(Error::TimedOut)));
+    std::thread::scope(|scope| {
+        scope.spawn(|| receiver.recv().unwrap());
+        assert_eq!(select.wait(&mut [&mut idle, &mut sender]).unwrap(), 1);
+    });
+    sender.try_send(&1).unwrap();
+    drop(receiver);
+    assert_eq!(select.wait(&mut [&mut idle, &mut sender]).unwrap(), 1);
+    assert!(matches!(sender.try_send(&1), Err(Error::Disconnected)));
+    select.set_wait(Wait::Poll);
+    let mut other = mpmc::Sender::<u64>::anonymous(16).unwrap();
+    while other.try_send(&1).is_ok() {}
+    assert!(matches!(select.wait_timeout(&mut [&mut other], SOON), Err(Error::NoSocket)));
+    proof!("F10", "select: {rounds} messages of a queue for many, 0 wake-ups lost, {slow} slow");
 }
 
 #[test]

@@ -8,12 +8,13 @@ use std::time::Duration;
 use ipc_sys::Deadline;
 use nix::fcntl::OFlag;
 
-use crate::channel::link::{Plan, Side};
+use crate::channel::link::{POLLABLE, Plan, Side};
 use crate::channel::mpmc::bell::{MESSAGES, ROOM};
-use crate::channel::mpmc::member::{Member, Role};
+use crate::channel::mpmc::member::Member;
 use crate::channel::mpmc::ring::{Claim, Shape};
+use crate::channel::mpmc::roll::Role;
 use crate::channel::slots::{self, Slots};
-use crate::channel::{ChannelOptions, Payload, Wait};
+use crate::channel::{ChannelOptions, ChannelStat, Payload, Wait};
 use crate::memory::header::Kind;
 use crate::memory::mapping::Mapping;
 use crate::memory::segment::Segment;
@@ -22,12 +23,12 @@ use crate::{Error, Result};
 
 /// One of those that send.
 pub struct Sender<T: Payload> {
-    member: Member<T>,
+    pub(super) member: Member<T>,
 }
 
 /// One of those that receive.
 pub struct Receiver<T: Payload> {
-    member: Member<T>,
+    pub(super) member: Member<T>,
 }
 
 /// A message that is being worked on: nobody else gets it, unless this process dies first. [`Held::done`] is its end;
@@ -90,7 +91,15 @@ impl<T: Payload> Sender<T> {
     /// # Errors
     /// [`Error::Refused`]; [`Error::EndInUse`] where 127 senders are alive; [`Error::System`] (EMFILE, ENOMEM).
     pub fn from_fd(descriptor: impl Into<OwnedFd>) -> Result<Self> {
-        Self::join(from_fd::<T>(descriptor.into())?)
+        Self::from_fd_with(descriptor, &MemoryOptions::new())
+    }
+
+    /// As [`Sender::from_fd`], of a channel that was made with this tag.
+    ///
+    /// # Errors
+    /// As [`Sender::from_fd`].
+    pub fn from_fd_with(descriptor: impl Into<OwnedFd>, options: &MemoryOptions) -> Result<Self> {
+        Self::join(from_fd::<T>(descriptor.into(), options.tag)?)
     }
 
     fn join(segment: Segment) -> Result<Self> {
@@ -154,6 +163,14 @@ impl<T: Payload> Sender<T> {
     /// Leaves the name in place when this end is dropped.
     pub fn persist(&self) {
         self.member.segment().persist();
+    }
+
+    /// What the channel's words say of both sides; asks the kernel how many of each are there.
+    ///
+    /// # Errors
+    /// [`Error::Forked`], [`Error::System`].
+    pub fn stat(&self) -> Result<ChannelStat> {
+        self.member.stat()
     }
 
     /// A descriptor of a channel without a name, for another process or another end in this one.
@@ -241,7 +258,15 @@ impl<T: Payload> Receiver<T> {
     /// # Errors
     /// As [`Sender::from_fd`].
     pub fn from_fd(descriptor: impl Into<OwnedFd>) -> Result<Self> {
-        Self::join(from_fd::<T>(descriptor.into())?)
+        Self::from_fd_with(descriptor, &MemoryOptions::new())
+    }
+
+    /// As [`Receiver::from_fd`], of a channel that was made with this tag.
+    ///
+    /// # Errors
+    /// As [`Receiver::from_fd`].
+    pub fn from_fd_with(descriptor: impl Into<OwnedFd>, options: &MemoryOptions) -> Result<Self> {
+        Self::join(from_fd::<T>(descriptor.into(), options.tag)?)
     }
 
     fn join(segment: Segment) -> Result<Self> {
@@ -324,6 +349,14 @@ impl<T: Payload> Receiver<T> {
     /// Leaves the name in place when this end is dropped.
     pub fn persist(&self) {
         self.member.segment().persist();
+    }
+
+    /// What the channel's words say of both sides; asks the kernel how many of each are there.
+    ///
+    /// # Errors
+    /// [`Error::Forked`], [`Error::System`].
+    pub fn stat(&self) -> Result<ChannelStat> {
+        self.member.stat()
     }
 
     /// As [`Sender::share`].
@@ -439,13 +472,25 @@ impl<T: Payload + fmt::Debug> fmt::Debug for Held<'_, T> {
     }
 }
 
-fn create<T: Payload>(name: &OsStr, options: &ChannelOptions) -> Result<Segment> {
+fn plan<T: Payload>(options: &ChannelOptions) -> Result<Plan> {
     let plan = slots::plan::<T, Shape>(options)?;
+    if plan.layout.flags & POLLABLE == 0 {
+        return Ok(plan);
+    }
+    Err(Error::InvalidParameter {
+        what: "a queue for many",
+        value: plan.layout.capacity,
+        reason: "pollable: nothing carries a socket to all who come",
+    })
+}
+
+fn create<T: Payload>(name: &OsStr, options: &ChannelOptions) -> Result<Segment> {
+    let plan = plan::<T>(options)?;
     Segment::create(name, plan.permissions, plan.common(), |mapping| init_all(&plan, mapping))
 }
 
 fn anonymous<T: Payload>(options: &ChannelOptions) -> Result<Segment> {
-    let plan = slots::plan::<T, Shape>(options)?;
+    let plan = plan::<T>(options)?;
     Segment::common(plan.common(), |mapping| init_all(&plan, mapping))
 }
 
@@ -455,13 +500,13 @@ fn open<T: Payload>(name: &OsStr, tag: u64) -> Result<Segment> {
 }
 
 fn open_or_replace<T: Payload>(name: &OsStr, options: &ChannelOptions) -> Result<(Segment, Origin)> {
-    let plan = slots::plan::<T, Shape>(options)?;
+    let plan = plan::<T>(options)?;
     let init = |mapping: &Mapping| init_all(&plan, mapping);
     Segment::open_or_replace(name, plan.permissions, plan.common(), plan.max, init)
 }
 
-fn from_fd<T: Payload>(descriptor: OwnedFd) -> Result<Segment> {
-    let plan = slots::any_plan::<T, Shape>();
+fn from_fd<T: Payload>(descriptor: OwnedFd, tag: u64) -> Result<Segment> {
+    let plan = slots::any_plan::<T, Shape>().tagged(tag);
     Segment::common_from(descriptor, &plan.common(), plan.max)
 }
 

@@ -4,7 +4,6 @@
 //! who gets its place after it at once.
 
 use std::cell::Cell;
-use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -12,59 +11,18 @@ use ipc_sys::Deadline;
 use ipc_sys::fork::ForkMark;
 use ipc_sys::memory::coarse_millis;
 
-use crate::channel::Wait;
-use crate::channel::area::{consumer, producer};
-use crate::channel::doorbell::LOOK;
+use crate::channel::doorbell::{LOOK, Sleep};
 use crate::channel::mpmc::bell::{MESSAGES, ROOM};
 use crate::channel::mpmc::ring::{Id, Ring, Shape};
-use crate::memory::lock::{self, Kind};
+use crate::channel::mpmc::roll::{self, Role, byte};
+use crate::channel::sleeper::Sleeper;
+use crate::channel::stat;
+use crate::channel::{ChannelStat, Presence, Wait};
+use crate::memory::lock::Kind;
 use crate::memory::segment::Segment;
 use crate::memory::view::View;
-use crate::words::Words;
+use crate::words::{AtomicU64, Words};
 use crate::{Error, Result};
-
-/// What a participant does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Role {
-    Sends,
-    Receives,
-}
-
-impl Role {
-    fn places(self) -> RangeInclusive<u8> {
-        match self {
-            Self::Sends => 1..=127,
-            Self::Receives => 128..=255,
-        }
-    }
-
-    fn other(self) -> Self {
-        match self {
-            Self::Sends => Self::Receives,
-            Self::Receives => Self::Sends,
-        }
-    }
-
-    /// The word that says whether one of this role has ever been there.
-    fn state(self) -> usize {
-        match self {
-            Self::Sends => producer::STATE,
-            Self::Receives => consumer::STATE,
-        }
-    }
-
-    fn name(self) -> &'static str {
-        match self {
-            Self::Sends => "every place to send from",
-            Self::Receives => "every place to receive at",
-        }
-    }
-}
-
-/// The byte that who has this place holds for writing.
-fn byte(place: u8) -> libc::off_t {
-    lock::PLACES + libc::off_t::from(place)
-}
 
 /// One participant.
 #[derive(Debug)]
@@ -76,6 +34,10 @@ pub(super) struct Member<T> {
     mark: ForkMark,
     /// Set for good when another wrote nonsense.
     corrupt: Option<&'static str>,
+    /// What the ticket held when we last announced that we sleep on it.
+    expected: u32,
+    /// How many of the other role had left when we last looked.
+    heard: Cell<u64>,
     /// When the others were last looked at, in milliseconds.
     looked: Cell<u64>,
     /// Whether nobody is there to talk to any more.
@@ -95,13 +57,15 @@ impl<T> Member<T> {
             let ring = Ring::new(View::new(Arc::new(segment)), shape, Id(place));
             // Before we claim anything: nobody may take what the dead one left for ours.
             ring.sweep(|id| Ok(id == ring.id))?;
-            ring.memory.word(role.state()).store(1, Ordering::Release);
+            roll::enter(&ring.memory, role, place);
             return Ok(Self {
                 ring,
                 role,
                 wait: Wait::default(),
                 mark,
                 corrupt: None,
+                expected: 0,
+                heard: Cell::new(0),
                 looked: Cell::new(coarse_millis()),
                 alone: Cell::new(false),
                 returned: Cell::new(role == Role::Receives),
@@ -133,18 +97,22 @@ impl<T> Member<T> {
         error
     }
 
-    /// Takes the claims of the dead away, and looks whether there is anybody to talk to; every 60 ms.
+    /// Looks whether there is anybody to talk to, when one has left or it is time; every 60 ms, and takes the claims of the
+    /// dead away.
     ///
     /// # Errors
     /// [`Error::Disconnected`], where all of the other role that ever came are gone.
     #[cold]
     pub(super) fn look(&self) -> Result<()> {
         let now = coarse_millis();
-        if now.wrapping_sub(self.looked.get()) >= u64::try_from(LOOK.as_millis()).unwrap_or(0) {
+        let is_time = now.wrapping_sub(self.looked.get()) >= u64::try_from(LOOK.as_millis()).unwrap_or(0);
+        let departures = self.role.bell().departures(&self.ring.memory);
+        if is_time {
             self.looked.set(now);
             self.sweep()?;
-            self.alone.set(self.is_alone()?);
-        } else if self.alone.get() {
+        }
+        if is_time || self.alone.get() || departures != self.heard.get() {
+            self.heard.set(departures);
             self.alone.set(self.is_alone()?);
         }
         if self.alone.get() { Err(Error::Disconnected) } else { Ok(()) }
@@ -176,19 +144,74 @@ impl<T> Member<T> {
 
     fn is_alone(&self) -> Result<bool> {
         let other = self.role.other();
-        let came = self.ring.memory.word(other.state()).load(Ordering::Acquire) != 0;
-        let places = other.places();
-        Ok(came && !self.segment().is_any_held(byte(*places.start()), places.len())?)
+        let load = |index| self.ring.memory.word(index).load(Ordering::Acquire);
+        let held = |first, count| self.segment().is_any_held(first, count);
+        Ok(roll::came(other, load) && !roll::is_anybody(other, load, held)?)
+    }
+
+    /// Whether there is room, or a message, for all that the words say.
+    fn is_ready(&self) -> bool {
+        self.returned.get() || self.ring.is_ready(self.role == Role::Sends)
+    }
+
+    /// The same, looking when it is time whether anybody is left.
+    pub(super) fn look_for_work(&self) -> Result<bool> {
+        self.check()?;
+        if self.is_ready() {
+            return Ok(true);
+        }
+        let gone = self.look();
+        // What was sent or given back before is there now, if it ever was.
+        if self.is_ready() { Ok(true) } else { gone.map(|()| false) }
     }
 
     /// Waits for room, or for a message.
     #[inline(never)]
     pub(super) fn wait(&self, deadline: Deadline) -> Result<()> {
-        let (bell, sends) = match self.role {
-            Role::Sends => (ROOM, true),
-            Role::Receives => (MESSAGES, false),
+        if self.wait == Wait::Poll {
+            return Err(Error::NoSocket);
+        }
+        let (bell, memory) = (self.role.bell(), &self.ring.memory);
+        bell.wait(memory, self.wait, deadline, &self.heard, || self.is_ready(), || self.look())
+    }
+
+    /// What the words say of both sides, and how many are there by their locks.
+    pub(super) fn stat(&self) -> Result<ChannelStat> {
+        self.segment().check_fork()?;
+        let load = |index| self.ring.memory.word(index).load(Ordering::Relaxed);
+        let ask = |role| roll::presence(role, load, |first, count| self.segment().is_any_held(first, count));
+        let ours = |role| {
+            // Our own lock does not exclude us.
+            let (presence, count) = ask(role)?;
+            Ok(if role == self.role { (Presence::Alive, count + 1) } else { (presence, count) })
         };
-        let ready = || self.returned.get() || self.ring.is_ready(sends);
-        bell.wait(&self.ring.memory, self.wait, deadline, ready, || self.look())
+        Ok(stat::of_many(self.segment().layout(), [ours(Role::Sends)?, ours(Role::Receives)?], load))
+    }
+}
+
+/// Waits for room, or for a message, or for somebody's end.
+impl<T> Sleeper for Member<T> {
+    fn is_ready(&self) -> bool {
+        Member::is_ready(self) || self.role.bell().departures(&self.ring.memory) != self.heard.get()
+    }
+
+    fn announce(&mut self, _: Sleep) -> bool {
+        self.expected = self.role.bell().announce(&self.ring.memory);
+        false
+    }
+
+    /// Others may sleep: the word stays.
+    fn retract(&mut self) {}
+
+    fn ticket(&self) -> (&AtomicU64, u32) {
+        (self.role.bell().ticket(&self.ring.memory), self.expected)
+    }
+}
+
+impl<T> Drop for Member<T> {
+    fn drop(&mut self) {
+        if self.segment().check_fork().is_ok() {
+            roll::leave(&self.ring.memory, self.role, self.ring.id.0);
+        }
     }
 }

@@ -8,14 +8,16 @@
 //! - by descriptor: [`Sender::anonymous`], [`Sender::share`], [`Receiver::from_fd`]
 //!
 //! # Blocking
-//! Calls wait as [`Wait`](crate::Wait) says; EINTR never shows. The queue is strictly in order: a sender that is stopped
+//! Calls wait as [`Wait`](crate::Wait) says; EINTR never shows. [`Select`](crate::Select) waits for ends beside others. They
+//! have no socket: [`Wait::Poll`](crate::Wait::Poll) is [`Error::NoSocket`](crate::Error::NoSocket), and a pollable queue is not
+//! made. No barrier interrupts anybody: each message costs its fences. The queue is strictly in order: a sender that is stopped
 //! between claiming its place and having written holds the receivers up until it goes on or dies.
 //!
 //! # After a crash
 //! Each claim bears its owner's mark, and each owner holds a lock that the kernel drops when it dies. The others look every
 //! 60 ms while they wait: the place of a sender that was killed before its message was whole is passed over; the message
 //! that a receiver was killed with ([`Receiver::hold`], and for a moment in [`Receiver::recv`]) is given to another, behind
-//! those that were received meanwhile. Nothing else is lost or doubled. When all senders are gone, receivers are told
+//! those that were received meanwhile. Nothing else is lost or doubled. Who leaves in order is told of at once. When all senders are gone, receivers are told
 //! [`Error::Disconnected`](crate::Error::Disconnected) after the last message; when all receivers are, senders are told
 //! where the queue is full. A stopped process is not dead. One whose other code unlocks descriptors that are not its own
 //! looks dead: what it had claimed is [`Error::TakenAway`](crate::Error::TakenAway), and what it still writes may reach another
@@ -52,6 +54,10 @@ mod ends;
 #[cfg(not(ipc_loom))]
 mod member;
 pub(crate) mod ring;
+#[cfg(not(ipc_loom))]
+pub(in crate::channel) mod roll;
+#[cfg(not(ipc_loom))]
+mod waiting;
 
 #[cfg(not(ipc_loom))]
 pub use ends::{Held, Receiver, Sender};
