@@ -19,9 +19,10 @@ pub const PIPE_BUF: usize = libc::PIPE_BUF;
 /// (two more calls, four on EPIPE). It waits for room; a signal (EINTR) does not show.
 ///
 /// That promise has a price: pwritev2(2) takes its bytes through an iovec, which the kernel copies in first. A write and a
-/// read of 64 bytes take 1.15 to 1.17 times those of plain write(2), and 1.00 times those of C that makes the same promise
-/// in the same way (measured in one run). Asking for the disposition first, or blocking the signal, costs more and knows
-/// less. Who is certain that SIGPIPE stays ignored can have plain write(2): `std::fs::File::from(OwnedFd::from(writer))`.
+/// read of 64 bytes take 1.2 times as long as with plain write(2), and no longer than those of C that makes the same
+/// promise in the same way (`cargo xtask bench --only pipe` in the repository). Asking for the disposition first, or
+/// blocking the signal, costs more and knows less. Who is certain that SIGPIPE stays ignored can have plain write(2):
+/// `std::fs::File::from(OwnedFd::from(writer))`.
 ///
 /// To close it is to drop it: the last writer's going is the readers' end of file.
 ///

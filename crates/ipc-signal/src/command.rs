@@ -33,6 +33,7 @@ use crate::{Error, Result, Signal, SignalSet};
 /// assert!(String::from_utf8(output.stdout)?.trim_end().ends_with('1'));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+#[doc(alias = "prctl")]
 pub trait CommandExt {
     /// The child starts with exactly these blocked.
     fn signal_mask(&mut self, blocked: impl Into<SignalSet>) -> &mut Self;

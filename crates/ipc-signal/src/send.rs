@@ -21,6 +21,7 @@ pub enum Target<'a> {
     Process(Pid),
     /// One thread of a process, both by id.
     #[doc(alias = "tgkill")]
+    #[doc(alias = "pthread_kill")]
     Thread {
         /// The process that the thread belongs to: a thread id that was given out again elsewhere is refused.
         process: Pid,

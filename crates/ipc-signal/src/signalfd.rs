@@ -123,7 +123,7 @@ impl SignalFd {
         self.read::<BATCH>(|info| batch.push(info))
     }
 
-    /// An iterator that waits for each signal, and never ends but by an error.
+    /// An iterator that waits for each signal as [`SignalFd::recv`] does, and never ends but by an error.
     pub fn incoming(&self) -> impl Iterator<Item = Result<SignalInfo>> + '_ {
         std::iter::repeat_with(|| self.recv())
     }

@@ -164,6 +164,7 @@ pub enum Clock {
 /// ```
 #[derive(Debug)]
 #[doc(alias = "timer_create")]
+#[doc(alias = "timer_delete")]
 pub struct PosixTimer {
     id: sys::TimerId,
     /// Of the process whose timer this number means.

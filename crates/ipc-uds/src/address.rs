@@ -43,6 +43,7 @@ pub(crate) const DIRECT: usize = 107;
 /// # Ok::<(), ipc_uds::Error>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[doc(alias = "sockaddr_un")]
 pub struct Address(Kind);
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

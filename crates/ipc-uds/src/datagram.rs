@@ -128,6 +128,7 @@ impl Datagram {
     /// | ECONNREFUSED | [`Error::ConnectionRefused`] |
     /// | EPROTOTYPE | [`Error::WrongType`] |
     /// | EACCES, EPERM (it is connected to another) | [`Error::PermissionDenied`] |
+    #[doc(alias = "sendto")]
     pub fn send_to(&self, bytes: &[u8], address: impl Into<Address>) -> Result<()> {
         self.send_to_flags(bytes, &address.into(), 0)
     }
@@ -189,6 +190,7 @@ impl Datagram {
     ///
     /// # Errors
     /// Those of [`Datagram::recv`].
+    #[doc(alias = "recvfrom")]
     pub fn recv_from(&self, buffer: &mut [u8]) -> Result<(usize, Address)> {
         self.recv_from_waiting(buffer, Wait::Block)
     }

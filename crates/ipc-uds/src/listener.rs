@@ -52,6 +52,7 @@ impl BindOptions {
     /// The permission bits of a path, exactly, whatever the umask; who may write may connect. No instant of more: the bits
     /// are set before the name exists. An abstract name has none.
     #[must_use]
+    #[doc(alias = "umask")]
     pub const fn mode(mut self, mode: u32) -> Self {
         self.mode = mode & 0o777;
         self
@@ -243,6 +244,7 @@ impl<S: Connection> Listener<S> {
     /// | --- | --- |
     /// | none: the policy does not admit the peer, whose connection is closed unread | [`Error::Denied`] |
     /// | EMFILE, ENFILE, ENOBUFS, ENOMEM: the connection stays in the backlog | [`Error::System`] |
+    #[doc(alias = "accept4")]
     pub fn accept(&self) -> Result<S> {
         let accepted = match socket::accept(self) {
             Err(error) if errno::is(&error, libc::EAGAIN) => self.accept_until(Deadline::NEVER),
@@ -309,6 +311,7 @@ impl<S> Listener<S> {
     ///
     /// # Errors
     /// None on a Unix socket.
+    #[doc(alias = "getsockname")]
     pub fn local_address(&self) -> Result<Address> {
         let raw = socket::local_address(self).map_err(|source| Error::of("getsockname", source))?;
         Ok(Address::from_raw(&raw))

@@ -17,6 +17,7 @@ pub trait Socket: AsFd {
     ///
     /// # Errors
     /// None on a Unix socket.
+    #[doc(alias = "getsockname")]
     fn local_address(&self) -> Result<Address> {
         let raw = socket::local_address(self).map_err(|source| Error::of("getsockname", source))?;
         Ok(Address::from_raw(&raw))

@@ -196,6 +196,8 @@ impl MessageQueue {
     /// | --- | --- |
     /// | EINVAL, EIDRM | [`Error::Removed`] |
     /// | EACCES | [`Error::PermissionDenied`] |
+    #[doc(alias = "msgctl")]
+    #[doc(alias = "IPC_STAT")]
     pub fn stat(&self) -> Result<QueueStat> {
         self.raw_status().map(|status| QueueStat::new(self.id(), &status))
     }
@@ -224,6 +226,8 @@ impl MessageQueue {
     /// | EINVAL, EIDRM | [`Error::Removed`] |
     /// | EINVAL (a uid or gid of -1) | [`Error::OutOfRange`] |
     /// | EPERM | [`Error::PermissionDenied`] |
+    #[doc(alias = "msgctl")]
+    #[doc(alias = "IPC_SET")]
     pub fn set_permissions(&self, permissions: Permissions) -> Result<()> {
         let mut status = self.raw_status()?;
         permissions.write_to(&mut status.permissions);
@@ -255,6 +259,8 @@ impl MessageQueue {
     /// | EPERM (owner, creator and root may) | [`Error::PermissionDenied`] |
     ///
     /// As [`MessageQueue::verify`].
+    #[doc(alias = "msgctl")]
+    #[doc(alias = "IPC_RMID")]
     pub fn remove(&self) -> Result<()> {
         handle::remove(self)
     }

@@ -19,6 +19,8 @@ use ipc_sys::sysv::queue as sys;
 /// assert!(MessageType::new(-1).is_none());
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[doc(alias = "mtype")]
+#[doc(alias = "msgbuf")]
 pub struct MessageType(NonZeroI64);
 
 impl MessageType {
@@ -60,6 +62,7 @@ impl fmt::Display for MessageType {
 /// Which message a receiver takes; among those, the one that has waited longest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
+#[doc(alias = "msgtyp")]
 pub enum Select {
     /// msgtyp 0: any.
     #[default]

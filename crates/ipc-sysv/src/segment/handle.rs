@@ -206,6 +206,8 @@ impl Segment {
     /// | --- | --- |
     /// | EINVAL, EIDRM | [`Error::Removed`] |
     /// | EACCES | [`Error::PermissionDenied`] |
+    #[doc(alias = "shmctl")]
+    #[doc(alias = "IPC_STAT")]
     pub fn stat(&self) -> Result<SegmentStat> {
         let status = sys::status(By::Id(self.id()));
         let (id, status) = status.map_err(|source| self.failed("IPC_STAT", source))?;
@@ -221,6 +223,8 @@ impl Segment {
     /// | EINVAL, EIDRM | [`Error::Removed`] |
     /// | EINVAL (a uid or gid of -1) | [`Error::OutOfRange`] |
     /// | EPERM | [`Error::PermissionDenied`] |
+    #[doc(alias = "shmctl")]
+    #[doc(alias = "IPC_SET")]
     pub fn set_permissions(&self, permissions: Permissions) -> Result<()> {
         let mut status = sys::SegmentStatus::default();
         permissions.write_to(&mut status.permissions);
@@ -286,6 +290,8 @@ impl Segment {
     /// | EPERM (owner, creator and root may) | [`Error::PermissionDenied`] |
     ///
     /// As [`Segment::verify`].
+    #[doc(alias = "shmctl")]
+    #[doc(alias = "IPC_RMID")]
     pub fn remove(&self) -> Result<()> {
         handle::remove(self)
     }

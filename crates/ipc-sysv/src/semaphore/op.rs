@@ -15,6 +15,7 @@ use std::fmt;
 /// ```
 #[derive(Clone, Copy)]
 #[repr(transparent)]
+#[doc(alias = "sembuf")]
 pub struct Op(libc::sembuf);
 
 /// SEMVMX: what a semaphore can hold.

@@ -237,6 +237,7 @@ impl SemaphoreSet {
     /// | EINVAL, EIDRM | [`Error::Removed`] |
     /// | EACCES | [`Error::PermissionDenied`] |
     #[doc(alias = "IPC_STAT")]
+    #[doc(alias = "semctl")]
     pub fn stat(&self) -> Result<SemaphoreStat> {
         let status = sys::status(ipc_sys::sysv::By::Id(self.id()));
         let (id, status) = status.map_err(|source| self.failed("IPC_STAT", source))?;
@@ -253,6 +254,7 @@ impl SemaphoreSet {
     /// | EINVAL (a uid or gid of -1) | [`Error::OutOfRange`] |
     /// | EPERM | [`Error::PermissionDenied`] |
     #[doc(alias = "IPC_SET")]
+    #[doc(alias = "semctl")]
     pub fn set_permissions(&self, permissions: Permissions) -> Result<()> {
         let mut status = sys::SemaphoreStatus::default();
         permissions.write_to(&mut status.permissions);
@@ -284,6 +286,7 @@ impl SemaphoreSet {
     ///
     /// As [`SemaphoreSet::verify`].
     #[doc(alias = "IPC_RMID")]
+    #[doc(alias = "semctl")]
     pub fn remove(&self) -> Result<()> {
         handle::remove(self)
     }

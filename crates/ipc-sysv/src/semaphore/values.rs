@@ -24,6 +24,7 @@ impl SemaphoreSet {
     /// | EIDRM | [`Error::Removed`] |
     /// | EACCES | [`Error::PermissionDenied`] |
     #[doc(alias = "GETVAL")]
+    #[doc(alias = "semctl")]
     pub fn value(&self, index: u16) -> Result<u16> {
         let value = self.at("GETVAL", sys::value(self.id(), index.into()))?;
         Ok(u16::try_from(value).unwrap_or(VALUE_MAX))
@@ -70,6 +71,7 @@ impl SemaphoreSet {
     ///
     /// Else as [`SemaphoreSet::value`].
     #[doc(alias = "SETVAL")]
+    #[doc(alias = "semctl")]
     pub fn set_value(&self, index: u16, value: u16) -> Result<()> {
         self.at("SETVAL", sys::set_value(self.id(), index.into(), value.into()))
     }
@@ -85,6 +87,7 @@ impl SemaphoreSet {
     /// | EACCES | [`Error::PermissionDenied`] |
     /// | ENOMEM | [`Error::LimitReached`] |
     #[doc(alias = "GETALL")]
+    #[doc(alias = "semctl")]
     pub fn values(&self) -> Result<Vec<u16>> {
         let mut values = vec![0; self.len()];
         sys::values(self.id(), &mut values).map_err(|source| self.all_failed("GETALL", source))?;
@@ -102,6 +105,7 @@ impl SemaphoreSet {
     ///
     /// Else as [`SemaphoreSet::values`].
     #[doc(alias = "SETALL")]
+    #[doc(alias = "semctl")]
     pub fn set_values(&self, values: &[u16]) -> Result<()> {
         if values.len() != self.len() {
             return Err(Error::WrongSize {
