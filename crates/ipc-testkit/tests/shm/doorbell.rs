@@ -75,7 +75,7 @@ fn a_hot_receiver_gives_back_a_quarter_of_the_ring_and_not_less() {
         let (sender, receiver) = spsc::channel::<T>(64).unwrap();
         let (mut sender, mut receiver) = (sender.attach().unwrap(), receiver.attach().unwrap());
         for _ in 0..1000 {
-            sender.send(&message).unwrap();
+            sender.try_send(&message).unwrap();
             receiver.recv().unwrap();
         }
         receiver.release().unwrap();
