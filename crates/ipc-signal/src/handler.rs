@@ -369,9 +369,9 @@ mod tests {
             for value in 0..4 {
                 buffer.push(&info(value));
             }
+            assert_eq!((buffer.capacity(), buffer.overflow.load(Ordering::SeqCst)), (2, 2));
             let popped = std::iter::from_fn(|| buffer.pop()).map(|info| info.value().map(Value::as_u64));
             assert_eq!(popped.collect::<Vec<_>>(), [Some(0), Some(1)], "{capacity}");
-            assert_eq!((buffer.capacity(), buffer.overflow.load(Ordering::SeqCst)), (2, 2));
         }
     }
 
