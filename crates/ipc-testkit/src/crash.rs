@@ -22,12 +22,12 @@
 //! ```
 //! The role gets what it needs as arguments: nobody talks to it before the mark. Only its main thread is stepped, and a system
 //! call is one step, so it must not wait there for the test. It is stepped once; after that a breakpoint takes it near the
-//! instruction where it is to die, and a point costs about 2 ms. The breakpoint knows a place and not a count: where a
-//! run goes another way than the one that was stepped, it dies near the instruction that is named. Each dies somewhere, so
-//! the number of deaths is exact, and their spread nearly so.
+//! instruction where it is to die, and a point costs about 2 ms. The breakpoint counts how often it is met: where a run goes
+//! another way than the one that was stepped, it dies near the instruction that is named. Each dies somewhere, so the
+//! number of deaths is exact, and their spread nearly so.
 #![expect(unsafe_code, reason = "the marks are system calls")]
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::process::Command;
 use std::sync::mpsc::{self, RecvTimeoutError};
@@ -82,9 +82,8 @@ impl fmt::Display for Death {
 
 /// Runs `start`'s command again and again, kills it at instructions between its marks, and calls `after` with each death.
 /// `most` deaths are certain, spread evenly, the last instruction included; with `IPC_TIER=full`, that is how many there are.
-/// In the quick tier more follow, between these, where the test has time left. Where each instruction is asked for
-/// (`usize::MAX`), the full tier takes as many as fit into a minute, spread over all; [`crate::is_long`], each. Gives the
-/// number of deaths.
+/// In the quick tier more follow, between these, where the test has time left; with [`crate::is_long`], all there are. Gives
+/// the number of deaths.
 ///
 /// # Panics
 /// When a peer ends before its mark, or hangs.
@@ -133,8 +132,6 @@ pub fn meddled_at_every_step<T>(
 
 /// For how long since its first death a test may add further ones in the quick tier, beyond those that are certain.
 const BUDGET: Duration = Duration::from_millis(1500);
-/// For how long one call may in the full tier, where all are wanted; `cargo xtask verify --long` knows no end.
-const FULL_BUDGET: Duration = Duration::from_secs(60);
 
 thread_local! {
     /// When this test, which has a thread of its own, began to kill.
@@ -144,24 +141,23 @@ thread_local! {
 /// Calls `run` for `most` of `of` points, and for more where there is time.
 fn at_some(of: usize, most: usize, mut run: impl FnMut(usize)) -> usize {
     let (begin, now) = (BEGIN.with(Instant::clone), Instant::now());
-    let (mut points, end) = if most >= of {
-        (0, (!crate::is_long()).then(|| now + FULL_BUDGET))
-    } else {
-        for point in 0..most {
-            run(point * of / most);
-        }
-        let is_quick = crate::repetitions(0, 1) == 0;
-        (most, Some(if is_quick { begin + BUDGET } else { now }))
-    };
-    // A golden section of the points apart, so that each new one falls into the largest gap.
-    let stride = (of * 618 / 1000..).find(|stride| coprime(*stride, of)).unwrap_or(1);
-    for turn in usize::from(points > 0)..of {
-        if end.is_some_and(|end| Instant::now() > end) {
-            break;
-        }
-        run(turn * stride % of);
-        points += 1;
+    let certain = if crate::is_long() { of } else { most.min(of) };
+    for point in 0..certain {
+        run(point * of / certain);
     }
+    let mut points = certain;
+    if crate::repetitions(0, 1) == 0 && certain < of {
+        // A golden section of the points apart, so that each new one falls into the largest gap.
+        let stride = (of * 618 / 1000..).find(|stride| coprime(*stride, of)).unwrap_or(1);
+        for turn in 1..of {
+            if begin.elapsed() > BUDGET {
+                break;
+            }
+            run(turn * stride % of);
+            points += 1;
+        }
+    }
+    println!("{points} of {of} instructions in {:.1} s", now.elapsed().as_secs_f64());
     points
 }
 
@@ -197,23 +193,32 @@ fn run_to_mark(command: &mut Command, watch: &Watch) -> (Peer, Tracee) {
     }
 }
 
+/// Where a step begins: an instruction, and the how many-th time that it is met.
+#[derive(Debug, Clone, Copy)]
+struct Step {
+    place: usize,
+    visit: usize,
+}
+
 /// Makes one step after another, to the end mark, and says where each began.
-fn walk(command: &mut Command, watch: &Watch) -> (Peer, Vec<usize>) {
+fn walk(command: &mut Command, watch: &Watch) -> (Peer, Vec<Step>) {
     let (mut peer, mut tracee) = run_to_mark(command, watch);
-    let mut places = Vec::new();
+    let (mut steps, mut met) = (Vec::new(), HashMap::new());
     step(&mut tracee, &mut peer, |tracee| {
-        places.push(place::of(tracee.pid()));
+        let place = place::of(tracee.pid());
+        let visit = met.entry(place).and_modify(|visits| *visits += 1).or_insert(1);
+        steps.push(Step { place, visit: *visit });
         true
     });
-    places.pop();
-    (peer, places)
+    steps.pop();
+    (peer, steps)
 }
 
 /// A walk that is made once.
-type Walk = Arc<OnceLock<Arc<Vec<usize>>>>;
+type Walk = Arc<OnceLock<Arc<Vec<Step>>>>;
 
 /// As [`walk`], but only the first time that this program is started so: names, which are all different, apart.
-fn known(command: &mut Command, watch: &Watch) -> Arc<Vec<usize>> {
+fn known(command: &mut Command, watch: &Watch) -> Arc<Vec<Step>> {
     static WALKS: Mutex<BTreeMap<String, Walk>> = Mutex::new(BTreeMap::new());
     let shown = format!("{command:?}").replace(|letter: char| letter.is_ascii_digit(), "");
     let cell = Arc::clone(WALKS.lock().unwrap().entry(shown).or_default());
@@ -226,9 +231,9 @@ fn known(command: &mut Command, watch: &Watch) -> Arc<Vec<usize>> {
 }
 
 /// Runs to the mark, then makes `limit` steps or as many as there are to the end mark.
-fn run_to(command: &mut Command, limit: usize, places: &[usize], watch: &Watch) -> (Peer, Tracee, usize) {
+fn run_to(command: &mut Command, limit: usize, walk: &[Step], watch: &Watch) -> (Peer, Tracee, usize) {
     let (mut peer, mut tracee) = run_to_mark(command, watch);
-    let mut steps = leap(&mut tracee, &mut peer, limit, places);
+    let mut steps = leap(&mut tracee, &mut peer, limit, walk);
     step(&mut tracee, &mut peer, |_| {
         steps += 1;
         steps <= limit
@@ -257,15 +262,16 @@ fn step(tracee: &mut Tracee, peer: &mut Peer, mut on: impl FnMut(&Tracee) -> boo
     }
 }
 
-/// Goes near step `limit` at full speed: to the last instruction before it that had not been met until then. Gives the
-/// number of its step, or `limit` where the peer went another way than the first time and is at the end mark.
-fn leap(tracee: &mut Tracee, peer: &mut Peer, limit: usize, places: &[usize]) -> usize {
-    let mut met = HashSet::new();
-    let ahead = places[..limit.min(places.len())].iter().enumerate();
-    match ahead.filter(|(_, place)| met.insert(**place)).last() {
-        // Where places are not told, all are the first.
+/// Goes near step `limit` at full speed: to an instruction from which the fewest steps are left, where meeting it once costs
+/// as much as some steps. Gives the number of its step, or `limit` where the peer went another way than the first time and
+/// is at the end mark.
+fn leap(tracee: &mut Tracee, peer: &mut Peer, limit: usize, walk: &[Step]) -> usize {
+    const STEPS_A_VISIT: usize = 3;
+    let ahead = walk[..limit.min(walk.len())].iter().enumerate();
+    match ahead.min_by_key(|(at, step)| limit - at + step.visit * STEPS_A_VISIT) {
+        // Where places are not told, all are the same.
         None | Some((0, _)) => 0,
-        Some((at, place)) => match place::run_to(tracee, *place) {
+        Some((at, step)) => match place::run_to(tracee, *step) {
             Some(true) => at,
             Some(false) => limit,
             None => panic!("the peer ended between its marks: {}", peer.errors()),
@@ -279,6 +285,8 @@ mod place {
     use ipc_signal::{Pid, Signal, Stop, Tracee};
     use nix::sys::ptrace;
 
+    use super::Step;
+
     fn number(pid: Pid) -> nix::unistd::Pid {
         nix::unistd::Pid::from_raw(i32::try_from(pid.number()).unwrap())
     }
@@ -288,29 +296,49 @@ mod place {
         usize::try_from(ptrace::getregs(number(pid)).unwrap().rip).unwrap()
     }
 
-    /// Runs to this instruction by a breakpoint. False at the end mark, `None` at the end of the process.
-    pub(super) fn run_to(tracee: &mut Tracee, place: usize) -> Option<bool> {
+    /// Runs to this step by a breakpoint. False at the end mark, `None` at the end of the process.
+    pub(super) fn run_to(tracee: &mut Tracee, step: Step) -> Option<bool> {
         const BREAKPOINT: u64 = 0xcc;
-        let word = tracee.read_word(place).unwrap();
-        tracee.write_word(place, word & !0xff | BREAKPOINT).unwrap();
+        let word = tracee.read_word(step.place).unwrap();
+        let mut visit = 0;
+        loop {
+            tracee.write_word(step.place, word & !0xff | BREAKPOINT).unwrap();
+            let found = next(tracee, Tracee::resume)?;
+            tracee.write_word(step.place, word).unwrap();
+            if !found {
+                return Some(false);
+            }
+            let mut registers = ptrace::getregs(number(tracee.pid())).unwrap();
+            registers.rip -= 1;
+            ptrace::setregs(number(tracee.pid()), registers).unwrap();
+            visit += 1;
+            if visit == step.visit {
+                return Some(true);
+            }
+            // Over the instruction, where the breakpoint comes back.
+            if !next(tracee, Tracee::step)? {
+                return Some(false);
+            }
+        }
+    }
+
+    /// Has it go on by `go` until a trap, past other signals. False at the end mark, `None` at the end of the process.
+    fn next(
+        tracee: &mut Tracee,
+        go: impl Fn(&mut Tracee, Option<Signal>) -> ipc_signal::Result<()>,
+    ) -> Option<bool> {
         let mut deliver = None;
-        let found = loop {
-            tracee.resume(deliver.take()).unwrap();
+        loop {
+            go(tracee, deliver.take()).unwrap();
             match tracee.next_stop().unwrap() {
-                Stop::Signal(info) if info.signal() == Signal::TRAP => break true,
-                stop if super::is_mark(&stop) => break false,
+                stop if stop.is_step() => return Some(true),
+                Stop::Signal(info) if info.signal() == Signal::TRAP => return Some(true),
+                stop if super::is_mark(&stop) => return Some(false),
                 Stop::Signal(info) => deliver = Some(info.signal()),
                 Stop::End(_) => return None,
                 _ => {}
             }
-        };
-        tracee.write_word(place, word).unwrap();
-        if found {
-            let mut registers = ptrace::getregs(number(tracee.pid())).unwrap();
-            registers.rip -= 1;
-            ptrace::setregs(number(tracee.pid()), registers).unwrap();
         }
-        Some(found)
     }
 }
 
@@ -319,11 +347,13 @@ mod place {
 mod place {
     use ipc_signal::{Pid, Tracee};
 
+    use super::Step;
+
     pub(super) fn of(_: Pid) -> usize {
         0
     }
 
-    pub(super) fn run_to(_: &mut Tracee, _: usize) -> Option<bool> {
+    pub(super) fn run_to(_: &mut Tracee, _: Step) -> Option<bool> {
         None
     }
 }

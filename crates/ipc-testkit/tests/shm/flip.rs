@@ -41,7 +41,7 @@ fn f3_a_word_that_changes_at_any_instruction_of_attach_or_use_wins_nothing() {
                 continue;
             }
             *points = crash::meddled_at_every_step(
-                repetitions(4, usize::MAX),
+                repetitions(4, 400),
                 || {
                     let named = Name::new("flip");
                     Ends::create(kind, &named.0).unwrap();
@@ -111,7 +111,7 @@ fn f3_a_file_cut_short_and_then_sealed_between_two_looks_kills_nobody() {
     let storm = |role: &'static str, cut: bool| {
         let (mut refused, mut attached, mut killed) = (0, 0, Vec::new());
         let points = crash::meddled_at_every_step(
-            repetitions(60, usize::MAX),
+            repetitions(60, 400),
             || {
                 let (reading, file) = unsealed();
                 let path = format!("/proc/{}/fd/{}", std::process::id(), reading.as_raw_fd());

@@ -24,7 +24,7 @@ pub(crate) fn memory<T: InPlace>(what: &str) -> (Memory<T>, String) {
 fn f6_killed_at_each_instruction_the_next_owner_is_told_and_nothing_is_torn() {
     let (mut told, mut done) = (0, 0);
     let points = crash::at_every_step(
-        repetitions(50, usize::MAX),
+        repetitions(50, 2000),
         || {
             let (shared, name) = memory::<Everything>("f6");
             (command!("peer-shm-sync", "add", name), shared)
@@ -70,7 +70,7 @@ fn locked_clean(shared: &Memory<Everything>) -> ipc_shm::MutexGuard<'_, [u64; 2]
 #[test]
 fn f6_a_waiter_killed_at_each_instruction_takes_nothing() {
     let points = crash::at_every_step(
-        repetitions(50, usize::MAX),
+        repetitions(50, 2000),
         || {
             let (shared, name) = memory::<Everything>("f6-waiter");
             std::mem::forget(locked_clean(&shared));
@@ -324,7 +324,7 @@ fn a_forgotten_guard_keeps_its_memory_mapped() {
 fn once_is_adopted_by_the_next_caller_wherever_the_first_died() {
     let mut adopted = 0;
     let points = crash::at_every_step(
-        repetitions(50, usize::MAX),
+        repetitions(50, 2000),
         || {
             let (shared, name) = memory::<Everything>("once");
             (command!("peer-shm-sync", "once", name), shared)

@@ -11,7 +11,7 @@ use ipc_testkit::locks::Everything;
 #[test]
 fn f6_a_reader_killed_at_each_instruction_is_swept() {
     let points = crash::at_every_step(
-        repetitions(50, usize::MAX),
+        repetitions(50, 2000),
         || {
             let (shared, name) = memory::<Everything>("reader");
             (command!("peer-shm-sync", "read", name), shared)
@@ -42,7 +42,7 @@ fn f6_a_reader_killed_at_each_instruction_is_swept() {
 fn f6_a_writer_killed_at_each_instruction_is_seen_by_readers_and_the_next_writer() {
     let (mut told, mut done) = (0, 0);
     let points = crash::at_every_step(
-        repetitions(50, usize::MAX),
+        repetitions(50, 2000),
         || {
             let (shared, name) = memory::<Everything>("writer");
             (command!("peer-shm-sync", "write", name), shared)

@@ -20,7 +20,7 @@ fn words(what: &str) -> (Shared<Words>, String) {
 fn f6_a_release_cut_short_at_each_instruction_loses_no_permit_and_no_wake() {
     let mut released = 0;
     let points = crash::at_every_step(
-        repetitions(50, usize::MAX),
+        repetitions(50, 2000),
         || {
             let (shared, name) = words("release");
             // Somebody was asleep and was killed: the release takes its long way.
@@ -53,7 +53,7 @@ fn f6_a_release_cut_short_at_each_instruction_loses_no_permit_and_no_wake() {
 fn f6_an_acquire_cut_short_at_each_instruction_takes_one_permit_or_none() {
     let mut taken = 0;
     let points = crash::at_every_step(
-        repetitions(60, usize::MAX),
+        repetitions(60, 2000),
         || {
             let (shared, name) = words("acquire");
             shared.get().unwrap().semaphore.release(3).unwrap();
@@ -66,7 +66,7 @@ fn f6_an_acquire_cut_short_at_each_instruction_takes_one_permit_or_none() {
         },
     );
     let waiting = crash::at_every_step(
-        repetitions(60, usize::MAX),
+        repetitions(60, 2000),
         || {
             let (shared, name) = words("waiter");
             (command!("peer-shm-sync", "wait-permit", name), shared)
@@ -88,7 +88,7 @@ fn f6_an_acquire_cut_short_at_each_instruction_takes_one_permit_or_none() {
 fn f6_an_event_set_by_a_process_that_dies_is_set_or_not() {
     let mut set = 0;
     let points = crash::at_every_step(
-        repetitions(60, usize::MAX),
+        repetitions(60, 2000),
         || {
             let (shared, name) = words("event");
             let mut waiter = peer!("peer-shm-sync", "wait-event", name);
@@ -147,7 +147,7 @@ fn f10_permits_go_from_process_to_process_and_none_is_lost_under_kills() {
 #[test]
 fn f8_a_notification_cut_short_or_given_to_a_dead_waiter_reaches_the_others() {
     let points = crash::at_every_step(
-        repetitions(50, usize::MAX),
+        repetitions(50, 2000),
         || {
             let (shared, name) = memory::<Everything>("notify");
             let mut waiter = peer!("peer-shm-sync", "wait-condition", name);
@@ -172,7 +172,7 @@ fn f8_a_notification_cut_short_or_given_to_a_dead_waiter_reaches_the_others() {
         },
     );
     let waiters = crash::at_every_step(
-        repetitions(50, usize::MAX),
+        repetitions(50, 2000),
         || {
             let (shared, name) = memory::<Everything>("condition");
             (command!("peer-shm-sync", "wait-condition", name), shared)

@@ -84,7 +84,7 @@ fn drain<const N: usize>(receiver: &mut mpmc::Receiver<[u64; N]>, longest: &mut 
 fn f9_a_sender_killed_at_any_instruction_holds_nobody_up() {
     let (mut seen, mut longest) = ([0; 2], Duration::ZERO);
     let points = crash::at_every_step(
-        repetitions(12, usize::MAX),
+        repetitions(12, 2000),
         || {
             let named = Name::new("mpmc-step");
             let receiver = mpmc::Receiver::<[u64; 4]>::create(&named.0, 16).unwrap();
@@ -106,7 +106,7 @@ fn f9_a_sender_killed_at_any_instruction_holds_nobody_up() {
     // The naive twin: a position that nobody can attribute, and whoever comes to it waits for ever.
     let mut stuck = 0;
     let naive = crash::at_every_step(
-        repetitions(25, usize::MAX),
+        repetitions(25, 2000),
         || {
             let named = Name::new("mpmc-naive");
             std::fs::write(format!("/dev/shm/{}", named.0), [0; 4096]).unwrap();
@@ -128,7 +128,7 @@ fn f9_a_sender_killed_at_any_instruction_holds_nobody_up() {
 fn f9_a_receiver_killed_at_any_instruction_loses_nothing_but_what_it_had_done() {
     let (mut seen, mut longest) = (BTreeMap::<Vec<u64>, usize>::new(), Duration::ZERO);
     let points = crash::at_every_step(
-        repetitions(12, usize::MAX),
+        repetitions(12, 2000),
         || {
             let named = Name::new("mpmc-step");
             let mut sender = mpmc::Sender::<[u64; 4]>::create(&named.0, 16).unwrap();

@@ -275,7 +275,7 @@ fn f9_a_stopped_server_is_slow_and_not_dead() {
 fn f9_a_call_cut_short_at_any_instruction_is_whole_or_was_never_made() {
     let mut seen = [0; 3];
     let points = crash::at_every_step(
-        repetitions(8, usize::MAX),
+        repetitions(8, 2000),
         || {
             let named = Name::new("step-client");
             let server = request::Server::<[u64; 4], u64>::create(&named.0, 16).unwrap();
@@ -311,7 +311,7 @@ fn f9_a_call_cut_short_at_any_instruction_is_whole_or_was_never_made() {
 fn f9_an_answer_cut_short_at_any_instruction_is_whole_or_told() {
     let mut seen = std::collections::BTreeMap::<[usize; 2], usize>::new();
     let points = crash::at_every_step(
-        repetitions(8, usize::MAX),
+        repetitions(8, 2000),
         || {
             let named = Name::new("step-server");
             let server = request::Server::<u64, [u64; 4]>::create(&named.0, 16).unwrap();

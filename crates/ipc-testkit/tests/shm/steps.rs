@@ -56,7 +56,7 @@ fn f13_a_start_killed_at_any_instruction_is_followed_by_one_that_works() {
 
 #[test]
 fn f13_a_replacement_killed_at_any_instruction_is_followed_by_one_that_works() {
-    let replaced = crash::at_every_step(repetitions(4, usize::MAX), start("step-replace", true), check);
+    let replaced = crash::at_every_step(repetitions(4, 2000), start("step-replace", true), check);
     proof!("F13", "killed at {replaced} instructions of open_or_replace, the next one worked");
 }
 
@@ -88,7 +88,7 @@ fn f9_a_send_killed_at_any_instruction_is_whole_or_nothing() {
     {
         let mut seen = [0; 3];
         let points = crash::at_every_step(
-            repetitions(6, usize::MAX),
+            repetitions(6, 2000),
             || {
                 let named = Name::new("step-send");
                 let receiver = spsc::Receiver::<[u64; N]>::create(&named.0, 16).unwrap();
@@ -136,7 +136,7 @@ fn f9_a_send_killed_at_any_instruction_is_whole_or_nothing() {
 fn f9_a_receive_killed_at_any_instruction_loses_nothing() {
     let mut again = [0; 3];
     let points = crash::at_every_step(
-        repetitions(6, usize::MAX),
+        repetitions(6, 2000),
         || {
             let named = Name::new("step-receive");
             let mut sender = spsc::Sender::<u64>::create(&named.0, 16).unwrap();
@@ -171,7 +171,7 @@ const SOON: Duration = Duration::from_secs(2);
 fn f9_bytes_of_a_sender_killed_at_any_instruction_are_whole_or_nothing() {
     let mut seen = [0; 4];
     let points = crash::at_every_step(
-        repetitions(6, usize::MAX),
+        repetitions(6, 2000),
         || {
             let named = Name::new("step-bytes");
             let receiver = bytes::Receiver::create(&named.0, 1024).unwrap();
@@ -204,7 +204,7 @@ fn f9_bytes_of_a_sender_killed_at_any_instruction_are_whole_or_nothing() {
 fn f11_a_writer_killed_at_any_instruction_leaves_the_last_whole_value() {
     let mut seen = [0; 3];
     let points = crash::at_every_step(
-        repetitions(6, usize::MAX),
+        repetitions(6, 2000),
         || {
             let named = Name::new("step-latest");
             latest::Writer::<[u64; 4]>::create(&named.0).unwrap().persist();
@@ -230,7 +230,7 @@ fn f11_a_writer_killed_at_any_instruction_leaves_the_last_whole_value() {
 fn f11_a_broadcaster_killed_at_any_instruction_is_told_and_followed() {
     let (mut died, mut seen) = (0, [0; 3]);
     let points = crash::at_every_step(
-        repetitions(6, usize::MAX),
+        repetitions(6, 600),
         || {
             let named = Name::new("step-broadcast");
             broadcast::Writer::<[u64; 4]>::create(&named.0, 16).unwrap().persist();
@@ -269,7 +269,7 @@ fn f11_a_broadcaster_killed_at_any_instruction_is_told_and_followed() {
 #[test]
 fn f9_whoever_is_killed_while_it_waits_holds_nobody_up() {
     let receivers = crash::at_every_step(
-        repetitions(6, usize::MAX),
+        repetitions(6, 2000),
         || {
             let named = Name::new("step-wait");
             let sender = spsc::Sender::<u64>::create(&named.0, 16).unwrap();
@@ -284,7 +284,7 @@ fn f9_whoever_is_killed_while_it_waits_holds_nobody_up() {
         },
     );
     let senders = crash::at_every_step(
-        repetitions(6, usize::MAX),
+        repetitions(6, 2000),
         || {
             let named = Name::new("step-wait");
             let receiver = spsc::Receiver::<u64>::create(&named.0, 16).unwrap();
@@ -314,7 +314,7 @@ fn f9_whoever_is_killed_while_it_waits_holds_nobody_up() {
 fn f9_the_naive_queue_with_one_tail_is_stuck_by_a_death() {
     let mut stuck = 0;
     let points = crash::at_every_step(
-        repetitions(20, usize::MAX),
+        repetitions(20, 2000),
         || {
             let named = Name::new("step-claim");
             let shared = Shared::<[AtomicU64; 8]>::create(&named.0, |_| Ok(())).unwrap();

@@ -39,7 +39,7 @@ fn f4_truncated_under_its_users_a_named_segment_kills_by_sigbus_or_is_refused() 
         for kind in KINDS {
             for role in ["victim-attach", "victim-use"].into_iter().filter(|role| !is_spared(role, kind)) {
                 points += crash::meddled_at_every_step(
-                    repetitions(3, usize::MAX),
+                    repetitions(3, 400),
                     || {
                         let named = Name::new("truncated");
                         Ends::create(kind, &named.0).unwrap();

@@ -13,7 +13,7 @@ use ipc_testkit::{command, crash, name, peer, proof, repetitions};
 fn crash_at_every_step_meets_every_state() {
     let mut seen = Vec::new();
     let points = crash::at_every_step(
-        repetitions(100, usize::MAX),
+        repetitions(100, 2000),
         || {
             let directory = name::directory();
             let path = directory.path().join("two");

@@ -170,7 +170,7 @@ fn stat_shows_an_operation(key: Key) -> bool {
 fn b2_creator_killed_at_every_step() {
     let mut origins = [0; 3];
     let points = crash::at_every_step(
-        repetitions(40, usize::MAX),
+        repetitions(40, 2000),
         || {
             let key = key();
             (command!("peer-sysv", "create-set", key.number()), key)

@@ -57,7 +57,7 @@ fn b3_killed_at_every_step_of_a_permit() {
     let mut points = [0; 2];
     for (at, role) in ["take-and-give", "take-and-give-without-undo"].into_iter().enumerate() {
         points[at] = crash::at_every_step(
-            repetitions([75, 25][at], usize::MAX),
+            repetitions([75, 25][at], 2000),
             || {
                 let set = set(1);
                 (command!("peer-sysv", role, set.id()), set)
