@@ -28,6 +28,7 @@ pub mod errno;
 pub mod event;
 pub mod fork;
 pub mod futex;
+pub mod huge;
 pub mod inherit;
 pub mod memory;
 pub mod path;

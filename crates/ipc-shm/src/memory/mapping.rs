@@ -1,4 +1,4 @@
-//! mmap of a memory file, as words that are only ever reached through atomics.
+//! mmap of a memory file, as words that are only ever reached through atomics; from 2 MiB on where huge pages fit.
 //!
 //! The mapping is not inherited by a forked child (MADV_DONTFORK), which would be a second writer of the same end. A
 //! handle that finds itself in a child leaves the address range alone: it may belong to somebody else by then.
@@ -12,10 +12,10 @@ use std::slice;
 use std::sync::atomic::AtomicU64;
 
 use ipc_sys::fork::ForkMark;
-#[cfg(feature = "sysv")]
+use ipc_sys::huge::{AlignedMap, HUGE};
 use ipc_sys::memory::dont_fork;
 use ipc_sys::words;
-use memmap2::{Advice, MmapOptions, MmapRaw};
+use memmap2::{MmapOptions, MmapRaw};
 
 /// A mapped file, shared, whole.
 #[derive(Debug)]
@@ -33,6 +33,8 @@ pub(crate) struct Mapping {
 enum Owner {
     /// munmap.
     File(MmapRaw),
+    /// munmap, of what begins where a huge page can.
+    Aligned(AlignedMap),
     /// shmdt.
     #[cfg(feature = "sysv")]
     SystemV(ipc_sysv::Attachment),
@@ -47,9 +49,10 @@ impl Mapping {
     /// Maps `len` bytes, and all their pages now (MAP_POPULATE).
     pub(crate) fn new(file: impl AsFd, len: usize, writable: bool) -> io::Result<Self> {
         let mark = ForkMark::new()?;
-        let map = map(file, len, writable)?;
-        map.advise(Advice::DontFork)?;
-        Ok(Self::of_file(map, len, writable, mark))
+        let mapping = Self::of_file(map(file, len, writable)?, len, writable, mark);
+        // SAFETY: the whole pages of a mapping of ours; who has a handle in a child is refused, and does not unmap.
+        unsafe { dont_fork(mapping.start, len) }?;
+        Ok(mapping)
     }
 
     /// As [`Mapping::new`], but a forked child keeps the memory: for bytes that have no protocol to break.
@@ -69,15 +72,13 @@ impl Mapping {
         Ok(Self { start, owner: ManuallyDrop::new(Owner::SystemV(attachment)), len, writable: true, mark })
     }
 
-    fn of_file(map: MmapRaw, len: usize, writable: bool, mark: ForkMark) -> Self {
-        // SAFETY: mmap without MAP_FIXED returns no address in the page at 0.
-        let start = unsafe { NonNull::new_unchecked(map.as_mut_ptr()) };
-        Self { start, owner: ManuallyDrop::new(Owner::File(map)), len, writable, mark }
+    fn of_file((start, owner): (NonNull<u8>, Owner), len: usize, writable: bool, mark: ForkMark) -> Self {
+        Self { start, owner: ManuallyDrop::new(owner), len, writable, mark }
     }
 
     /// Whether others can be given a descriptor of it.
     pub(crate) fn is_file(&self) -> bool {
-        matches!(*self.owner, Owner::File(_))
+        matches!(*self.owner, Owner::File(_) | Owner::Aligned(_))
     }
 
     /// Uses the first `len` bytes of what is mapped.
@@ -155,11 +156,19 @@ impl Drop for Mapping {
     }
 }
 
-fn map(file: impl AsFd, len: usize, writable: bool) -> io::Result<MmapRaw> {
+fn map(file: impl AsFd, len: usize, writable: bool) -> io::Result<(NonNull<u8>, Owner)> {
+    if len >= HUGE {
+        // Huge pages are worth a try, and no reason to fail.
+        if let Ok(map) = AlignedMap::new(file.as_fd(), len, writable) {
+            return Ok((map.start(), Owner::Aligned(map)));
+        }
+    }
     let mut options = MmapOptions::new();
     options.len(len).populate();
     let file = file.as_fd().as_raw_fd();
-    if writable { options.map_raw(file) } else { options.map_raw_read_only(file) }
+    let map = if writable { options.map_raw(file) } else { options.map_raw_read_only(file) }?;
+    let start = NonNull::new(map.as_mut_ptr()).ok_or(io::ErrorKind::InvalidInput)?;
+    Ok((start, Owner::File(map)))
 }
 
 #[cfg(all(test, not(miri)))]

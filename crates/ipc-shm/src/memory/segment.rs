@@ -7,11 +7,12 @@
 use std::ffi::{CStr, OsStr};
 use std::io;
 use std::ops::Range;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use ipc_sys::errno::{self, retry};
+use ipc_sys::huge::{HUGE, back_by_huge_pages};
 use ipc_sys::memory::memory_file;
 use ipc_sys::{Deadline, futex};
 use nix::errno::Errno;
@@ -358,13 +359,17 @@ pub(crate) const ATTEMPTS: usize = 1000;
 const ANONYMOUS: &str = "anonymous memory";
 const DESCRIPTOR: &str = "the descriptor";
 
-/// Gives the file its length, all of it backed by memory, so that no access can die of SIGBUS for want of it.
+/// Gives the file its length, all of it backed by memory, so that no access can die of SIGBUS for want of it; by huge pages
+/// from 2 MiB on, where the kernel has them.
 pub(crate) fn allocate(file: &OwnedFd, len: u64, permissions: Permissions, object: &str) -> Result<usize> {
     let too_long = || Error::NoSpace { len: usize::MAX };
     let (size, offset) =
         (usize::try_from(len).map_err(|_| too_long())?, i64::try_from(len).map_err(|_| too_long())?);
     fchmod(file, Mode::from_bits_truncate(permissions.0))
         .map_err(|errno| Error::system("fchmod", object)(errno.into()))?;
+    if size >= HUGE {
+        back_by_huge_pages(file.as_fd(), size);
+    }
     match retry(|| Ok(posix_fallocate(file, 0, offset)?)) {
         Ok(()) => Ok(size),
         Err(error) if errno::is(&error, Errno::ENOSPC as i32) => Err(Error::NoSpace { len: size }),

@@ -443,3 +443,70 @@ fn a_forked_child_is_told_so_and_harms_nobody() {
     peer.finish();
     assert!(name::in_dev_shm(&named.0).is_empty());
 }
+
+/// How much of the memory of this name is mapped by huge pages here, in KiB (/proc/self/smaps).
+fn huge_kib(name: &str) -> usize {
+    use std::os::unix::fs::MetadataExt;
+    let inode = fs::metadata(format!("/dev/shm/{name}")).unwrap().ino().to_string();
+    let maps = fs::read_to_string("/proc/self/smaps").unwrap();
+    let mut ours = false;
+    let mut sum = 0;
+    for line in maps.lines() {
+        let mut words = line.split_whitespace();
+        match words.next() {
+            Some("ShmemPmdMapped:") if ours => sum += words.next().unwrap().parse::<usize>().unwrap(),
+            Some(range) if !range.ends_with(':') => ours = words.nth(3) == Some(&inode),
+            _ => {}
+        }
+    }
+    sum
+}
+
+#[test]
+fn memory_from_2_mib_on_lies_in_huge_pages_where_there_are_any() {
+    const LEN: usize = 5 << 20;
+    let named = Name::new("huge");
+    let mut huge = 0;
+    // There may be none free for a moment.
+    for attempt in 0..20 {
+        let plain = PlainMemory::create(format!("{}-{attempt}", named.0), LEN).unwrap();
+        huge = huge_kib(&format!("{}-{attempt}", named.0));
+        let mut bytes = vec![1; LEN];
+        plain.read_at(0, &mut bytes).unwrap();
+        assert!(bytes.iter().all(|byte| *byte == 0));
+        if huge == 4096 {
+            break;
+        }
+    }
+    if huge == 0 && !std::path::Path::new("/sys/kernel/mm/transparent_hugepage").exists() {
+        skip!("a kernel without transparent huge pages");
+    }
+    assert_eq!(huge, 4096, "two of two whole huge pages");
+
+    let ours = SharedMemory::create(&named.0, LEN).unwrap();
+    ours.write(LEN - 8, &7_u64).unwrap();
+    let once = huge_kib(&named.0);
+    let theirs = SharedMemory::open(&named.0).unwrap();
+    assert_eq!(theirs.read::<u64>(LEN - 8).unwrap(), 7);
+    assert_eq!(huge_kib(&named.0), 2 * once, "who attaches it maps it likewise");
+    // What sealing, locks and futexes do to small pages they do to these.
+    let sealed = SharedMemory::<Sealed>::anonymous(LEN).unwrap();
+    sealed.write(LEN - 8, &9_u64).unwrap();
+    let theirs = SharedMemory::<Sealed>::from_fd(sealed.share().unwrap(), 2 * LEN).unwrap();
+    assert_eq!(theirs.read::<u64>(LEN - 8).unwrap(), 9);
+    assert!(theirs.write(0, &0_u64).is_err());
+}
+
+#[test]
+fn a_channel_of_16_mib_carries_and_wakes_as_a_small_one_does() {
+    let named = Name::new("huge-channel");
+    let mut receiver = ipc_shm::spsc::Receiver::<u64>::create(&named.0, 1 << 20).unwrap();
+    receiver.set_wait(ipc_shm::Wait::Park);
+    let mut peer = peer!("peer-shm", "spsc-sender", named.0, 0, 50_000, "park");
+    for message in 0..50_000 {
+        assert_eq!(receiver.recv().unwrap(), message);
+    }
+    peer.expect("ready");
+    peer.expect("sent");
+    peer.finish();
+}
