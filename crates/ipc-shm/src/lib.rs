@@ -28,6 +28,7 @@
 //! | messages of several senders | [`mpsc`] | a look at each lane | fills its own lane only |
 //! | a question, and its answer | [`request`] | two lines, there and back | deadlines, on both sides |
 //! | every message, to any number of readers | [`broadcast`] | the same for any number | a reader has [`Error::Lagged`] and goes on |
+//! | the same, and nobody may miss one | [`broadcast::lossless`] | a look at each reader, once a lap | makes the writer wait |
 //! | the newest value, to any number of readers | [`latest`] | the same for any number | skips what is in between |
 //! | a value that several change | [`Shared`] of a [`Mutex`] or [`RwLock`] | a lock | makes the others wait |
 //! | a count, a signal, a meeting | [`Semaphore`], [`Event`], [`Barrier`] | an atomic | makes the others wait |
@@ -70,6 +71,7 @@
 //! - [`mpmc`]: many senders, many receivers, one queue; a dead receiver's message goes to another
 //! - [`request`]: questions and their answers, with deadlines; one server of many clients
 //! - [`latest`], [`broadcast`]: one writer, any number of readers, which never make it wait
+//! - [`broadcast::lossless`]: one writer that waits for the slowest of up to 64 readers
 //! - [`Select`]: waiting for several channels at once, and for descriptors beside them
 //! - [`Polled`]: an end in poll, epoll or any event loop
 //! - `Async` (feature `tokio`): an end as a stream, or with an `async` send

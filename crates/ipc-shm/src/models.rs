@@ -181,6 +181,9 @@ impl Words for Heap {
 }
 
 #[cfg(all(test, ipc_loom))]
+mod lossless;
+
+#[cfg(all(test, ipc_loom))]
 mod mpmc;
 
 #[cfg(test)]

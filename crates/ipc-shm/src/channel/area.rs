@@ -45,4 +45,6 @@ pub(crate) mod consumer {
     pub(crate) const ASLEEP: usize = at(336);
     /// As [`producer::DEPARTURES`](super::producer::DEPARTURES).
     pub(crate) const DEPARTURES: usize = at(368);
+    /// Which of several readers there are, where the writer waits for each.
+    pub(crate) const MEMBERS: usize = at(352);
 }

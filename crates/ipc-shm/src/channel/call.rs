@@ -33,13 +33,21 @@ pub(crate) enum Fences {
     Both,
 }
 
+impl Fences {
+    /// What stands between publishing and the look who sleeps.
+    #[inline]
+    pub(crate) fn before_look(self) {
+        match self {
+            Self::Asymmetric => std::sync::atomic::compiler_fence(Ordering::SeqCst),
+            Self::Both => fence("caller", Ordering::SeqCst),
+        }
+    }
+}
+
 /// Wakes whoever sleeps; the writer calls it after publishing.
 #[inline]
 pub(crate) fn call<W: Words>(memory: &W, fences: Fences) {
-    match fences {
-        Fences::Asymmetric => std::sync::atomic::compiler_fence(Ordering::SeqCst),
-        Fences::Both => fence("caller", Ordering::SeqCst),
-    }
+    fences.before_look();
     if memory.word(consumer::ASLEEP).load(Ordering::Relaxed) != 0 {
         wake(memory);
     }

@@ -269,9 +269,9 @@ pub(crate) fn with_fences(plan: Plan) -> Plan {
     Plan { layout: Layout { flags, ..plan.layout }, ..plan }
 }
 
-/// Whether a writer that takes up such a segment can keep what its header promises.
-pub(crate) fn check_fences(link: &Link) -> Result<()> {
-    let flags = link.own.segment().layout().flags;
+/// Whether an end that takes up such a segment can keep what its header promises.
+pub(crate) fn check_fences(layout: &Layout) -> Result<()> {
+    let flags = layout.flags;
     if flags & NO_BARRIER == 0 && !register(flags) {
         return Err(Error::System {
             operation: "membarrier",

@@ -420,7 +420,7 @@ pub(crate) fn descriptors<'s>(
     }
 }
 
-const LOOK_MILLIS: u64 = LOOK.as_secs() * 1000 + LOOK.subsec_millis() as u64;
+pub(crate) const LOOK_MILLIS: u64 = LOOK.as_secs() * 1000 + LOOK.subsec_millis() as u64;
 
 /// Registers this process for the other side's barriers, unless the channel forbids them or the kernel has none.
 pub(crate) fn register(flags: u64) -> bool {

@@ -230,7 +230,7 @@ impl<Q: Payload, A: Payload, M: Mode> request::Server<Q, A, M> {
 
 /// Whether any number read, and none of them holds the receiving end.
 fn has_readers(kind: Kind) -> bool {
-    matches!(kind, Kind::Latest | Kind::Broadcast)
+    matches!(kind, Kind::Latest | Kind::Broadcast | Kind::Lossless)
 }
 
 pub(crate) fn presence(state: u64, held: bool) -> Presence {

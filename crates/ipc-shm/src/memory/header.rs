@@ -108,10 +108,12 @@ pub(crate) enum Kind {
     Request = 7,
     /// Many senders, many receivers.
     Mpmc = 8,
+    /// One writer that waits for the slowest of its readers.
+    Lossless = 9,
 }
 
 impl Kind {
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 9] = [
         Self::Memory,
         Self::Shared,
         Self::Spsc,
@@ -120,6 +122,7 @@ impl Kind {
         Self::Bytes,
         Self::Request,
         Self::Mpmc,
+        Self::Lossless,
     ];
 
     /// The word for it, in listings.
@@ -133,6 +136,7 @@ impl Kind {
             Self::Bytes => "bytes",
             Self::Request => "request",
             Self::Mpmc => "mpmc",
+            Self::Lossless => "lossless",
         }
     }
 

@@ -2,7 +2,8 @@
 //!
 //! The kernel holds such a lock as long as one descriptor of that opening lives, in this process or in a child that was
 //! forked without exec, and drops it on SIGKILL. No process id takes part, so none can be re-used, and it answers
-//! across users and pid namespaces. Nothing is unlocked by hand: the last close does it.
+//! across users and pid namespaces. No end unlocks what says that it lives: the last
+//! close does it.
 
 use std::io;
 use std::ops::Range;
@@ -23,7 +24,6 @@ pub(crate) const CONSUMER: libc::off_t = ATTACHED + 2;
 #[cfg(feature = "sysv")]
 pub(crate) const BYTES: libc::off_t = 1024;
 
-#[cfg(feature = "sysv")]
 #[expect(clippy::cast_possible_truncation, reason = "it is 2")]
 const F_UNLCK: libc::c_short = libc::F_UNLCK as libc::c_short;
 
@@ -57,7 +57,6 @@ pub(crate) fn take(file: impl AsFd, byte: libc::off_t, kind: Kind) -> io::Result
 }
 
 /// F_OFD_SETLK with F_UNLCK: lets the byte go before the last close does.
-#[cfg(feature = "sysv")]
 pub(crate) fn release(file: impl AsFd, byte: libc::off_t) -> io::Result<()> {
     let mut lock = one_byte(byte, Kind::Read);
     lock.l_type = F_UNLCK;

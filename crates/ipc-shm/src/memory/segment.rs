@@ -264,6 +264,11 @@ impl Segment {
             .map_err(Error::system("fcntl(F_OFD_SETLK)", DESCRIPTOR))
     }
 
+    /// Lets a byte go that this handle has taken.
+    pub(crate) fn give_back(&self, byte: libc::off_t) -> Result<()> {
+        lock::release(&self.file, self.locks + byte).map_err(Error::system("fcntl(F_OFD_SETLK)", DESCRIPTOR))
+    }
+
     fn take(&self, byte: libc::off_t, kind: Kind) -> Result<()> {
         if self.try_take(byte, kind)? {
             Ok(())

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use ipc_shm::{Error, Payload, Wait, broadcast, bytes, latest, mpsc, spsc};
+use ipc_shm::broadcast::{self, lossless};
+use ipc_shm::{Error, Payload, Wait, bytes, latest, mpsc, spsc};
 use ipc_testkit::role::Result;
 
 /// How long a victim waits at most in one call.
@@ -19,6 +20,7 @@ pub(crate) enum Ends {
     Latest(latest::Writer<u64>, latest::Reader<u64>),
     Broadcast(broadcast::Writer<u64>, broadcast::Reader<u64>),
     Lanes(spsc::Sender<u64>, mpsc::Receiver<u64>),
+    Lossless(lossless::Writer<u64>, lossless::Reader<u64>),
 }
 
 impl Ends {
@@ -29,6 +31,7 @@ impl Ends {
             "packed" => spsc::Sender::<Large>::create(name, 16)?.persist(),
             "bytes" => bytes::Sender::create(name, 1024)?.persist(),
             "latest" => latest::Writer::<u64>::create(name)?.persist(),
+            "lossless" => lossless::Writer::<u64>::create(name, 16)?.persist(),
             _ => broadcast::Writer::<u64>::create(name, 16)?.persist(),
         }
         Ok(())
@@ -54,6 +57,12 @@ impl Ends {
             }
             "latest" => Self::Latest(latest::Writer::open(name)?, latest::Reader::open(name)?),
             "broadcast" => Self::Broadcast(broadcast::Writer::open(name)?, broadcast::Reader::open(name)?),
+            "lossless" => {
+                let (mut writer, mut reader) = (lossless::Writer::open(name)?, lossless::Reader::open(name)?);
+                writer.set_wait(Wait::Park);
+                reader.set_wait(Wait::Park);
+                Self::Lossless(writer, reader)
+            }
             _ => {
                 let (sender, lane) = ring(name)?;
                 let mut receiver = mpsc::Receiver::new();
@@ -75,6 +84,7 @@ impl Ends {
             }
             Self::Slots(sender, receiver) => ring(sender, receiver, 7, 2),
             Self::Packed(sender, receiver) => ring(sender, receiver, [7; 8], 2),
+            Self::Lossless(writer, reader) => shared(writer, reader, 7, 2),
             others => others.use_all(7),
         }
     }
@@ -107,6 +117,7 @@ impl Ends {
             Self::Broadcast(writer, reader) => {
                 vec![writer.write(&turn), reader.try_recv().map(drop), reader.recv_timeout(SOON).map(drop)]
             }
+            Self::Lossless(writer, reader) => shared(writer, reader, turn, 20),
             Self::Lanes(sender, receiver) => {
                 let mut results = vec![
                     sender.try_send(&turn),
@@ -139,6 +150,26 @@ fn ring<T: Payload + Copy>(
     ]
 }
 
+/// Every call on the two ends of a lossless broadcast.
+fn shared(
+    writer: &mut lossless::Writer<u64>,
+    reader: &mut lossless::Reader<u64>,
+    message: u64,
+    batch: usize,
+) -> Vec<ipc_shm::Result<()>> {
+    let mut buffer = vec![message; batch];
+    vec![
+        writer.try_write(&message),
+        writer.try_write_batch(&vec![message; batch]).map(drop),
+        writer.write_timeout(&message, SOON),
+        reader.try_recv().map(drop),
+        reader.try_recv_batch(&mut buffer).map(drop),
+        reader.recv_timeout(SOON).map(drop),
+        writer.readers().map(drop),
+        writer.wait_for_readers_timeout(1, SOON),
+    ]
+}
+
 /// The word for an end that may be.
 pub(crate) fn word(result: &ipc_shm::Result<()>) -> Result<&'static str> {
     Ok(match result {
@@ -151,6 +182,7 @@ pub(crate) fn word(result: &ipc_shm::Result<()>) -> Result<&'static str> {
             | Error::Disconnected
             | Error::WriterDied
             | Error::Lagged(_)
+            | Error::TakenAway
             | Error::Contended,
         ) => "nothing",
         Err(Error::Refused { .. } | Error::EndInUse { .. } | Error::NotFound { .. }) => "refused",

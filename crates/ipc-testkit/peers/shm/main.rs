@@ -6,6 +6,7 @@ mod doorbell;
 mod ends;
 mod forks;
 mod litmus;
+mod lossless;
 mod memory;
 mod mpmc;
 mod one_to_many;
@@ -35,6 +36,7 @@ fn main() -> role::Result {
         forks::ROLES,
         litmus::ROLES,
         doorbell::ROLES,
+        lossless::ROLES,
         strangers::ROLES,
         waiting::ROLES,
     ]

@@ -136,10 +136,18 @@ fn receives_one(arguments: &[String]) -> Result {
 fn looks_dead(arguments: &[String]) -> Result {
     let mut receiver = mpmc::Receiver::<u64>::open(&arguments[0])?;
     let held = receiver.hold()?;
+    unlock_all(&arguments[0])?;
+    say(held.message())?;
+    hear()?;
+    say(format_args!("{:?}", held.done().err().map(|error| error.to_string())))
+}
+
+/// Unlocks every byte of this name's file, by each descriptor of it.
+pub(crate) fn unlock_all(name: &str) -> Result {
     for entry in fs::read_dir("/proc/self/fd")? {
         let path = entry?.path();
         let Ok(target) = fs::read_link(&path) else { continue };
-        if target.to_string_lossy().contains(&arguments[0]) {
+        if target.to_string_lossy().contains(name) {
             let descriptor = path.file_name().and_then(|name| name.to_str()).unwrap_or_default().parse()?;
             // SAFETY: the descriptor is open, as the directory said, and nobody closes it meanwhile.
             let file = unsafe { std::os::fd::BorrowedFd::borrow_raw(descriptor) };
@@ -148,9 +156,7 @@ fn looks_dead(arguments: &[String]) -> Result {
             nix::fcntl::fcntl(file, nix::fcntl::FcntlArg::F_OFD_SETLK(&all))?;
         }
     }
-    say(held.message())?;
-    hear()?;
-    say(format_args!("{:?}", held.done().err().map(|error| error.to_string())))
+    Ok(())
 }
 
 /// `mpmc-forker NAME`: forks with both ends in hand.

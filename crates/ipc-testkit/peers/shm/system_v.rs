@@ -46,6 +46,16 @@ fn end(arguments: &[String]) -> Result {
                 Err(error) => error.to_string(),
             })?;
         }
+        "lossless" => {
+            let mut reader: broadcast::lossless::Reader<u64> = place.open()?;
+            say("ready")?;
+            for message in 0..100 {
+                if reader.recv()? != message {
+                    return say("lost");
+                }
+            }
+            say(reader.recv().map_or_else(|error| error.to_string(), |more| more.to_string()))?;
+        }
         "request" => {
             let client: request::Client<u64, u64> = place.open()?;
             say(client.call(&21)?)?;

@@ -135,7 +135,7 @@ fn spoil(arguments: &[String]) -> Result {
     let file = OpenOptions::new().read(true).write(true).open(format!("/dev/shm/{name}"))?;
     let mut good = vec![0; usize::try_from(file.metadata()?.len())?];
     file.read_exact_at(&mut good, 0)?;
-    let words = (0..13).chain([128, 144, 160, 176, 256, 272, 288, 304, 320, 512, 513]);
+    let words = (0..13).chain([128, 144, 160, 176, 256, 272, 288, 304, 320, 352, 512, 513]);
     for at in words.flat_map(|word: u64| word * 8..word * 8 + 8) {
         let (mut cases, mut refused, mut corrupt) = (0, 0, 0);
         for value in [0, 1, 0x7f, 0x80, 0xff] {

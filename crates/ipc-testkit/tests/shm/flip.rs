@@ -13,11 +13,12 @@ use crate::ends::{Ends, Large};
 use crate::memory::Name;
 
 /// The kinds that `Ends` makes.
-pub(crate) const KINDS: [&str; 6] = ["slots", "packed", "bytes", "latest", "broadcast", "lanes"];
+pub(crate) const KINDS: [&str; 7] = ["slots", "packed", "bytes", "latest", "broadcast", "lanes", "lossless"];
 
 /// The words of the header, and of those behind it that the protocols use, by their offsets in bytes.
 pub(crate) fn words() -> Vec<u64> {
-    let words = (0..13).chain([128, 144, 160, 176, 256, 272, 288, 304, 320]);
+    // The last three: which readers there are, and the first one's cursor, where there are any.
+    let words = (0..13).chain([128, 144, 160, 176, 256, 272, 288, 304, 320, 352, 512, 513]);
     words.map(|word| word * 8).collect()
 }
 

@@ -18,6 +18,6 @@ fn a_forked_child_gets_forked_from_every_handle_and_its_parent_goes_on() {
     peer.finish();
     proof!(
         "F7",
-        "a forked child gets Forked from every call on six kinds of channel, Shared and offers; loans kill it alone"
+        "a forked child gets Forked from every call on seven kinds of channel, Shared and offers; loans kill it alone"
     );
 }

@@ -23,6 +23,8 @@ mod lock_mutex;
 mod lock_rwlock;
 mod lock_system_v;
 mod lock_words;
+mod lossless;
+mod lossless_crash;
 mod memory;
 mod mpmc;
 mod mpsc;

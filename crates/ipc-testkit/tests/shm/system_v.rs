@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use ipc_shm::broadcast::lossless;
 use ipc_shm::sysv::{Place, len_of};
 use ipc_shm::{
     Error, MemoryOptions, Origin, Presence, Refusal, Shared, SharedMemory, Wait, broadcast, bytes, latest,
@@ -101,6 +102,25 @@ fn every_kind_crosses_in_a_segment() {
     peers.iter_mut().for_each(|peer| peer.expect("ready"));
     writer.write(&5).unwrap();
     peers.iter_mut().for_each(|peer| peer.expect("5"));
+    drop(writer);
+    for mut peer in peers {
+        peer.expect("the other end is gone");
+        peer.expect("done");
+        peer.finish();
+    }
+
+    let stage = Stage::new(len_of::<lossless::Writer<u64>>(16).unwrap());
+    let mut writer: lossless::Writer<u64> = stage.place().create(16).unwrap();
+    let mut peers = [(); 2].map(|()| stage.end("lossless"));
+    peers.iter_mut().for_each(|peer| peer.expect("ready"));
+    let mut dead: Peer = stage.end("lossless");
+    dead.expect("ready");
+    writer.write(&0).unwrap();
+    dead.kill();
+    for message in 1..100 {
+        writer.write(&message).unwrap();
+    }
+    assert_eq!(writer.readers().unwrap(), 2);
     drop(writer);
     for mut peer in peers {
         peer.expect("the other end is gone");

@@ -139,7 +139,7 @@ impl<T: Payload> Writer<T, Sealed> {
 impl<T: Payload, M: Mode> Writer<T, M> {
     pub(in crate::channel) fn new(link: Link) -> Result<Self> {
         let shape = slots::shape_of::<T, Shape>(link.own.segment().layout())?;
-        check_fences(&link)?;
+        check_fences(link.own.segment().layout())?;
         let ring = Log::resume(link.own.clone(), shape);
         let fences = fences(link.own.segment().layout());
         link.announce();

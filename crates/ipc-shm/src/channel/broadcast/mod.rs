@@ -2,7 +2,7 @@
 //!
 //! Each reader gets every message that is written while it reads, in order, unless it falls behind by more than the
 //! capacity: then it learns how many it has lost ([`Error::Lagged`](crate::Error::Lagged)) and goes on half a lap behind
-//! the writer.
+//! the writer. Where nobody may miss a message, and the writer is to wait instead: [`lossless`].
 //!
 //! - by name, in memory common to processes that trust each other: [`Writer::create`], [`Reader::open`]; these readers can
 //!   wait ([`Reader::recv`])
@@ -39,6 +39,7 @@ assert_eq!(reader.try_recv()?, 92);
 #[cfg(not(ipc_loom))]
 pub(in crate::channel) mod ends;
 pub(crate) mod log;
+pub mod lossless;
 
 #[cfg(not(ipc_loom))]
 pub use ends::{Reader, Writer};

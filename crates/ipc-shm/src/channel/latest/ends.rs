@@ -169,7 +169,7 @@ impl<T: Payload> Writer<T, Sealed> {
 impl<T: Payload, M: Mode> Writer<T, M> {
     pub(in crate::channel) fn new(link: Link) -> Result<Self> {
         check::<T>(link.own.segment().layout())?;
-        check_fences(&link)?;
+        check_fences(link.own.segment().layout())?;
         let ring = Cells::resume(link.own.clone());
         let fences = fences(link.own.segment().layout());
         link.announce();

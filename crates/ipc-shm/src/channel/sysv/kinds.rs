@@ -2,6 +2,7 @@
 
 use super::{Create, Open, private};
 use crate::channel::broadcast::log::Shape;
+use crate::channel::broadcast::lossless;
 use crate::channel::inlet::{Inlet, with_fences};
 use crate::channel::link::{Link, Plan, Side, one_way, register};
 use crate::channel::{Payload, broadcast, bytes, latest, meet, request, slots, spsc};
@@ -182,6 +183,42 @@ impl<T: Payload> private::Open for broadcast::Reader<T> {
 
     fn from_segment(segment: Segment) -> Result<Self> {
         Self::new(Inlet::new(segment))
+    }
+}
+
+impl<T: Payload> Open for lossless::Writer<T> {}
+impl<T: Payload> Create for lossless::Writer<T> {}
+
+#[expect(private_interfaces, reason = "the trait is sealed: who cannot name these types need not")]
+impl<T: Payload> private::Open for lossless::Writer<T> {
+    fn any_plan() -> Result<Plan> {
+        Ok(lossless::place::any_plan::<T>(0))
+    }
+
+    fn from_segment(segment: Segment) -> Result<Self> {
+        Self::new(link(segment, Side::Producer)?)
+    }
+}
+
+#[expect(private_interfaces, reason = "the trait is sealed: who cannot name these types need not")]
+impl<T: Payload> private::Create for lossless::Writer<T> {
+    type Options = ChannelOptions;
+
+    fn plan(options: &ChannelOptions, _: usize) -> Result<Plan> {
+        lossless::place::plan::<T>(options)
+    }
+}
+
+impl<T: Payload> Open for lossless::Reader<T> {}
+
+#[expect(private_interfaces, reason = "the trait is sealed: who cannot name these types need not")]
+impl<T: Payload> private::Open for lossless::Reader<T> {
+    fn any_plan() -> Result<Plan> {
+        Ok(lossless::place::any_plan::<T>(0))
+    }
+
+    fn from_segment(segment: Segment) -> Result<Self> {
+        Self::new(segment)
     }
 }
 
