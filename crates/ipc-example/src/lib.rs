@@ -16,11 +16,12 @@ pub type Result<T = ()> = std::result::Result<T, Box<dyn Error>>;
 /// Runs `program` with the command line: `--help` prints `help`, an error becomes a sentence on standard error and exit
 /// status 2.
 pub fn main(help: &str, program: impl FnOnce(&mut Arguments) -> Result) -> ExitCode {
-    let mut arguments = Arguments(pico_args::Arguments::from_env());
-    if arguments.flag("--help") {
+    // What follows `--` is not ours.
+    if std::env::args_os().take_while(|argument| argument != "--").any(|argument| argument == "--help") {
         println!("{}", help.trim());
         return ExitCode::SUCCESS;
     }
+    let mut arguments = Arguments(pico_args::Arguments::from_env());
     match program(&mut arguments) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

@@ -188,6 +188,9 @@ impl Datagram {
 
     /// recvfrom(2): the next message and the name of its sender.
     ///
+    /// # Blocking
+    /// Until there is one. EINTR is retried.
+    ///
     /// # Errors
     /// Those of [`Datagram::recv`].
     #[doc(alias = "recvfrom")]
