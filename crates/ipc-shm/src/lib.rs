@@ -26,6 +26,7 @@
 //! | messages of one type, from one process to another | [`spsc`] | one cache line a message | makes the sender wait, or [`Error::Full`] |
 //! | messages of any length, likewise | [`bytes`] | a copy in and one out; none with loans and borrows | likewise |
 //! | messages of several senders | [`mpsc`] | a look at each lane | fills its own lane only |
+//! | work, each piece to one of several receivers | [`mpmc`] | three compare-and-swaps on each side | makes the senders wait; what a dead one held goes to another |
 //! | a question, and its answer | [`request`] | two lines, there and back | deadlines, on both sides |
 //! | every message, to any number of readers | [`broadcast`] | the same for any number | a reader has [`Error::Lagged`] and goes on |
 //! | the same, and nobody may miss one | [`broadcast::lossless`] | a look at each reader, once a lap | makes the writer wait |
