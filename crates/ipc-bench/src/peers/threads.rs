@@ -97,7 +97,8 @@ fn spins_or_parks(cell: &Cell) -> bool {
 }
 
 fn between_threads(cell: &Cell) -> String {
-    format!("between two threads, {}", if cell.wait == Wait::Spin { "polled" } else { "blocking" })
+    let way = if cell.wait == Wait::Spin { "polled" } else { "blocking, after some spinning" };
+    format!("between two threads, {way}")
 }
 
 pub(crate) struct Rtrb;
