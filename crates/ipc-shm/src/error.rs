@@ -73,7 +73,8 @@ pub enum Error {
     /// The handle was made before a fork, in the parent. Attach anew in the child.
     #[error("the handle belongs to the parent process; attach anew after a fork")]
     Forked,
-    /// Another process holds this end of the channel.
+    /// Another process holds this end of the channel (EBUSY): it has locked the end's byte of the memory. So can whoever may
+    /// open the memory, for reading too: that keeps others from the end, and does nothing else.
     #[error("{end} of {object} is in use by another handle")]
     EndInUse {
         /// The name, or what kind of memory it is.

@@ -510,3 +510,29 @@ fn a_channel_of_16_mib_carries_and_wakes_as_a_small_one_does() {
     peer.expect("sent");
     peer.finish();
 }
+
+#[test]
+fn who_may_only_read_a_name_can_keep_others_from_an_end_and_nothing_else() {
+    let named = Name::new("read-lock");
+    let options = ipc_shm::ChannelOptions::new(16).mode(0o644);
+    let mut sender = ipc_shm::spsc::Sender::<u64>::create(&named.0, options).unwrap();
+    let reader = File::open(format!("/dev/shm/{}", named.0)).unwrap();
+    let all = libc::flock {
+        l_type: i16::try_from(libc::F_RDLCK).unwrap(),
+        l_whence: 0,
+        l_start: 0,
+        l_len: 0,
+        l_pid: 0,
+    };
+    // The sender's byte is locked for writing, and all of them together are refused.
+    assert!(fcntl(&reader, FcntlArg::F_OFD_SETLK(&all)).is_err());
+    let receivers = libc::flock { l_start: (1 << 40) + 2, l_len: 1, ..all };
+    fcntl(&reader, FcntlArg::F_OFD_SETLK(&receivers)).unwrap();
+    let kept_out = ipc_shm::spsc::Receiver::<u64>::open(&named.0);
+    assert!(matches!(kept_out, Err(Error::EndInUse { .. })), "{kept_out:?}");
+    // It does not look like a receiver that lives.
+    sender.send(&1).unwrap();
+    assert_eq!(sender.stat().unwrap().receiver.presence, ipc_shm::Presence::Absent);
+    drop(reader);
+    assert_eq!(ipc_shm::spsc::Receiver::<u64>::open(&named.0).unwrap().recv().unwrap(), 1);
+}

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use ipc_shm::{Error, Payload, Shared, broadcast, bytes, latest, remove_stale, spsc};
-use ipc_testkit::{command, crash, name, proof, repetitions};
+use ipc_testkit::{calls, command, crash, name, proof, repetitions};
 
 use crate::memory::Name;
 
@@ -334,4 +334,18 @@ fn f9_the_naive_queue_with_one_tail_is_stuck_by_a_death() {
         "F9",
         "naive twin of the lanes, a tail for all senders: stuck for ever after {stuck} of {points} deaths"
     );
+}
+
+#[test]
+fn making_and_attaching_a_channel_cost_at_most_thirty_system_calls() {
+    let named = Name::new("counted-start");
+    let made = calls::between_marks(&mut command!("peer-shm", "step-create", named.0));
+    let _sender = spsc::Sender::<u64>::create(&named.0, 16).unwrap();
+    let attached = calls::between_marks(&mut command!("peer-shm", "step-attach", named.0));
+    assert!(made.len() + attached.len() <= 30, "{made:?} {attached:?}");
+    // No thread either.
+    for thread in [libc::SYS_clone, libc::SYS_clone3] {
+        assert!(!made.contains(&thread) && !attached.contains(&thread));
+    }
+    proof!("cost", "a channel is made in {} system calls and attached in {}", made.len(), attached.len());
 }
