@@ -11,6 +11,7 @@ use std::os::fd::OwnedFd;
 use nix::fcntl::OFlag;
 
 use crate::channel::area::{consumer, producer};
+use crate::channel::broadcast::lossless::cursor;
 use crate::channel::counters::Counter;
 use crate::channel::link::{ATTACHED, LEFT, Link, Side};
 use crate::channel::mpmc::roll::{self, Role};
@@ -37,7 +38,8 @@ pub struct ChannelStat {
     pub capacity: u64,
     /// The end that sends or writes.
     pub sender: EndStat,
-    /// The end that receives; of `latest` and `broadcast`, all that read in common memory.
+    /// The end that receives; of `latest` and `broadcast`, all that read in common memory; of
+    /// [`broadcast::lossless`](crate::broadcast::lossless), the slowest of them.
     pub receiver: EndStat,
 }
 
@@ -47,7 +49,8 @@ pub struct ChannelStat {
 pub struct EndStat {
     /// Whether anybody holds it; of [`mpmc`](crate::mpmc), whether any of those who ever did.
     pub presence: Presence,
-    /// How many hold it, where that is known: not of readers.
+    /// How many hold it, where that is known: not of readers for whom nobody waits. Of readers that are waited for, dead ones
+    /// that the writer has not found yet among them.
     pub count: Option<u32>,
     /// Messages sent, or received. A receiver says it a quarter of the ring at a time while messages stream. 0 where readers
     /// keep their place to themselves.
@@ -87,7 +90,8 @@ impl ChannelStat {
     /// How many messages were sent and not yet received, where the receiver says what it has received.
     #[must_use]
     pub fn lag(&self) -> Option<u64> {
-        let known = self.receiver.presence != Presence::Many;
+        let known = self.receiver.presence != Presence::Many
+            || self.receiver.count.is_some_and(|readers| readers != 0);
         known.then(|| self.sender.messages.saturating_sub(self.receiver.messages))
     }
 }
@@ -157,6 +161,17 @@ pub fn stat(name: impl AsRef<OsStr>) -> Result<ChannelStat> {
         // Who attached or took leave between the two looks is not dead.
         words = page()?;
         ends = presences(&layout, &words, &file, &object)?;
+    }
+    if layout.kind == Kind::Lossless {
+        // The readers' cursors are behind the first page.
+        let cursors = [Page::read_at(&file, &object, 1)?, Page::read_at(&file, &object, 2)?];
+        let load = |index: usize| match index.checked_sub(HEADER / 8) {
+            None => words.word(index),
+            Some(behind) => {
+                cursors.get(behind / (HEADER / 8)).map_or(0, |page| page.word(behind % (HEADER / 8)))
+            }
+        };
+        return Ok(of(&layout, ends, load, load));
     }
     Ok(of(&layout, ends, |index| words.word(index), |index| words.word(index)))
 }
@@ -280,10 +295,16 @@ pub(crate) fn of(
             counter(&sends, producer::COUNTERS, Counter::Messages),
             counter(&receives, consumer::COUNTERS, Counter::Messages),
         ),
+        Kind::Lossless => {
+            let sent = passed(sends(producer::WRITTEN));
+            let (_, behind) = cursor::slowest(sends(producer::WRITTEN), &receives);
+            (sent, sent.saturating_sub(behind))
+        }
         // Its readers write no position.
         kind if has_readers(kind) => (passed(sends(producer::WRITTEN)), 0),
         _ => (passed(sends(producer::WRITTEN)), passed(receives(consumer::READ))),
     };
+    let readers = (layout.kind == Kind::Lossless).then(|| cursor::slowest(0, &receives).0);
     let (size, unit) = match layout.kind {
         Kind::Bytes => (0, layout.size),
         // The upper half is the question's, the lower the answer's.
@@ -296,7 +317,10 @@ pub(crate) fn of(
         tag: layout.tag.into(),
         capacity: layout.capacity.saturating_mul(unit),
         sender: end(sender, &sends, producer::COUNTERS, sent),
-        receiver: end(receiver, &receives, consumer::COUNTERS, received),
+        receiver: EndStat {
+            count: readers.or(count_of(receiver)),
+            ..end(receiver, &receives, consumer::COUNTERS, received)
+        },
     }
 }
 

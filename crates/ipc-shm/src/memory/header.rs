@@ -72,8 +72,13 @@ pub(crate) struct Page(Box<[u8; HEADER]>);
 impl Page {
     /// pread of the first page.
     pub(crate) fn read(file: &OwnedFd, object: &str) -> Result<Self> {
+        Self::read_at(file, object, 0)
+    }
+
+    /// pread of a page behind it.
+    pub(crate) fn read_at(file: &OwnedFd, object: &str, number: libc::off_t) -> Result<Self> {
         let mut page = Box::new([0; HEADER]);
-        match retry(|| Ok(pread(file, page.as_mut_slice(), 0)?)) {
+        match retry(|| Ok(pread(file, page.as_mut_slice(), number * 4096)?)) {
             Ok(HEADER) => Ok(Self(page)),
             // It was truncated after its length was looked at.
             Ok(len) => Err(Error::refused(object, Refusal::TooShort { len: len as u64 })),

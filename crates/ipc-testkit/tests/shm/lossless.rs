@@ -248,6 +248,11 @@ fn f5_what_cannot_be_is_refused_and_places_run_out() {
 
     let stat = ipc_shm::stat(&named.0).unwrap();
     assert_eq!((stat.kind, stat.sender.messages), ("lossless", 2));
+    assert_eq!((stat.receiver.count, stat.lag()), (Some(64), Some(0)));
+    writer.write(&[3; 4]).unwrap();
+    all[5].recv().unwrap();
+    let stat = ipc_shm::stat(&named.0).unwrap();
+    assert_eq!((stat.receiver.messages, stat.lag()), (2, Some(1)), "the slowest counts");
     assert_eq!((stat.sender.presence, stat.receiver.presence), (Presence::Alive, Presence::Many));
     assert_eq!(stat, all[0].stat().unwrap());
     assert_eq!(stat, writer.stat().unwrap());

@@ -108,6 +108,20 @@ impl Seen {
     }
 }
 
+/// How many readers the words show, and how far the slowest of them is behind `written`: for those who look on.
+#[cfg(not(ipc_loom))]
+pub(in crate::channel) fn slowest(written: u64, load: impl Fn(usize) -> u64) -> (u32, u64) {
+    let (mut count, mut most) = (0, 0);
+    for place in places(load(consumer::MEMBERS)) {
+        let state = FIRST + place * APART;
+        if load(state) & KIND == LIVE {
+            count += 1;
+            most = written.wrapping_sub(load(state + 1)).max(most);
+        }
+    }
+    (count, most)
+}
+
 /// A reader's own place.
 #[derive(Debug)]
 pub(crate) struct Cursor {

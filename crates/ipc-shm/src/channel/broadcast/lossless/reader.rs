@@ -54,7 +54,8 @@ impl<T: Payload> Reader<T, Trusted> {
     /// | ENOENT | [`Error::NotFound`] |
     /// | EBUSY | [`Error::EndInUse`]: 64 readers are alive |
     /// | EINVAL, ENAMETOOLONG | [`Error::InvalidName`] |
-    /// | EACCES, EMFILE, ELOOP (a symbolic link), ENOSYS (no membarrier here, and the maker had it) | [`Error::System`] |
+    /// | EACCES | [`Error::PermissionDenied`] |
+    /// | EMFILE, ELOOP (a symbolic link), ENOSYS (no membarrier here, and the maker had it) | [`Error::System`] |
     /// | | [`Error::Refused`], with the [`Refusal`](crate::Refusal) that says why |
     pub fn open(name: impl AsRef<OsStr>) -> Result<Self> {
         Self::open_with(name, &MemoryOptions::new())

@@ -37,7 +37,8 @@ impl<T: Payload> Writer<T> {
     /// | EEXIST | [`Error::Exists`] |
     /// | EINVAL, ENAMETOOLONG | [`Error::InvalidName`], [`Error::InvalidParameter`] (the capacity; pollable) |
     /// | ENOSPC | [`Error::NoSpace`]; nothing was made |
-    /// | EACCES, EMFILE, ENOENT (/proc is not mounted) | [`Error::System`] |
+    /// | EACCES | [`Error::PermissionDenied`] |
+    /// | EMFILE, ENOENT (/proc is not mounted) | [`Error::System`] |
     pub fn create(name: impl AsRef<OsStr>, options: impl Into<ChannelOptions>) -> Result<Self> {
         Self::new(Link::create(name.as_ref(), Side::Producer, &plan::<T>(&options.into())?)?)
     }
@@ -60,7 +61,8 @@ impl<T: Payload> Writer<T> {
     /// | ENOENT | [`Error::NotFound`] |
     /// | EBUSY | [`Error::EndInUse`]: the writer is alive |
     /// | EINVAL, ENAMETOOLONG | [`Error::InvalidName`] |
-    /// | EACCES, EMFILE, ELOOP (a symbolic link), ENOSYS (no membarrier here, and the maker had it) | [`Error::System`] |
+    /// | EACCES | [`Error::PermissionDenied`] |
+    /// | EMFILE, ELOOP (a symbolic link), ENOSYS (no membarrier here, and the maker had it) | [`Error::System`] |
     /// | | [`Error::Refused`], with the [`Refusal`](crate::Refusal) that says why |
     pub fn open(name: impl AsRef<OsStr>) -> Result<Self> {
         Self::open_with(name, &MemoryOptions::new())
