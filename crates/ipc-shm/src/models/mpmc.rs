@@ -231,6 +231,41 @@ fn sleeper() {
     sending.join().unwrap();
 }
 
+/// A loan that is dropped: who sleeps behind it gets the message that was sent meanwhile.
+fn loan_dropped() {
+    let [lender, other, receiver] = parties();
+    let Claim::Ours(pos) = lender.claim_to_write().unwrap() else { panic!() };
+    assert_eq!(send(&other, 20), Some(Ok(())));
+    let dropping = thread::spawn(move || {
+        lender.pass_over(pos);
+        MESSAGES.ring(&lender.memory);
+    });
+    let message = || receiver.is_ready(false);
+    MESSAGES.wait(&receiver.memory, Wait::Park, Deadline::NEVER, &Cell::new(0), message, || Ok(())).unwrap();
+    assert_eq!(receive(&receiver), Some(20));
+    // The place is free for the next lap.
+    assert_eq!(send(&other, 21), Some(Ok(())));
+    assert_eq!(receive(&receiver), Some(21));
+    dropping.join().unwrap();
+}
+
+/// A loan of one who looks dead, dropped late: its place is another's by then, and stays so.
+fn late_loan_dropped() {
+    let [late, other, receiver] = parties();
+    let Claim::Ours(pos) = late.claim_to_write().unwrap() else { panic!() };
+    let dropping = thread::spawn(move || late.pass_over(pos));
+    receiver.sweep(|id| Ok(id == Id(1))).unwrap();
+    let mut got = Vec::new();
+    for message in [20, 21, 22] {
+        while send(&other, message).is_none() {
+            got.push(receive(&receiver).expect("full and empty"));
+        }
+    }
+    got.extend(std::iter::from_fn(|| receive(&receiver)));
+    assert_eq!(got, [20, 21, 22]);
+    dropping.join().unwrap();
+}
+
 /// The last sender leaves: the receiver that sleeps is told, after what was sent.
 fn goodbye() {
     let [sender, receiver] = parties();
@@ -280,6 +315,7 @@ fn claims_that_were_taken_away() {
     check(3, id_used_again);
     check(3, late_commit);
     check(3, late_release);
+    check(3, late_loan_dropped);
 }
 
 #[test]
@@ -287,6 +323,7 @@ fn bells() {
     check(3, sleeper);
     check(3, sleeper_for_room);
     check(3, goodbye);
+    check(3, loan_dropped);
 }
 
 #[test]
@@ -300,7 +337,9 @@ fn mutants() {
     for name in ["caller", "sleeper"] {
         finds(name, 3, sleeper);
         finds(name, 3, goodbye);
+        finds(name, 3, loan_dropped);
     }
+    finds("pass over", 3, late_loan_dropped);
     for name in ["departures", "leave"] {
         finds(name, 3, goodbye);
     }

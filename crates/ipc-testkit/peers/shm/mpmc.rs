@@ -1,7 +1,7 @@
 //! One of many at a queue.
 #![expect(
     unsafe_code,
-    reason = "a child is forked raw, a descriptor is found by its number, and a twin counts in raw memory"
+    reason = "a child is forked raw, a descriptor is found by its number, channels are vouched for, and a twin counts in raw memory"
 )]
 
 use std::fs::{self, OpenOptions};
@@ -25,7 +25,10 @@ pub(crate) const ROLES: &[Role] = &[
     ("mpmc-sends-one", sends_one),
     ("mpmc-receives-one", receives_one),
     ("mpmc-forker", forker),
+    ("mpmc-lender", lender),
     ("mpmc-step-send", step_send),
+    ("mpmc-step-loan", step_loan),
+    ("mpmc-step-borrow", step_borrow),
     ("mpmc-step-receive", step_receive),
     ("mpmc-step-naive", step_naive),
 ];
@@ -193,6 +196,48 @@ fn step_send(arguments: &[String]) -> Result {
     sender.send(&[5; 4])?;
     crash::end();
     Ok(())
+}
+
+/// `mpmc-lender NAME`: borrows a message, which it says, and has a loan; keeps both until it hears something.
+fn lender(arguments: &[String]) -> Result {
+    let receiver = mpmc::Receiver::<u64>::open(&arguments[0])?;
+    let sender = mpmc::Sender::<u64>::open(&arguments[0])?;
+    // SAFETY: the test and this peer are the only ones, and keep to the protocol.
+    let mut sender = unsafe { sender.trust() };
+    // SAFETY: as above.
+    let mut receiver = unsafe { receiver.trust() };
+    let message = receiver.borrow()?;
+    let mut loan = sender.loan()?;
+    *loan = 2;
+    say(*message)?;
+    hear()?;
+    loan.commit()?;
+    message.done()?;
+    Ok(())
+}
+
+fn step_loan(arguments: &[String]) -> Result {
+    let sender = mpmc::Sender::<[u64; 4]>::open(&arguments[0])?;
+    // SAFETY: the test and this peer are the only ones, and keep to the protocol.
+    let mut sender = unsafe { sender.trust() };
+    crash::begin();
+    let mut loan = sender.loan()?;
+    loan.fill(5);
+    loan.commit()?;
+    crash::end();
+    Ok(())
+}
+
+fn step_borrow(arguments: &[String]) -> Result {
+    let receiver = mpmc::Receiver::<[u64; 4]>::open(&arguments[0])?;
+    // SAFETY: the test and this peer are the only ones, and keep to the protocol.
+    let mut receiver = unsafe { receiver.trust() };
+    crash::begin();
+    let message = receiver.borrow()?;
+    let same = message.iter().all(|word| *word == message[0]);
+    message.done()?;
+    crash::end();
+    if same { Ok(()) } else { Err("torn".into()) }
 }
 
 fn step_receive(arguments: &[String]) -> Result {

@@ -1,5 +1,5 @@
 //! The other end of a channel for requests.
-#![expect(unsafe_code, reason = "a child is forked raw")]
+#![expect(unsafe_code, reason = "a child is forked raw, and a channel is vouched for")]
 
 use std::fs::File;
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -20,6 +20,8 @@ pub(crate) const ROLES: &[Role] = &[
     ("request-invited", invited),
     ("request-forker", forker),
     ("request-step-client", step_client),
+    ("request-step-lending-client", step_lending_client),
+    ("request-step-lending-server", step_lending_server),
     ("request-step-server", step_server),
 ];
 
@@ -177,6 +179,39 @@ fn step_client(arguments: &[String]) -> Result {
     let second = client.send(&[2; 4])?;
     crash::end();
     drop((first, second));
+    Ok(())
+}
+
+/// The same, written in place.
+fn step_lending_client(arguments: &[String]) -> Result {
+    let client = request::Client::<[u64; 4], u64>::open(&arguments[0])?;
+    // SAFETY: the test and this peer are the only ones, and keep to the protocol.
+    let client = unsafe { client.trust() };
+    crash::begin();
+    let mut loan = client.loan()?;
+    loan.fill(1);
+    let first = loan.send()?;
+    let mut loan = client.loan()?;
+    loan.fill(2);
+    let second = loan.send()?;
+    crash::end();
+    drop((first, second));
+    Ok(())
+}
+
+/// As `step_server`, written in place.
+fn step_lending_server(arguments: &[String]) -> Result {
+    let server = request::Server::<u64, [u64; 4]>::open(&arguments[0])?;
+    // SAFETY: the test and this peer are the only ones, and keep to the protocol.
+    let server = unsafe { server.trust() };
+    crash::begin();
+    let mut first = server.recv()?.loan()?;
+    let mut second = server.recv()?.loan()?;
+    second.fill(2);
+    second.commit()?;
+    first.fill(1);
+    first.commit()?;
+    crash::end();
     Ok(())
 }
 

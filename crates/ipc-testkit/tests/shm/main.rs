@@ -30,6 +30,7 @@ mod mpmc;
 mod mpsc;
 mod one_to_many;
 mod request;
+mod request_loans;
 mod select;
 mod servers;
 mod spsc;

@@ -1,4 +1,5 @@
 //! Many senders, many receivers, one queue.
+#![expect(unsafe_code, reason = "loans want a channel that is vouched for")]
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
@@ -82,6 +83,16 @@ fn drain<const N: usize>(receiver: &mut mpmc::Receiver<[u64; N]>, longest: &mut 
 
 #[test]
 fn f9_a_sender_killed_at_any_instruction_holds_nobody_up() {
+    sender_killed("mpmc-step-send");
+}
+
+#[test]
+fn f9_a_lender_killed_at_any_instruction_holds_nobody_up() {
+    sender_killed("mpmc-step-loan");
+}
+
+/// A sender of one message, killed after each of its instructions.
+fn sender_killed(role: &str) {
     let (mut seen, mut longest) = ([0; 2], Duration::ZERO);
     let points = crash::at_every_step(
         repetitions(12, 2000),
@@ -90,7 +101,7 @@ fn f9_a_sender_killed_at_any_instruction_holds_nobody_up() {
             let receiver = mpmc::Receiver::<[u64; 4]>::create(&named.0, 16).unwrap();
             let mut other = mpmc::Sender::<[u64; 4]>::open(&named.0).unwrap();
             other.send(&[1; 4]).unwrap();
-            (command!("peer-shm", "mpmc-step-send", named.0), (named, receiver, other))
+            (command!("peer-shm", role, named.0), (named, receiver, other))
         },
         |death, (_named, mut receiver, mut other)| {
             other.send(&[99; 4]).unwrap();
@@ -120,12 +131,22 @@ fn f9_a_sender_killed_at_any_instruction_holds_nobody_up() {
     assert!(stuck > 0, "the harness kills nobody between claim and commit");
     proof!(
         "F9",
-        "mpmc: sender killed at {points} instructions, nothing or the whole message: {seen:?}, longest wait {longest:?}; naive twin stuck for ever {stuck} of {naive}"
+        "{role}: killed at {points} instructions, nothing or the whole message: {seen:?}, longest wait {longest:?}; naive twin stuck for ever {stuck} of {naive}"
     );
 }
 
 #[test]
 fn f9_a_receiver_killed_at_any_instruction_loses_nothing_but_what_it_had_done() {
+    receiver_killed("mpmc-step-receive");
+}
+
+#[test]
+fn f9_a_borrower_killed_at_any_instruction_loses_nothing_but_what_it_had_done() {
+    receiver_killed("mpmc-step-borrow");
+}
+
+/// A receiver of one message, killed after each of its instructions.
+fn receiver_killed(role: &str) {
     let (mut seen, mut longest) = (BTreeMap::<Vec<u64>, usize>::new(), Duration::ZERO);
     let points = crash::at_every_step(
         repetitions(12, 2000),
@@ -135,7 +156,7 @@ fn f9_a_receiver_killed_at_any_instruction_loses_nothing_but_what_it_had_done() 
             for message in [1, 2, 99] {
                 sender.send(&[message; 4]).unwrap();
             }
-            (command!("peer-shm", "mpmc-step-receive", named.0), (named, sender))
+            (command!("peer-shm", role, named.0), (named, sender))
         },
         |death, (named, mut sender)| {
             let mut receiver = mpmc::Receiver::<[u64; 4]>::open(&named.0).unwrap();
@@ -150,10 +171,7 @@ fn f9_a_receiver_killed_at_any_instruction_loses_nothing_but_what_it_had_done() 
         },
     );
     assert!(seen.keys().any(|got| got.contains(&1)) && seen.keys().any(|got| !got.contains(&1)), "{seen:?}");
-    proof!(
-        "F9",
-        "mpmc: receiver killed at {points} instructions of one message; what came after it: {seen:?}"
-    );
+    proof!("F9", "{role}: killed at {points} instructions of one message; what came after it: {seen:?}");
 }
 
 #[test]
@@ -187,6 +205,86 @@ fn f9_what_a_killed_receiver_held_is_given_to_another() {
         "F9",
         "mpmc: {rounds} messages of killed holders given to another after at most {longest:?}, none twice"
     );
+}
+
+#[test]
+fn f9_what_is_lent_at_the_death_is_swept_and_what_is_dropped_is_passed_over() {
+    let rounds = repetitions(6, 200) as u64;
+    let mut longest = Duration::ZERO;
+    for round in 0..rounds {
+        let named = Name::new("mpmc-lent");
+        let mut sender = Sender::create(&named.0, 16).unwrap();
+        let mut receiver = Receiver::open(&named.0).unwrap();
+        receiver.set_wait(if round % 2 == 0 { Wait::Park } else { Wait::SpinThenPark });
+        sender.send(&1).unwrap();
+        let mut lender = peer!("peer-shm", "mpmc-lender", named.0);
+        lender.expect("1");
+        sender.send(&3).unwrap();
+        // 1 is borrowed, and 2 is being written before 3.
+        assert!(matches!(receiver.recv_timeout(Duration::from_millis(70)), Err(Error::TimedOut)));
+        lender.kill();
+        let start = Instant::now();
+        let mut got = [receiver.recv().unwrap(), receiver.recv().unwrap()];
+        longest = longest.max(start.elapsed());
+        got.sort_unstable();
+        assert_eq!(got, [1, 3]);
+        assert!(matches!(receiver.try_recv(), Err(Error::Empty)));
+    }
+    // The promise is 100 ms; a loaded machine may keep us off the CPU for longer.
+    assert!(longest < Duration::from_secs(1), "{longest:?}");
+    proof!(
+        "F9",
+        "mpmc: {rounds} times a borrow and a loan of a killed process swept after at most {longest:?}"
+    );
+
+    let mine = mpmc::Sender::<[u64; 100]>::anonymous(16).unwrap();
+    let theirs = mpmc::Sender::<[u64; 100]>::from_fd(mine.share().unwrap()).unwrap();
+    let receiver = mpmc::Receiver::<[u64; 100]>::from_fd(mine.share().unwrap()).unwrap();
+    // SAFETY: all three are in this process, which keeps to the protocol.
+    let mut lender = unsafe { mine.trust() };
+    // SAFETY: as above.
+    let mut borrower = unsafe { receiver.trust() };
+    let mut other = theirs;
+    for round in 0..100 {
+        let mut loan = lender.loan().unwrap();
+        loan.fill(round);
+        other.send(&[1000; 100]).unwrap();
+        assert!(matches!(borrower.try_borrow().map(drop), Err(Error::Empty)), "one is written before it");
+        if round % 3 == 0 {
+            drop(loan);
+        } else {
+            loan.commit().unwrap();
+            let message = borrower.borrow().unwrap();
+            assert_eq!(*message, [round; 100]);
+            // Given back, it comes again.
+            drop(message);
+            let message = borrower.try_borrow().unwrap();
+            assert_eq!(*message, [round; 100]);
+            message.done().unwrap();
+        }
+        assert_eq!(borrower.recv().unwrap(), [1000; 100]);
+        assert!(matches!(borrower.try_borrow().map(drop), Err(Error::Empty)));
+    }
+    let filled: Vec<_> = (0..16).map(|_| lender.try_loan().map(|loan| loan.commit().unwrap())).collect();
+    assert!(filled.iter().all(Result::is_ok));
+    assert!(matches!(lender.try_loan().map(drop), Err(Error::Full)));
+    assert!(matches!(lender.send_timeout(&[0; 100], Duration::ZERO), Err(Error::TimedOut)));
+
+    // Payloads that are aligned to more than a word.
+    let sender = mpmc::Sender::<[u128; 4]>::anonymous(16).unwrap();
+    let receiver = mpmc::Receiver::<[u128; 4]>::from_fd(sender.share().unwrap()).unwrap();
+    // SAFETY: as above.
+    let mut sender = unsafe { sender.trust() };
+    // SAFETY: as above.
+    let mut receiver = unsafe { receiver.trust() };
+    for round in 0..40 {
+        let mut loan = sender.loan().unwrap();
+        assert_eq!(std::ptr::from_mut(&mut *loan).addr() % 16, 0);
+        *loan = [round; 4];
+        loan.commit().unwrap();
+        assert_eq!(*receiver.borrow().unwrap(), [round; 4]);
+        assert_eq!(receiver.recv().unwrap(), [round; 4]);
+    }
 }
 
 #[test]

@@ -273,13 +273,23 @@ fn f9_a_stopped_server_is_slow_and_not_dead() {
 
 #[test]
 fn f9_a_call_cut_short_at_any_instruction_is_whole_or_was_never_made() {
+    call_cut_short("request-step-client");
+}
+
+#[test]
+fn f9_a_loaned_question_cut_short_at_any_instruction_is_whole_or_was_never_asked() {
+    call_cut_short("request-step-lending-client");
+}
+
+/// A client that makes two calls, killed after each of its instructions.
+fn call_cut_short(role: &str) {
     let mut seen = [0; 3];
     let points = crash::at_every_step(
         repetitions(8, 2000),
         || {
             let named = Name::new("step-client");
             let server = request::Server::<[u64; 4], u64>::create(&named.0, 16).unwrap();
-            (command!("peer-shm", "request-step-client", named.0), (named, server))
+            (command!("peer-shm", role, named.0), (named, server))
         },
         |death, (named, server)| {
             let mut got = Vec::new();
@@ -301,14 +311,21 @@ fn f9_a_call_cut_short_at_any_instruction_is_whole_or_was_never_made() {
         },
     );
     assert!(seen[2] > 0, "{seen:?}");
-    proof!(
-        "F9",
-        "request: killed at {points} instructions of two calls; none, one, two were asked: {seen:?}"
-    );
+    proof!("F9", "{role}: killed at {points} instructions of two calls; none, one, two were asked: {seen:?}");
 }
 
 #[test]
 fn f9_an_answer_cut_short_at_any_instruction_is_whole_or_told() {
+    answer_cut_short("request-step-server");
+}
+
+#[test]
+fn f9_a_loaned_answer_cut_short_at_any_instruction_is_whole_or_told() {
+    answer_cut_short("request-step-lending-server");
+}
+
+/// A server that answers two questions, killed after each of its instructions.
+fn answer_cut_short(role: &str) {
     let mut seen = std::collections::BTreeMap::<[usize; 2], usize>::new();
     let points = crash::at_every_step(
         repetitions(8, 2000),
@@ -318,7 +335,7 @@ fn f9_an_answer_cut_short_at_any_instruction_is_whole_or_told() {
             server.persist();
             let mut client = peer!("peer-shm", "request-waiter", named.0);
             client.expect("asked");
-            (command!("peer-shm", "request-step-server", named.0), (named, client))
+            (command!("peer-shm", role, named.0), (named, client))
         },
         |death, (named, mut client)| {
             let server = request::Server::<u64, [u64; 4]>::open(&named.0)
@@ -347,7 +364,7 @@ fn f9_an_answer_cut_short_at_any_instruction_is_whole_or_told() {
     assert!(seen.len() > 1, "{seen:?}");
     proof!(
         "F9",
-        "request: killed at {points} instructions of serving two; [left for the successor, told unanswered]: {seen:?}"
+        "{role}: killed at {points} instructions of serving two; [left for the successor, told unanswered]: {seen:?}"
     );
 }
 

@@ -2,6 +2,7 @@
 
 use std::ffi::OsStr;
 use std::fmt;
+use std::marker::PhantomData;
 use std::os::fd::OwnedFd;
 use std::time::Duration;
 
@@ -18,23 +19,25 @@ use crate::channel::{ChannelOptions, ChannelStat, Payload, Wait};
 use crate::memory::header::Kind;
 use crate::memory::mapping::Mapping;
 use crate::memory::segment::Segment;
-use crate::memory::{MemoryOptions, Origin};
+use crate::memory::{Common, MemoryOptions, Origin, Trusted};
 use crate::{Error, Result};
 
 /// One of those that send.
-pub struct Sender<T: Payload> {
+pub struct Sender<T: Payload, M: Common = Trusted> {
     pub(super) member: Member<T>,
+    mode: PhantomData<fn() -> M>,
 }
 
 /// One of those that receive.
-pub struct Receiver<T: Payload> {
+pub struct Receiver<T: Payload, M: Common = Trusted> {
     pub(super) member: Member<T>,
+    mode: PhantomData<fn() -> M>,
 }
 
 /// A message that is being worked on: nobody else gets it, unless this process dies first. [`Held::done`] is its end;
 /// dropped before, it stands again, for any receiver, within 60 ms.
-pub struct Held<'r, T: Payload> {
-    receiver: &'r mut Receiver<T>,
+pub struct Held<'r, T: Payload, M: Common = Trusted> {
+    receiver: &'r mut Receiver<T, M>,
     pos: u64,
     message: T,
     done: bool,
@@ -104,9 +107,11 @@ impl<T: Payload> Sender<T> {
 
     fn join(segment: Segment) -> Result<Self> {
         let shape = slots::shape_of::<T, Shape>(segment.layout())?;
-        Ok(Self { member: Member::join(segment, shape, Role::Sends)? })
+        Ok(Self { member: Member::join(segment, shape, Role::Sends)?, mode: PhantomData })
     }
+}
 
+impl<T: Payload, M: Common> Sender<T, M> {
     /// Sends a message, waiting for room.
     ///
     /// # Blocking
@@ -137,16 +142,9 @@ impl<T: Payload> Sender<T> {
     /// # Errors
     /// [`Error::Full`], and as [`Sender::send`].
     pub fn try_send(&mut self, message: &T) -> Result<()> {
-        if self.send_now(message)? {
-            return Ok(());
-        }
-        let gone = self.member.look();
-        // The look may have made room.
-        if self.send_now(message)? {
-            return Ok(());
-        }
-        gone?;
-        Err(Error::Full)
+        let pos = self.claim_looking()?;
+        self.member.ring.write(pos, message);
+        self.commit(pos)
     }
 
     /// How many messages fit.
@@ -181,30 +179,61 @@ impl<T: Payload> Sender<T> {
         self.member.segment().share(OFlag::O_RDWR)
     }
 
-    #[inline]
-    fn send_within(&mut self, message: &T, deadline: impl Fn() -> Deadline) -> Result<()> {
-        while !self.send_now(message)? {
-            self.member.wait(deadline())?;
-        }
-        Ok(())
+    pub(super) fn into_mode<N: Common>(self) -> Sender<T, N> {
+        Sender { member: self.member, mode: PhantomData }
     }
 
     #[inline]
-    fn send_now(&mut self, message: &T) -> Result<bool> {
-        self.member.check()?;
-        let Member { ring, .. } = &self.member;
-        match ring.claim_to_write() {
-            Ok(Claim::Nothing) => Ok(false),
-            Ok(Claim::Ours(pos)) => {
-                ring.write(pos, message);
-                if !ring.commit(pos) {
-                    return Err(Error::TakenAway);
-                }
-                MESSAGES.ring(&ring.memory);
-                Ok(true)
+    fn send_within(&mut self, message: &T, deadline: impl Fn() -> Deadline) -> Result<()> {
+        let pos = self.claim_within(deadline)?;
+        self.member.ring.write(pos, message);
+        self.commit(pos)
+    }
+
+    /// A place for a message, waiting for one.
+    #[inline]
+    pub(super) fn claim_within(&mut self, deadline: impl Fn() -> Deadline) -> Result<u64> {
+        loop {
+            if let Some(pos) = self.claim()? {
+                return Ok(pos);
             }
+            self.member.wait(deadline())?;
+        }
+    }
+
+    /// A place for a message, if there is one by a closer look.
+    pub(super) fn claim_looking(&mut self) -> Result<u64> {
+        if let Some(pos) = self.claim()? {
+            return Ok(pos);
+        }
+        let gone = self.member.look();
+        // The look may have made room.
+        if let Some(pos) = self.claim()? {
+            return Ok(pos);
+        }
+        gone?;
+        Err(Error::Full)
+    }
+
+    #[inline]
+    fn claim(&mut self) -> Result<Option<u64>> {
+        self.member.check()?;
+        match self.member.ring.claim_to_write() {
+            Ok(Claim::Nothing) => Ok(None),
+            Ok(Claim::Ours(pos)) => Ok(Some(pos)),
             Err(error) => Err(self.member.note(error)),
         }
+    }
+
+    /// Sends what was written in the place that was claimed.
+    #[inline]
+    pub(super) fn commit(&self, pos: u64) -> Result<()> {
+        let ring = &self.member.ring;
+        if !ring.commit(pos) {
+            return Err(Error::TakenAway);
+        }
+        MESSAGES.ring(&ring.memory);
+        Ok(())
     }
 }
 
@@ -271,9 +300,11 @@ impl<T: Payload> Receiver<T> {
 
     fn join(segment: Segment) -> Result<Self> {
         let shape = slots::shape_of::<T, Shape>(segment.layout())?;
-        Ok(Self { member: Member::join(segment, shape, Role::Receives)? })
+        Ok(Self { member: Member::join(segment, shape, Role::Receives)?, mode: PhantomData })
     }
+}
 
+impl<T: Payload, M: Common> Receiver<T, M> {
     /// Receives the next message, waiting for one.
     ///
     /// # Blocking
@@ -302,7 +333,8 @@ impl<T: Payload> Receiver<T> {
     /// [`Error::Empty`], and as [`Receiver::recv`].
     pub fn try_recv(&mut self) -> Result<T> {
         loop {
-            let (pos, message) = self.claim_looking()?;
+            let pos = self.claim_looking()?;
+            let message = self.member.ring.read(pos);
             if self.release(pos) {
                 return Ok(message);
             }
@@ -317,28 +349,28 @@ impl<T: Payload> Receiver<T> {
     ///
     /// # Errors
     /// As [`Receiver::recv`].
-    pub fn hold(&mut self) -> Result<Held<'_, T>> {
-        let (pos, message) = self.claim_within(|| Deadline::NEVER)?;
-        Ok(Held { receiver: self, pos, message, done: false })
+    pub fn hold(&mut self) -> Result<Held<'_, T, M>> {
+        let pos = self.claim_within(|| Deadline::NEVER)?;
+        Ok(self.held(pos))
     }
 
     /// As [`Receiver::hold`], for at most `timeout`.
     ///
     /// # Errors
     /// [`Error::TimedOut`], and as [`Receiver::recv`].
-    pub fn hold_timeout(&mut self, timeout: Duration) -> Result<Held<'_, T>> {
+    pub fn hold_timeout(&mut self, timeout: Duration) -> Result<Held<'_, T, M>> {
         let deadline = Deadline::after(timeout);
-        let (pos, message) = self.claim_within(|| deadline)?;
-        Ok(Held { receiver: self, pos, message, done: false })
+        let pos = self.claim_within(|| deadline)?;
+        Ok(self.held(pos))
     }
 
     /// Takes the next message to work on it, if it is there.
     ///
     /// # Errors
     /// As [`Receiver::try_recv`].
-    pub fn try_hold(&mut self) -> Result<Held<'_, T>> {
-        let (pos, message) = self.claim_looking()?;
-        Ok(Held { receiver: self, pos, message, done: false })
+    pub fn try_hold(&mut self) -> Result<Held<'_, T, M>> {
+        let pos = self.claim_looking()?;
+        Ok(self.held(pos))
     }
 
     /// How a blocking call waits from now on.
@@ -370,63 +402,85 @@ impl<T: Payload> Receiver<T> {
     #[inline]
     fn recv_within(&mut self, deadline: impl Fn() -> Deadline) -> Result<T> {
         loop {
-            let (pos, message) = self.claim_within(&deadline)?;
+            let pos = self.claim_within(&deadline)?;
+            let message = self.member.ring.read(pos);
             if self.release(pos) {
                 return Ok(message);
             }
         }
     }
 
+    fn held(&mut self, pos: u64) -> Held<'_, T, M> {
+        let message = self.member.ring.read(pos);
+        Held { receiver: self, pos, message, done: false }
+    }
+
+    pub(super) fn into_mode<N: Common>(self) -> Receiver<T, N> {
+        Receiver { member: self.member, mode: PhantomData }
+    }
+
+    /// Claims a message, waiting for one.
     #[inline]
-    fn claim_within(&mut self, deadline: impl Fn() -> Deadline) -> Result<(u64, T)> {
+    pub(super) fn claim_within(&mut self, deadline: impl Fn() -> Deadline) -> Result<u64> {
         loop {
-            if let Some(claimed) = self.claim()? {
-                return Ok(claimed);
+            if let Some(pos) = self.claim()? {
+                return Ok(pos);
             }
             self.member.wait(deadline())?;
         }
     }
 
-    fn claim_looking(&mut self) -> Result<(u64, T)> {
-        if let Some(claimed) = self.claim()? {
-            return Ok(claimed);
+    /// Claims a message, if there is one by a closer look.
+    pub(super) fn claim_looking(&mut self) -> Result<u64> {
+        if let Some(pos) = self.claim()? {
+            return Ok(pos);
         }
         let gone = self.member.look();
         // What was sent or given back before is there now, if it ever was.
-        if let Some(claimed) = self.claim()? {
-            return Ok(claimed);
+        if let Some(pos) = self.claim()? {
+            return Ok(pos);
         }
         gone?;
         Err(Error::Empty)
     }
 
     #[inline]
-    fn claim(&mut self) -> Result<Option<(u64, T)>> {
+    fn claim(&mut self) -> Result<Option<u64>> {
         self.member.check()?;
         let Member { ring, returned, .. } = &self.member;
         if returned.get() {
             if let Claim::Ours(pos) = ring.returned() {
-                return Ok(Some((pos, ring.read(pos))));
+                return Ok(Some(pos));
             }
             returned.set(false);
         }
         match ring.claim_to_read() {
             Ok(Claim::Nothing) => Ok(None),
-            Ok(Claim::Ours(pos)) => Ok(Some((pos, ring.read(pos)))),
+            Ok(Claim::Ours(pos)) => Ok(Some(pos)),
             Err(error) => Err(self.member.note(error)),
+        }
+    }
+
+    /// Lets a message that was claimed stand again, for any receiver.
+    pub(super) fn give_back(&self, pos: u64) {
+        let member = &self.member;
+        if member.check().is_ok() {
+            member.ring.give_back(pos);
+            member.returned.set(true);
+            MESSAGES.ring(&member.ring.memory);
         }
     }
 
     /// Frees the place of a message; false where we looked dead and another has got it.
     #[inline]
-    fn release(&self, pos: u64) -> bool {
+    pub(super) fn release(&self, pos: u64) -> bool {
         let released = self.member.ring.release(pos);
         ROOM.ring(&self.member.ring.memory);
         released
     }
 }
 
-impl<T: Payload> Held<'_, T> {
+impl<T: Payload, M: Common> Held<'_, T, M> {
     /// The message.
     pub fn message(&self) -> &T {
         &self.message
@@ -443,30 +497,27 @@ impl<T: Payload> Held<'_, T> {
     }
 }
 
-impl<T: Payload> Drop for Held<'_, T> {
+impl<T: Payload, M: Common> Drop for Held<'_, T, M> {
     fn drop(&mut self) {
-        if !self.done && self.receiver.member.check().is_ok() {
-            let member = &self.receiver.member;
-            member.ring.give_back(self.pos);
-            member.returned.set(true);
-            MESSAGES.ring(&member.ring.memory);
+        if !self.done {
+            self.receiver.give_back(self.pos);
         }
     }
 }
 
-impl<T: Payload> fmt::Debug for Sender<T> {
+impl<T: Payload, M: Common> fmt::Debug for Sender<T, M> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.debug_struct("Sender").field("place", &self.member.ring.id.0).finish_non_exhaustive()
     }
 }
 
-impl<T: Payload> fmt::Debug for Receiver<T> {
+impl<T: Payload, M: Common> fmt::Debug for Receiver<T, M> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.debug_struct("Receiver").field("place", &self.member.ring.id.0).finish_non_exhaustive()
     }
 }
 
-impl<T: Payload + fmt::Debug> fmt::Debug for Held<'_, T> {
+impl<T: Payload + fmt::Debug, M: Common> fmt::Debug for Held<'_, T, M> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.debug_tuple("Held").field(&self.message).finish()
     }

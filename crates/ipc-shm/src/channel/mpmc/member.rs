@@ -4,6 +4,7 @@
 //! who gets its place after it at once.
 
 use std::cell::Cell;
+use std::ptr::NonNull;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -163,6 +164,11 @@ impl<T> Member<T> {
         let gone = self.look();
         // What was sent or given back before is there now, if it ever was.
         if self.is_ready() { Ok(true) } else { gone.map(|()| false) }
+    }
+
+    /// Where the payload of `pos` lies, for who may have a reference to it.
+    pub(super) fn place(&self, pos: u64) -> NonNull<T> {
+        self.segment().mapping().at(self.ring.payload_offset(pos)).cast()
     }
 
     /// Waits for room, or for a message.

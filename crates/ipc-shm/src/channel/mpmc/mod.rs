@@ -7,6 +7,9 @@
 //! - by name: [`Sender::create`], [`Receiver::open`] and so on, any number of times, up to 127 senders and 128 receivers
 //! - by descriptor: [`Sender::anonymous`], [`Sender::share`], [`Receiver::from_fd`]
 //!
+//! In memory that was vouched for ([`Sender::trust`], [`Receiver::trust`]) messages can be written and read in place:
+//! [`Sender::loan`], [`Receiver::borrow`].
+//!
 //! # Blocking
 //! Calls wait as [`Wait`](crate::Wait) says; EINTR never shows. [`Select`](crate::Select) waits for ends beside others. They
 //! have no socket: [`Wait::Poll`](crate::Wait::Poll) is [`Error::NoSocket`](crate::Error::NoSocket), and a pollable queue is not
@@ -52,6 +55,8 @@ pub(crate) mod bell;
 #[cfg(not(ipc_loom))]
 mod ends;
 #[cfg(not(ipc_loom))]
+mod loan;
+#[cfg(not(ipc_loom))]
 mod member;
 pub(crate) mod ring;
 #[cfg(not(ipc_loom))]
@@ -61,3 +66,5 @@ mod waiting;
 
 #[cfg(not(ipc_loom))]
 pub use ends::{Held, Receiver, Sender};
+#[cfg(not(ipc_loom))]
+pub use loan::{Borrow, Loan};

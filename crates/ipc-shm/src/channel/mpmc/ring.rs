@@ -68,9 +68,15 @@ impl Shape {
         Self { capacity, start: start & POSITION }
     }
 
+    /// Where in a slot the payload begins, in words.
+    const fn offset<T>() -> usize {
+        const { assert!(align_of::<T>() <= 64, "a payload type aligned to more than a cache line") };
+        if align_of::<T>() <= 8 { 1 } else { align_of::<T>() / 8 }
+    }
+
     /// The words from one slot to the next.
     pub(crate) const fn stride<T>() -> usize {
-        let used = 1 + words_of::<T>();
+        let used = Self::offset::<T>() + words_of::<T>();
         if used <= 8 { used.next_power_of_two() } else { used.next_multiple_of(8) }
     }
 
@@ -247,6 +253,21 @@ impl<T, W: Words> Ring<T, W> {
         self.swap(slot, self.id.on(behind(pos, 1)), free)
     }
 
+    /// Gives the place of message `pos`, which is claimed, up: nothing is sent in it.
+    pub(crate) fn pass_over(&self, pos: u64) {
+        if is_left_out("pass over") {
+            let next = behind(pos, self.shape.capacity);
+            return self.number(pos).store(next, Ordering::Release);
+        }
+        self.swap(self.shape.slot::<T>(pos), self.id.on(pos), behind(pos, self.shape.capacity));
+    }
+
+    /// Where the payload of `pos` lies, in bytes.
+    #[cfg(not(ipc_loom))]
+    pub(crate) fn payload_offset(&self, pos: u64) -> usize {
+        (self.shape.slot::<T>(pos) + Shape::offset::<T>()) * 8
+    }
+
     /// Lets message `pos` stand again, for whoever claims it next.
     pub(crate) fn give_back(&self, pos: u64) {
         let full = behind(pos, 1);
@@ -287,7 +308,7 @@ impl<T, W: Words> Ring<T, W> {
     }
 
     fn message(&self, pos: u64) -> &[AtomicU64] {
-        self.memory.words(self.shape.slot::<T>(pos) + 1, words_of::<T>())
+        self.memory.words(self.shape.slot::<T>(pos) + Shape::offset::<T>(), words_of::<T>())
     }
 }
 

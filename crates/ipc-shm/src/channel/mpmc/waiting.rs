@@ -7,10 +7,11 @@ use crate::channel::mpmc::{Receiver, Sender};
 use crate::channel::select::private;
 use crate::channel::sleeper::{Sleeper, Sleepers};
 use crate::channel::{Payload, Source};
+use crate::memory::Common;
 
-impl<T: Payload> Source for Sender<T> {}
+impl<T: Payload, M: Common> Source for Sender<T, M> {}
 
-impl<T: Payload> Sleepers for Sender<T> {
+impl<T: Payload, M: Common> Sleepers for Sender<T, M> {
     fn each<'s>(&'s self, visit: &mut dyn FnMut(&'s dyn Sleeper)) {
         visit(&self.member);
     }
@@ -20,7 +21,7 @@ impl<T: Payload> Sleepers for Sender<T> {
     }
 }
 
-impl<T: Payload> private::Source for Sender<T> {
+impl<T: Payload, M: Common> private::Source for Sender<T, M> {
     fn check(&self) -> Result<()> {
         self.member.check()
     }
@@ -34,9 +35,9 @@ impl<T: Payload> private::Source for Sender<T> {
     }
 }
 
-impl<T: Payload> Source for Receiver<T> {}
+impl<T: Payload, M: Common> Source for Receiver<T, M> {}
 
-impl<T: Payload> Sleepers for Receiver<T> {
+impl<T: Payload, M: Common> Sleepers for Receiver<T, M> {
     fn each<'s>(&'s self, visit: &mut dyn FnMut(&'s dyn Sleeper)) {
         visit(&self.member);
     }
@@ -46,7 +47,7 @@ impl<T: Payload> Sleepers for Receiver<T> {
     }
 }
 
-impl<T: Payload> private::Source for Receiver<T> {
+impl<T: Payload, M: Common> private::Source for Receiver<T, M> {
     fn check(&self) -> Result<()> {
         self.member.check()
     }

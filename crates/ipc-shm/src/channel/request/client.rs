@@ -46,6 +46,8 @@ pub(super) struct Caller<Q, A> {
     pub(super) end: Attached<Asking<Q, A, View>>,
     /// For each place, whether a [`PendingCall`] has it.
     held: Vec<bool>,
+    /// Whether the next question is being written in its place.
+    lent: bool,
     /// Whether the last question found no place.
     refused: bool,
     /// What the next wait of a task is for.
@@ -69,7 +71,7 @@ pub(crate) struct Until(u64);
 impl Until {
     pub(crate) const NEVER: Self = Self(NO_DEADLINE);
 
-    fn after(timeout: Duration) -> Self {
+    pub(super) fn after(timeout: Duration) -> Self {
         let at = monotonic_now().checked_add(timeout).and_then(|at| u64::try_from(at.as_nanos()).ok());
         at.map_or(Self::NEVER, Self)
     }
@@ -261,13 +263,48 @@ impl<Q: Payload, A: Payload, M: Mode> Client<Q, A, M> {
         Ok(caller.ask(question, Until::NEVER))
     }
 
+    /// Gives the place of the next question out, and says where it is, in bytes.
+    pub(super) fn lend_next(&self, waits: bool) -> Result<usize> {
+        let mut caller = self.caller.borrow_mut();
+        if !caller.has_place()? {
+            if !waits {
+                caller.end.link.look()?;
+                return Err(Error::Full);
+            }
+            caller.wait_for_place(Until::NEVER)?;
+        }
+        caller.lent = true;
+        Ok(caller.end.ring.next_payload_offset())
+    }
+
+    /// Asks what was written there.
+    pub(super) fn ask_lent(&self, until: Until) -> Result<PendingCall<'_, Q, A, M>> {
+        let mut caller = self.caller.borrow_mut();
+        caller.end.check()?;
+        caller.lent = false;
+        let pos = caller.end.ring.pos();
+        caller.end.ring.ask_written(until.0);
+        caller.hold(pos, true);
+        Ok(self.pending(pos, until))
+    }
+
+    /// The place is free again.
+    pub(super) fn take_back(&self) {
+        self.caller.borrow_mut().lent = false;
+    }
+
+    pub(super) fn into_mode<N: Mode>(self) -> Client<Q, A, N> {
+        let Self { caller, own, peer, capacity, mode: _ } = self;
+        Client { caller, own, peer, capacity, mode: PhantomData }
+    }
+
     /// As [`Client::ask`], for a task that waits for a place: `None` where it would wait for itself.
     #[cfg(feature = "tokio")]
     pub(crate) fn ask_waiting(&self, question: &Q) -> Result<Option<u64>> {
         let asked = self.ask(question);
         let mut caller = self.caller.borrow_mut();
         match asked {
-            Err(Error::Full) if caller.is_held(caller.end.ring.pos()) => Ok(None),
+            Err(Error::Full) if caller.has_next() => Ok(None),
             Err(Error::Full) => {
                 caller.awaited = Some(Awaited::Place);
                 Err(Error::Full)
@@ -378,7 +415,7 @@ impl<Q: Payload, A: Payload> Caller<Q, A> {
     #[inline]
     fn has_place(&mut self) -> Result<bool> {
         self.end.check()?;
-        if self.is_held(self.end.ring.pos()) {
+        if self.has_next() {
             self.refused = true;
             return Err(Error::Full);
         }
@@ -416,12 +453,17 @@ impl<Q: Payload, A: Payload> Caller<Q, A> {
     }
 
     fn may_ask(&self) -> bool {
-        !self.is_held(self.end.ring.pos()) && self.end.ring.has_room().unwrap_or(true)
+        !self.has_next() && self.end.ring.has_room().unwrap_or(true)
     }
 
     /// Whether the answer stands; one that cannot be is for the next call to find.
     pub(super) fn is_answered(&self, pos: u64) -> bool {
         self.end.ring.stands(pos).unwrap_or(true)
+    }
+
+    /// Whether we have the place of the next question ourselves: a call in flight, or a loan.
+    fn has_next(&self) -> bool {
+        self.lent || self.is_held(self.end.ring.pos())
     }
 
     fn is_held(&self, pos: u64) -> bool {
@@ -515,7 +557,8 @@ impl<Q: Payload, A: Payload, M: Mode> private::End for Client<Q, A, M> {
         let ring = Asking::resume(own.clone(), peer.clone(), shape);
         let held = vec![false; capacity];
         link.announce();
-        let caller = Caller { end: Attached::new(ring, link), held, refused: false, awaited: None };
+        let caller =
+            Caller { end: Attached::new(ring, link), held, lent: false, refused: false, awaited: None };
         Ok(Self { caller: RefCell::new(caller), own, peer, capacity, mode: PhantomData })
     }
 }

@@ -237,6 +237,24 @@ impl<Q, A, W: Words> Asking<Q, A, W> {
         Ok(ended(number, pos, self.shape.capacity)?.is_some())
     }
 
+    /// Where the next question is to be written, in bytes; there must be room.
+    pub(crate) fn next_payload_offset(&self) -> usize {
+        (self.shape.question_at::<Q>(self.pos) + 2) * 8
+    }
+
+    /// Asks what has been written there.
+    #[inline]
+    pub(crate) fn ask_written(&mut self, deadline: u64) {
+        if let [number, until] = self.own.words(self.shape.question_at::<Q>(self.pos), 2) {
+            until.store(deadline, Ordering::Relaxed);
+            self.pos = self.pos.wrapping_add(1);
+            publish(number, self.pos);
+        }
+        // For our successor, and those who look on.
+        self.own.word(producer::WRITTEN).store(self.pos, Ordering::Relaxed);
+        self.waker.ring(&self.own, &self.peer);
+    }
+
     /// Takes back a question that may not be answered yet.
     pub(crate) fn give_up(&mut self, pos: u64) {
         self.own.word(self.shape.question_at::<Q>(pos) + 1).store(GIVEN_UP, Ordering::Relaxed);
@@ -288,15 +306,10 @@ impl<Q: IntoBytes + Immutable, A: FromBytes + IntoBytes, W: Words> Asking<Q, A, 
     /// Asks; there must be room.
     #[inline]
     pub(crate) fn ask(&mut self, deadline: u64, question: &Q) {
-        if let [number, until, payload @ ..] = self.shape.question::<Q, W>(&self.own, self.pos) {
-            until.store(deadline, Ordering::Relaxed);
+        if let [_, _, payload @ ..] = self.shape.question::<Q, W>(&self.own, self.pos) {
             put(payload, question);
-            self.pos = self.pos.wrapping_add(1);
-            publish(number, self.pos);
         }
-        // For our successor, and those who look on.
-        self.own.word(producer::WRITTEN).store(self.pos, Ordering::Relaxed);
-        self.waker.ring(&self.own, &self.peer);
+        self.ask_written(deadline);
     }
 
     /// The answer to `pos`.
@@ -361,7 +374,12 @@ impl<Q, A, W: Words> Answering<Q, A, W> {
         self.peer.word(self.shape.question_at::<Q>(pos) + 1).load(Ordering::Relaxed)
     }
 
-    /// Ends a call without an answer.
+    /// Where the answer to a question that was taken is to be written, in bytes.
+    pub(crate) fn payload_offset(&self, pos: u64) -> usize {
+        (self.shape.answer_at::<A>(pos) + 1) * 8
+    }
+
+    /// Ends a call: with the answer that has been written there, or without one.
     pub(crate) fn end(&mut self, pos: u64, end: End) {
         publish(self.own.word(self.shape.answer_at::<A>(pos)), answered(pos, end));
         self.waker.ring(&self.own, &self.peer);

@@ -13,6 +13,9 @@
 //!
 //! One client a channel. A server of many has a [`Server`] for each and goes round: [`Servers`].
 //!
+//! In sealed memory, and in common memory that was [vouched for](Client::trust), questions and answers can be written where
+//! they are read: [`Client::loan`], [`Request::loan`].
+//!
 //! # Deadlines
 //! The time that [`Client::call_timeout`] gives is the server's to see ([`Request::remaining`]). A question whose time is
 //! over, or whose client has given it up, before the server takes it is passed over. It is CLOCK_MONOTONIC of the
@@ -65,6 +68,8 @@ assert!(matches!(serving.join(), Ok(Err(ipc_shm::Error::Disconnected))));
 mod client;
 pub(crate) mod exchange;
 #[cfg(not(ipc_loom))]
+mod loan;
+#[cfg(not(ipc_loom))]
 pub(in crate::channel) mod plan;
 #[cfg(not(ipc_loom))]
 mod server;
@@ -77,6 +82,8 @@ mod waiting;
 pub(crate) use client::Until;
 #[cfg(not(ipc_loom))]
 pub use client::{Client, PendingCall, channel};
+#[cfg(not(ipc_loom))]
+pub use loan::{AnswerLoan, QuestionLoan};
 #[cfg(not(ipc_loom))]
 pub use server::{Request, Server};
 #[cfg(not(ipc_loom))]

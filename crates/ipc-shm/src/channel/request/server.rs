@@ -174,6 +174,11 @@ impl<Q: Payload, A: Payload, M: Mode> Server<Q, A, M> {
         Err(Error::Empty)
     }
 
+    pub(super) fn into_mode<N: Mode>(self) -> Server<Q, A, N> {
+        let Self { end, own, peer, mode: _ } = self;
+        Server { end, own, peer, mode: PhantomData }
+    }
+
     pub(crate) fn request(&self, pos: u64, question: Q) -> Request<'_, Q, A, M> {
         Request { server: self, pos, question, ended: false }
     }
@@ -235,6 +240,24 @@ impl<Q: Payload, A: Payload, M: Mode> Request<'_, Q, A, M> {
         end.link.check_fork()?;
         self.ended = true;
         end.ring.answer(self.pos, answer);
+        Ok(())
+    }
+}
+
+impl<'s, Q: Payload, A: Payload, M: Mode> Request<'s, Q, A, M> {
+    /// Where the answer is to be written, in bytes of this memory.
+    pub(super) fn lend(&self) -> Result<(usize, &'s View)> {
+        let end = self.server.end.borrow();
+        end.link.check_fork()?;
+        Ok((end.ring.payload_offset(self.pos), &self.server.own))
+    }
+
+    /// Answers with what was written there.
+    pub(super) fn commit_lent(mut self) -> Result<()> {
+        let mut end = self.server.end.borrow_mut();
+        end.link.check_fork()?;
+        self.ended = true;
+        end.ring.end(self.pos, Ending::Answered);
         Ok(())
     }
 }
