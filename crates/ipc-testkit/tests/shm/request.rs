@@ -333,6 +333,11 @@ fn answer_cut_short(role: &str) {
             let named = Name::new("step-server");
             let server = request::Server::<u64, [u64; 4]>::create(&named.0, 16).unwrap();
             server.persist();
+            drop(server);
+            // A process that another test is starting has a copy of the descriptor until its exec.
+            while ipc_shm::stat(&named.0).unwrap().receiver.presence == ipc_shm::Presence::Alive {
+                std::thread::yield_now();
+            }
             let mut client = peer!("peer-shm", "request-waiter", named.0);
             client.expect("asked");
             (command!("peer-shm", role, named.0), (named, client))

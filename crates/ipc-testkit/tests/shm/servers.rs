@@ -171,6 +171,54 @@ fn none_is_starved_by_a_client_that_always_asks() {
 }
 
 #[test]
+fn questions_that_nobody_waits_for_keep_no_server_beyond_its_time() {
+    let (flood, served) = both(16);
+    let (client, server) = both(16);
+    let servers = request::Servers::new();
+    servers.admit(served).unwrap();
+    servers.admit(server).unwrap();
+    let stop = std::sync::atomic::AtomicBool::new(false);
+    let short = Duration::from_millis(20);
+    std::thread::scope(|scope| {
+        let flooding = scope.spawn(|| {
+            // Both ends are of this process: it is one client that asks as fast as it can, and waits for nothing.
+            let flood = flood;
+            let mut asked = 0_u64;
+            while !stop.load(std::sync::atomic::Ordering::Relaxed) {
+                match flood.send_timeout(&asked, Duration::ZERO) {
+                    Ok(call) => drop(call),
+                    Err(Error::TimedOut) => {}
+                    Err(error) => panic!("{error}"),
+                }
+                asked += 1;
+            }
+            asked
+        });
+        let rounds = repetitions(10, 200);
+        for _ in 0..rounds {
+            let start = Instant::now();
+            assert!(matches!(servers.recv_timeout(short).map(drop), Err(Error::TimedOut)));
+            assert!(start.elapsed() < Duration::from_secs(5), "kept for {:?}", start.elapsed());
+            let call = client.send(&7).unwrap();
+            let (_, request) = servers.recv().unwrap();
+            assert_eq!(*request.question(), 7);
+            request.answer(&8).unwrap();
+            assert_eq!(call.recv().unwrap(), 8);
+        }
+        stop.store(true, std::sync::atomic::Ordering::Relaxed);
+        // It may wait for a place: the server passes over what stands there.
+        while !flooding.is_finished() {
+            let _ = servers.try_recv().map(drop);
+        }
+        let asked = flooding.join().unwrap();
+        proof!(
+            "F9",
+            "request: {rounds} waits of {short:?} ended in time under {asked} questions that nobody waits for"
+        );
+    });
+}
+
+#[test]
 fn lanes_run_out_with_a_typed_error_and_those_that_ended_make_room() {
     let mut servers = request::Servers::<u64, u64>::new();
     let mut clients: Vec<_> = (0..mpsc::LANES_MAX)

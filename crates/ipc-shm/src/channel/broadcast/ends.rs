@@ -332,6 +332,8 @@ impl<T: Payload, M: Mode> Reader<T, M> {
                 Err(error) => return Err(error),
             }
             match self.try_recv() {
+                // A writer that takes back what it has shown must not keep us beyond our time.
+                Err(Error::Empty) if deadline.has_passed() => return Err(Error::TimedOut),
                 Err(Error::Empty) => {}
                 done => return done,
             }

@@ -360,6 +360,10 @@ impl<T: Payload, M: Mode> Reader<T, M> {
             if let Some(value) = self.read()? {
                 return Ok(value);
             }
+            // A writer that takes back what it has shown must not keep us beyond our time.
+            if deadline.has_passed() {
+                return Err(Error::TimedOut);
+            }
         }
     }
 }

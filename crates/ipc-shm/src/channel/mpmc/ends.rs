@@ -193,11 +193,18 @@ impl<T: Payload, M: Common> Sender<T, M> {
     /// A place for a message, waiting for one.
     #[inline]
     pub(super) fn claim_within(&mut self, deadline: impl Fn() -> Deadline) -> Result<u64> {
+        let mut last = false;
         loop {
             if let Some(pos) = self.claim()? {
                 return Ok(pos);
             }
-            self.member.wait(deadline())?;
+            if last {
+                return Err(Error::TimedOut);
+            }
+            let deadline = deadline();
+            self.member.wait(deadline)?;
+            // Others may be faster each time.
+            last = deadline.has_passed();
         }
     }
 
@@ -422,11 +429,18 @@ impl<T: Payload, M: Common> Receiver<T, M> {
     /// Claims a message, waiting for one.
     #[inline]
     pub(super) fn claim_within(&mut self, deadline: impl Fn() -> Deadline) -> Result<u64> {
+        let mut last = false;
         loop {
             if let Some(pos) = self.claim()? {
                 return Ok(pos);
             }
-            self.member.wait(deadline())?;
+            if last {
+                return Err(Error::TimedOut);
+            }
+            let deadline = deadline();
+            self.member.wait(deadline)?;
+            // Others may be faster each time.
+            last = deadline.has_passed();
         }
     }
 

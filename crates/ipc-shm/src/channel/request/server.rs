@@ -144,11 +144,18 @@ impl<Q: Payload, A: Payload, M: Mode> Server<Q, A, M> {
     #[inline]
     fn recv_until(&self, deadline: impl Fn() -> Deadline) -> Result<Request<'_, Q, A, M>> {
         let mut end = self.end.borrow_mut();
+        let mut last = false;
         loop {
             if let Some((pos, question)) = next(&mut end)? {
                 return Ok(self.request(pos, question));
             }
-            wait(&mut end, deadline())?;
+            if last {
+                return Err(Error::TimedOut);
+            }
+            let deadline = deadline();
+            wait(&mut end, deadline)?;
+            // What woke us may be a question whose time is over, each time.
+            last = deadline.has_passed();
         }
     }
 
@@ -184,11 +191,12 @@ impl<Q: Payload, A: Payload, M: Mode> Server<Q, A, M> {
     }
 }
 
-/// The next question that its client still wants answered.
+/// The next question that its client still wants answered. `None` comes too after many that nobody waits for any more: who
+/// asks nothing else must not keep us.
 #[inline]
 fn next<Q: Payload, A: Payload>(end: &mut Attached<Answering<Q, A, View>>) -> Result<Option<(u64, Q)>> {
     end.check()?;
-    loop {
+    for _ in 0..PASSED_OVER {
         let Some((pos, until, question)) = end.ring.next().map_err(|error| end.condemn(error))? else {
             return Ok(None);
         };
@@ -198,7 +206,11 @@ fn next<Q: Payload, A: Payload>(end: &mut Attached<Answering<Q, A, View>>) -> Re
         }
         end.ring.end(pos, Ending::Expired);
     }
+    Ok(None)
 }
+
+/// How many questions one look passes over.
+const PASSED_OVER: usize = 64;
 
 #[inline(never)]
 fn wait<Q: Payload, A: Payload>(end: &mut Attached<Answering<Q, A, View>>, deadline: Deadline) -> Result<()> {
