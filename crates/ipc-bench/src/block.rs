@@ -21,9 +21,9 @@ pub(crate) struct Pace {
     pub(crate) promised: usize,
     /// Messages of an open loop, in each of the first two passes.
     pub(crate) open: u64,
-    /// How often everything is started anew, spread over the run: at least so often,
+    /// How often everything is started anew, spread over the run: so often, if there is time,
     pub(crate) least: usize,
-    /// and what is not yet known well enough at most so often,
+    /// and at most so often what is not yet known well enough,
     pub(crate) most: usize,
     /// while this has not passed.
     pub(crate) budget: Duration,

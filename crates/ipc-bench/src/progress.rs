@@ -4,6 +4,7 @@ use std::io::{IsTerminal, Write, stderr};
 use std::time::{Duration, Instant};
 
 use crate::block::Pace;
+use crate::statistics::FEWEST;
 
 /// Characters of the bar.
 const WIDTH: usize = 30;
@@ -40,13 +41,13 @@ impl Progress {
         self.steps += 1;
     }
 
-    /// The passes that all need, and then as many as there is time for: what it will take at most.
+    /// The few passes without which nothing can be said, and then as many as there is time for: what it will take at most.
     fn left(&self, spent: Duration, pass: usize, count: usize, done: usize) -> Duration {
         let each = spent.div_f64(self.steps.max(1) as f64);
         let until =
             |last: usize| each.mul_f64((last.saturating_sub(pass) * count).saturating_sub(done) as f64);
         let in_time = until(self.pace.most).min(self.pace.budget.saturating_sub(spent));
-        in_time.max(until(self.pace.least))
+        in_time.max(until(FEWEST))
     }
 
     pub(crate) fn end(&self) {
@@ -67,13 +68,13 @@ mod tests {
 
     #[test]
     fn what_is_left_is_what_it_takes_at_most() {
-        let pace = Pace { least: 2, most: 10, budget: Duration::from_secs(30), ..Pace::QUICK };
+        let pace = Pace { most: 10, budget: Duration::from_secs(30), ..Pace::QUICK };
         let progress = Progress { steps: 10, ..Progress::new(pace) };
         let left = |spent, pass, done| progress.left(Duration::from_secs(spent), pass, 10, done).as_secs();
         // A second each: a hundred steps would take longer than there is time.
         assert_eq!(left(10, 1, 0), 20);
         assert_eq!(left(30, 3, 0), 0);
-        // Two passes have to be, whatever they take.
-        assert_eq!(left(100, 1, 0), 100);
+        // Three passes have to be, whatever they take: twenty steps more, of ten seconds each.
+        assert_eq!(left(100, 1, 0), 200);
     }
 }

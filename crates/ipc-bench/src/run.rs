@@ -7,6 +7,7 @@ use crate::cell::{Cell, Cores, Kind};
 use crate::column::Column;
 use crate::progress::Progress;
 use crate::promise::{Promised, Seen};
+use crate::statistics::FEWEST;
 use crate::{count, machine, mechanism};
 
 /// What is wanted of a run.
@@ -145,7 +146,7 @@ pub(crate) fn measure(
         }
         fastrand::shuffle(&mut due);
         for (done, index) in due.iter().enumerate() {
-            if pass >= pace.least && progress.is_late() {
+            if pass >= FEWEST && progress.is_late() {
                 break 'passes;
             }
             let item = &mut items[*index];
