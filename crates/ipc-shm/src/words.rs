@@ -8,6 +8,8 @@ use std::sync::atomic::Ordering;
 
 use ipc_sys::Deadline;
 use ipc_sys::futex::Wait;
+#[cfg(not(ipc_loom))]
+use ipc_sys::pairs;
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
 #[cfg(ipc_loom)]
@@ -107,10 +109,16 @@ pub(crate) const fn words_of<T>() -> usize {
 /// Stores a value, a word at a time, relaxed: what a reader makes of it meanwhile is its protocol's business.
 #[inline]
 pub(crate) fn put<T: IntoBytes + Immutable>(words: &[AtomicU64], value: &T) {
+    put_words(words, value.as_bytes());
+}
+
+/// As [`put`], by pairs of words: for a value among many.
+#[inline]
+pub(crate) fn put_pairs<T: IntoBytes + Immutable>(words: &[AtomicU64], value: &T) {
     put_bytes(words, value.as_bytes());
 }
 
-/// Loads a value, a word at a time, relaxed: memory-safe whatever is written meanwhile, as every bit pattern is a `T`.
+/// Loads a value, by relaxed words and pairs of them: memory-safe whatever is written meanwhile, as every bit pattern is a `T`.
 #[inline]
 pub(crate) fn take<T: FromBytes + IntoBytes>(words: &[AtomicU64]) -> T {
     let mut value = T::new_zeroed();
@@ -118,9 +126,25 @@ pub(crate) fn take<T: FromBytes + IntoBytes>(words: &[AtomicU64]) -> T {
     value
 }
 
-/// As [`put`], of bytes; what is left of the last word becomes zero.
+/// Asks for the line of a word that is read soon, and that nobody writes any more.
+#[inline(always)]
+pub(crate) fn prefetch(word: &AtomicU64) {
+    #[cfg(not(ipc_loom))]
+    ipc_sys::prefetch::line(word);
+    #[cfg(ipc_loom)]
+    let _ = word;
+}
+
+/// As [`put_pairs`], of bytes; what is left of the last word becomes zero.
 #[inline]
 pub(crate) fn put_bytes(words: &[AtomicU64], bytes: &[u8]) {
+    #[cfg(not(ipc_loom))]
+    let (words, bytes) = pairs::store(words, bytes);
+    put_words(words, bytes);
+}
+
+#[inline]
+fn put_words(words: &[AtomicU64], bytes: &[u8]) {
     let mut words = words.iter();
     let chunks = bytes.chunks_exact(8);
     let rest = chunks.remainder();
@@ -139,6 +163,8 @@ pub(crate) fn put_bytes(words: &[AtomicU64], bytes: &[u8]) {
 /// As [`take`], into bytes.
 #[inline]
 pub(crate) fn take_bytes(words: &[AtomicU64], bytes: &mut [u8]) {
+    #[cfg(not(ipc_loom))]
+    let (words, bytes) = pairs::load(words, bytes);
     let mut words = words.iter();
     let mut chunks = bytes.chunks_exact_mut(8);
     for (chunk, word) in chunks.by_ref().zip(&mut words) {

@@ -9,7 +9,7 @@
 //! - [`poll`]: ppoll of one descriptor until a deadline
 //! - [`path`]: names in directories that others may write: who owns what stands there, and removing only one's own
 //! - [`fork`]: how a forked child knows that it is one
-//! - [`words`]: bytes in and out of memory that other processes write
+//! - [`words`], [`pairs`], [`prefetch`]: bytes in and out of memory that other processes write
 //! - one module per mechanism, with the raw calls that only it needs
 
 #[cfg(not(all(
@@ -31,9 +31,11 @@ pub mod futex;
 pub mod huge;
 pub mod inherit;
 pub mod memory;
+pub mod pairs;
 pub mod path;
 pub mod pipe;
 pub mod poll;
+pub mod prefetch;
 pub mod process;
 pub mod pthread;
 pub mod siginfo;

@@ -8,7 +8,7 @@ use crate::end::{End, Side, check};
 use crate::mechanism::{Mechanism, SPINS_OR_PARKS};
 use crate::meet::Meet;
 use crate::raw::ring::Ring;
-use crate::raw::shared::capacity;
+use crate::raw::shared::{capacity, waits};
 
 pub(crate) struct Broadcast;
 
@@ -36,7 +36,8 @@ fn ours<const N: usize>(cell: &Cell, meet: &mut Meet) -> Box<dyn Side> {
     let (own, other) = if meet.is_near() { (to, back) } else { (back, to) };
     let writer = broadcast::Writer::create(own, capacity(cell)).unwrap();
     meet.together();
-    let reader = broadcast::Reader::open(other).unwrap();
+    let mut reader = broadcast::Reader::open(other).unwrap();
+    reader.set_wait(waits(cell));
     meet.together();
     Box::new(Ours::<N> { writer, reader, next: 0, wait: cell.wait })
 }

@@ -8,6 +8,7 @@ use crate::end::{End, Side, check};
 use crate::limit::Limit;
 use crate::mechanism::Mechanism;
 use crate::meet::Meet;
+use crate::raw::shared::waits;
 
 pub(crate) struct Latest;
 
@@ -25,7 +26,7 @@ impl Mechanism for Latest {
     }
 
     fn ours(&self, cell: &Cell, meet: &mut Meet) -> Box<dyn Side> {
-        by_words!(cell.words(), N => ours::<N>(meet))
+        by_words!(cell.words(), N => ours::<N>(cell, meet))
     }
 
     fn raw(&self, cell: &Cell, meet: &mut Meet) -> Box<dyn Side> {
@@ -33,13 +34,14 @@ impl Mechanism for Latest {
     }
 }
 
-fn ours<const N: usize>(meet: &mut Meet) -> Box<dyn Side> {
+fn ours<const N: usize>(cell: &Cell, meet: &mut Meet) -> Box<dyn Side> {
     let [near] = meet.numbers(|| [std::process::id().into()]);
     let (to, back) = (format!("/ipc-bench-{near}-to"), format!("/ipc-bench-{near}-back"));
     let (own, other) = if meet.is_near() { (to, back) } else { (back, to) };
     let writer = latest::Writer::create(own).unwrap();
     meet.together();
-    let reader = latest::Reader::open(other).unwrap();
+    let mut reader = latest::Reader::open(other).unwrap();
+    reader.set_wait(waits(cell));
     meet.together();
     Box::new(Ours::<N> { writer, reader, next: 1 })
 }

@@ -31,8 +31,15 @@ pub(crate) const PROMISES: &[Promised] = &[
         ("spsc", 8, Kind::Latency, Cores::Two, Park),
         Limit,
     ),
-    Promised::time("spsc 64 B stream, one message a call", AtMost(12.0), || stream::<8>(false)),
-    Promised::time("spsc 64 B stream, batches of 32", AtMost(6.0), batches::<8>),
+    // What fits into the first-level cache beside whatever else is there, and what does not.
+    Promised::time("spsc 64 B stream, one message a call, 64 slots", AtMost(12.0), || {
+        stream::<8>(SMALL, false)
+    }),
+    Promised::time("spsc 64 B stream, one message a call, 1,024 slots", AtMost(12.0), || {
+        stream::<8>(CAPACITY, false)
+    }),
+    Promised::time("spsc 64 B stream, batches of 32, 64 slots", AtMost(6.0), || batches::<8>(SMALL)),
+    Promised::time("spsc 64 B stream, batches of 32, 1,024 slots", AtMost(6.0), || batches::<8>(CAPACITY)),
     Promised::cell(
         "spsc 64 B stream to iceoryx2",
         AtMost(0.04),
@@ -40,22 +47,22 @@ pub(crate) const PROMISES: &[Promised] = &[
         Peer("iceoryx2"),
     ),
     Promised::ratio(
-        "spsc 64 B stream to rtrb between threads",
+        "spsc 64 B stream to rtrb between threads, 1,024 slots",
         AtMost(1.25),
-        || stream::<8>(false),
+        || stream::<8>(CAPACITY, false),
         limit::rtrb_stream::<8>,
     ),
     // A sender always looks at its doorbell; a ring that has none is another ring, without our checks.
     Promised::ratio(
-        "spsc 64 B stream, to such a ring by hand without a doorbell",
+        "spsc 64 B stream, to such a ring by hand without a doorbell, 1,024 slots",
         AtMost(1.10),
-        || stream::<8>(false),
+        || stream::<8>(CAPACITY, false),
         bare::stream::<8>,
     ),
     Promised::ratio(
-        "spsc 8 B stream, to such a ring by hand without a doorbell",
+        "spsc 8 B stream, to such a ring by hand without a doorbell, 1,024 slots",
         AtMost(1.30),
-        || stream::<1>(false),
+        || stream::<1>(CAPACITY, false),
         bare::stream::<1>,
     ),
     Promised::ratio(
@@ -82,15 +89,16 @@ pub(crate) const PROMISES: &[Promised] = &[
     }),
     Promised::time("spsc 56 B one way, spin", Stated, spin::<7>),
     Promised::time("spsc 64 B one way, spin", Stated, spin::<8>),
-    Promised::time("spsc 8 B stream", Stated, || stream::<1>(false)),
-    Promised::time("spsc 8 B stream, no barrier", Stated, || stream::<1>(true)),
-    Promised::time("spsc 8 B stream, batches of 32", Stated, batches::<1>),
-    Promised::time("spsc 56 B stream", Stated, || stream::<7>(false)),
-    Promised::time("spsc 64 B stream, no barrier", Stated, || stream::<8>(true)),
+    Promised::time("spsc 8 B stream, 1,024 slots", Stated, || stream::<1>(CAPACITY, false)),
+    Promised::time("spsc 8 B stream, no barrier, 1,024 slots", Stated, || stream::<1>(CAPACITY, true)),
+    Promised::time("spsc 8 B stream, batches of 32, 1,024 slots", Stated, || batches::<1>(CAPACITY)),
+    Promised::time("spsc 56 B stream, 1,024 slots", Stated, || stream::<7>(CAPACITY, false)),
+    Promised::time("spsc 64 B stream, no barrier, 1,024 slots", Stated, || stream::<8>(CAPACITY, true)),
 ];
 
-/// How many messages a ring holds.
+/// How many messages a ring holds, where the row does not say otherwise.
 pub(super) const CAPACITY: usize = 1024;
+const SMALL: usize = 64;
 
 fn spin<const N: usize>() -> f64 {
     ping_pong::<N>(1, Wait::Spin, 20_000)
@@ -137,9 +145,9 @@ fn ping_pong<const N: usize>(cpu: usize, wait: Wait, rounds: u64) -> f64 {
     )
 }
 
-fn stream<const N: usize>(without_barrier: bool) -> f64 {
+fn stream<const N: usize>(capacity: usize, without_barrier: bool) -> f64 {
     const COUNT: u64 = 500_000;
-    let (to, from) = spsc::channel::<[u64; N]>(options(CAPACITY, without_barrier)).unwrap();
+    let (to, from) = spsc::channel::<[u64; N]>(options(capacity, without_barrier)).unwrap();
     pair::run(
         1,
         COUNT,
@@ -163,9 +171,9 @@ fn stream<const N: usize>(without_barrier: bool) -> f64 {
     )
 }
 
-fn batches<const N: usize>() -> f64 {
+fn batches<const N: usize>(capacity: usize) -> f64 {
     const COUNT: u64 = 1_000_000;
-    let (to, from) = spsc::channel::<[u64; N]>(options(CAPACITY, false)).unwrap();
+    let (to, from) = spsc::channel::<[u64; N]>(options(capacity, false)).unwrap();
     pair::run(
         1,
         COUNT,

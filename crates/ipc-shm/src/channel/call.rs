@@ -19,9 +19,10 @@ use ipc_sys::{Deadline, futex};
 use crate::channel::area::{consumer, producer};
 use crate::channel::counters::{self, Counter};
 use crate::channel::doorbell::{
-    POLLS, Sleep, Wait, Waiter, is_asleep, is_polled, low, may_look, pause, settle, soonest,
+    POLLS, Sleep, Wait, Waiter, draw, first_polls, is_asleep, is_polled, low, may_look, pause, polls_on,
+    settle, soonest,
 };
-use crate::words::{AtomicU64, Words, fence, peer_load, publish};
+use crate::words::{AtomicU64, Words, fence, peer_load};
 use crate::{Error, Result};
 
 /// Whether a sleeper's barrier stands for the writer's fence.
@@ -58,8 +59,7 @@ fn wake<W: Words>(memory: &W) {
     // Cleared before the ticket moves: who sets it after that has seen the new ticket, or finds it changed. In sealed
     // memory nobody sets it.
     memory.word(consumer::ASLEEP).store(0, Ordering::Relaxed);
-    let ticket = memory.word(producer::TICKET);
-    publish(ticket, ticket.load(Ordering::Relaxed).wrapping_add(1));
+    draw(memory.word(producer::TICKET));
     memory.wake(producer::TICKET, i32::MAX);
     counters::add(memory, producer::COUNTERS, Counter::Woken, 1);
 }
@@ -132,7 +132,7 @@ impl<W: Words> Called<W> {
         mut ready: impl FnMut() -> Result<bool>,
         mut look: impl FnMut() -> Result<()>,
     ) -> Result<()> {
-        let mut polls = if matches!(how, Wait::Park | Wait::Poll) { 1 } else { POLLS };
+        let mut polls = first_polls(how);
         loop {
             for _ in 0..polls {
                 if ready()? {
@@ -148,7 +148,8 @@ impl<W: Words> Called<W> {
             if deadline.has_passed() {
                 return Err(Error::TimedOut);
             }
-            if how == Wait::Spin {
+            if polls_on(how, polls, self.ticket(memory).0) {
+                polls = POLLS;
                 continue;
             }
             polls = 1;

@@ -117,8 +117,7 @@ impl Waker {
             PARKED => {
                 self.woken = bell;
                 let ticket = own.word(self.ticket);
-                let next = low(ticket.load(Ordering::Relaxed)).wrapping_add(1);
-                publish(ticket, here() << 32 | u64::from(next));
+                draw(ticket);
                 own.wake(self.ticket, 1);
             }
             POLLED => {
@@ -187,7 +186,7 @@ impl Waiter {
         mut look: impl FnMut() -> Result<()>,
     ) -> Result<()> {
         // A few polls first: what is nearly there costs no look at clock or CPU.
-        let mut polls = if matches!(wait, Wait::Park | Wait::Poll) { 1 } else { FIRST_POLLS };
+        let mut polls = first_polls(wait);
         let mut for_nothing = 0;
         loop {
             for _ in 0..polls {
@@ -205,14 +204,7 @@ impl Waiter {
             if deadline.has_passed() {
                 return Err(Error::TimedOut);
             }
-            let spins = match wait {
-                Wait::Spin => true,
-                Wait::SpinThenPark => {
-                    polls == FIRST_POLLS && peer.word(self.ticket).load(Ordering::Relaxed) >> 32 != here()
-                }
-                Wait::Park | Wait::Poll => false,
-            };
-            if spins {
+            if polls_on(wait, polls, peer.word(self.ticket)) {
                 polls = POLLS;
                 continue;
             }
@@ -288,6 +280,26 @@ impl Waiter {
         // What it orders is ordered by the fence or the barrier that follows.
         own.word(self.bell).store(self.state, Ordering::Relaxed);
     }
+}
+
+/// How often to poll before the first look at clock and CPU.
+pub(crate) fn first_polls(wait: Wait) -> u32 {
+    if matches!(wait, Wait::Park | Wait::Poll) { 1 } else { FIRST_POLLS }
+}
+
+/// Whether to poll [`POLLS`] times more after `polls` in vain: once, unless the waker was last seen on our own CPU.
+pub(crate) fn polls_on(wait: Wait, polls: u32, ticket: &AtomicU64) -> bool {
+    match wait {
+        Wait::Spin => true,
+        Wait::SpinThenPark => polls == FIRST_POLLS && ticket.load(Ordering::Relaxed) >> 32 != here(),
+        Wait::Park | Wait::Poll => false,
+    }
+}
+
+/// Moves our ticket on, which must be ours alone to write, and says on which CPU.
+pub(crate) fn draw(ticket: &AtomicU64) {
+    let next = low(ticket.load(Ordering::Relaxed)).wrapping_add(1);
+    publish(ticket, here() << 32 | u64::from(next));
 }
 
 /// What stands between announcing and the last look: from here on the waker sees the announcement, or we see what it

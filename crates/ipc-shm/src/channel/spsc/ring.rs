@@ -19,8 +19,12 @@ use crate::channel::LastWords;
 use crate::channel::area::{FIRST, consumer, producer};
 use crate::channel::doorbell::{Sleep, Wait, Waiter, Waker};
 use crate::channel::sleeper::Sleeper;
-use crate::words::{AtomicU64, Words, peer_load, publish, put, take, words_of};
+use crate::words::{AtomicU64, Words, peer_load, prefetch, publish, put, put_pairs, take, words_of};
 use crate::{Error, Result};
+
+/// How many messages ahead of the one that is read a packed message that stands is asked for. What does not stand yet is
+/// the sender's to write, and is left alone.
+const PREFETCHED: u64 = 8;
 
 /// How a ring of `T` lies in memory.
 #[derive(Debug, Clone, Copy)]
@@ -297,6 +301,8 @@ impl<T: IntoBytes + Immutable, W: Words> Producer<T, W> {
         let number = self.pos.wrapping_add(1);
         let slot = self.own.words(self.shape.slot::<T>(self.pos), Shape::stride::<T>());
         let Some(payload) = slot.get(Shape::offset::<T>()..) else { return false };
+        // By words: a sender that is faster than its receiver gains nothing, and runs through a long ring by lines that have
+        // left the first-level caches.
         put(payload, message);
         if let (false, Some(word)) = (Shape::packed::<T>(), slot.first()) {
             publish(word, number);
@@ -331,7 +337,7 @@ impl<T: IntoBytes + Immutable, W: Words> Producer<T, W> {
     /// Writes the payload of the message `ahead` of the next one; there must be space for it.
     #[inline]
     pub(crate) fn write(&self, ahead: u64, message: &T) {
-        put(self.shape.payload::<T, W>(&self.own, self.pos.wrapping_add(ahead)), message);
+        put_pairs(self.shape.payload::<T, W>(&self.own, self.pos.wrapping_add(ahead)), message);
     }
 }
 
@@ -541,7 +547,7 @@ impl<T: FromBytes + IntoBytes, W: Words> Consumer<T, W> {
             if self.written == self.pos && !self.look_for_more(1).is_ok_and(|known| known != 0) {
                 return None;
             }
-            take(self.shape.payload::<T, W>(&self.peer, self.pos))
+            self.read(0)
         } else {
             let slot = self.peer.words(self.shape.slot::<T>(self.pos), Shape::stride::<T>());
             let (number, rest) = slot.split_first()?;
@@ -570,7 +576,11 @@ impl<T: FromBytes + IntoBytes, W: Words> Consumer<T, W> {
     /// Copies the message `ahead` of the next one; it must be there.
     #[inline]
     pub(crate) fn read(&self, ahead: u64) -> T {
-        take(self.shape.payload::<T, W>(&self.peer, self.pos.wrapping_add(ahead)))
+        let pos = self.pos.wrapping_add(ahead);
+        if Shape::packed::<T>() && self.written.wrapping_sub(pos) > PREFETCHED {
+            prefetch(self.peer.word(self.shape.slot::<T>(pos.wrapping_add(PREFETCHED))));
+        }
+        take(self.shape.payload::<T, W>(&self.peer, pos))
     }
 }
 
