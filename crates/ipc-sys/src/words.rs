@@ -98,7 +98,9 @@ mod tests {
     fn every_offset_and_length_around_one_and_two_rows() {
         const LEN: usize = (2 * ROW + 4) * WORD;
         let lens = (0..=3 * WORD).chain((ROW - 2) * WORD..=(ROW + 2) * WORD).chain(2 * ROW * WORD..=LEN);
-        for (offset, len) in (0..2 * WORD).flat_map(|offset| lens.clone().map(move |len| (offset, len))) {
+        for (offset, len) in
+            (0..2 * WORD).step_by(3).flat_map(|offset| lens.clone().map(move |len| (offset, len)))
+        {
             let len = len.min(LEN - offset);
             let words = [const { AtomicU64::new(0) }; LEN / WORD];
             copy_in(&words, 0, &[0xee; LEN]);
