@@ -2,11 +2,12 @@
 #![expect(unsafe_code, reason = "the tests vouch for their peers")]
 
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::Duration;
 
 use ipc_shm::{Error, InPlace, LockError, Shared, Vouched};
-use ipc_testkit::{WATCHDOG, command, crash, name, peer, proof, repetitions, skip, timed};
+use ipc_testkit::{WATCHDOG, command, crash, is_long, name, peer, proof, repetitions, skip, timed};
 
 use ipc_testkit::locks::{Everything, Many, locked};
 
@@ -73,31 +74,32 @@ fn f6_a_waiter_killed_at_each_instruction_takes_nothing() {
         repetitions(50, 2000),
         || {
             let (shared, name) = memory::<Everything>("f6-waiter");
-            std::mem::forget(locked_clean(&shared));
-            (command!("peer-shm-sync", "wait", name), shared)
+            let shared = Arc::new(shared);
+            let (release, released) = mpsc::channel::<()>();
+            let (lock, locked) = mpsc::channel();
+            let owned = Arc::clone(&shared);
+            let owner = thread::spawn(move || {
+                let guard = locked_clean(&owned);
+                lock.send(()).unwrap();
+                let _ = released.recv();
+                drop(guard);
+            });
+            locked.recv().unwrap();
+            (command!("peer-shm-sync", "wait", name), (shared, release, owner))
         },
-        |death, shared| {
+        |death, (shared, release, owner)| {
             let pair = &shared.get().unwrap().pair;
             assert!(matches!(pair.try_lock(), Err(LockError::Failed(Error::WouldBlock))), "{death}");
             thread::scope(|scope| {
-                // Ours, from before; the waiter that comes now must be woken.
+                // The waiter that comes now must be woken.
                 let waiter = scope.spawn(|| drop(locked_clean(&shared)));
-                // SAFETY: this thread locked it above and forgot the guard.
-                unsafe { release_forgotten(pair) };
+                release.send(()).unwrap();
                 waiter.join().unwrap();
             });
+            owner.join().unwrap();
         },
     );
     proof!("F6", "{points} deaths of a waiter: the lock stays with its owner, and the next waiter is woken");
-}
-
-/// What dropping a forgotten guard would have done.
-///
-/// # Safety
-/// This thread holds the lock.
-unsafe fn release_forgotten<T>(mutex: &ipc_shm::Mutex<T>) {
-    // SAFETY: the mutex comes first in the structure, and the caller holds it.
-    unsafe { libc::pthread_mutex_unlock(std::ptr::from_ref(mutex).cast_mut().cast()) };
 }
 
 #[test]
@@ -172,7 +174,7 @@ fn f6_a_lock_that_is_given_up_is_nobodys_any_more() {
 fn f6_random_kills_of_three_that_add_leave_no_torn_pair_unflagged() {
     let seed = ipc_testkit::report::seed();
     let mut random = fastrand::Rng::with_seed(seed);
-    let kills = repetitions(500, 10_000);
+    let kills = if is_long() { 10_000 } else { repetitions(500, 4000) };
     let (shared, name) = memory::<Everything>("f6-kills");
     let mut peers: Vec<_> = (0..3).map(|_| peer!("peer-shm-sync", "adder", name)).collect();
     peers.iter_mut().for_each(|peer| peer.expect("ready"));

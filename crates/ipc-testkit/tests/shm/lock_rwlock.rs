@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering;
 
 use ipc_shm::{Error, LockError};
-use ipc_testkit::{WATCHDOG, command, crash, peer, proof, repetitions};
+use ipc_testkit::{WATCHDOG, command, crash, is_long, peer, proof, repetitions};
 
 use crate::lock_mutex::memory;
 use ipc_testkit::locks::Everything;
@@ -84,7 +84,7 @@ fn f6_killed_readers_and_writers_leave_no_torn_read() {
         peer
     };
     let mut peers: Vec<_> = (0..4).map(start).collect();
-    let kills = repetitions(250, 5000);
+    let kills = if is_long() { 5000 } else { repetitions(250, 2000) };
     for _ in 0..kills {
         let victim = random.usize(..peers.len());
         peers[victim].kill();
