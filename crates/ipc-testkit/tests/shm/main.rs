@@ -33,6 +33,7 @@ mod request;
 mod request_loans;
 mod select;
 mod servers;
+mod slow;
 mod spsc;
 mod stat;
 mod steps;
