@@ -93,7 +93,7 @@ fn f9_a_killed_senders_message_is_whole_or_was_never_there() {
     let named = Name::new("bytes-killed");
     let mut receiver = bytes::Receiver::create(&named.0, 4096).unwrap();
     let (mut next, mut buffer) = (0_u64, Vec::new());
-    let rounds = repetitions(15, 1000);
+    let rounds = repetitions(15, 400);
     for _ in 0..rounds {
         let mut peer = peer!("peer-shm", "bytes-sender", named.0, next, u64::MAX);
         peer.expect("ready");

@@ -16,7 +16,7 @@ fn a_stream_arrives_whole_and_in_order_however_both_wait() {
         let named = Name::new("stream");
         let mut receiver = spsc::Receiver::<u64>::create(&named.0, 64).unwrap();
         receiver.set_wait(ours);
-        let count = repetitions(200_000, 20_000_000) as u64;
+        let count = repetitions(200_000, 5_000_000) as u64;
         let mut peer = peer!("peer-shm", "spsc-sender", named.0, 0, count, theirs);
         for message in 0..count {
             assert_eq!(receiver.recv().unwrap(), message);
