@@ -88,7 +88,7 @@ impl Robust {
     /// pthread_mutex_unlock.
     #[inline]
     pub(super) fn unlock(&self) {
-        HELD.set(HELD.get().saturating_sub(1));
+        HELD.with(|held| held.set(held.get().saturating_sub(1)));
         // SAFETY: as in `lock`. In a child forked from the owner it changes nothing (EPERM).
         let _ = unsafe { pthread::unlock(self.0.get()) };
     }
@@ -132,7 +132,7 @@ impl Robust {
             return Err(Error::TooManyLocks { max: MAX_HELD });
         }
         let acquired = lock(held).map_err(|errno| self.failure(errno))?;
-        HELD.set(held + 1);
+        HELD.with(|count| count.set(held + 1));
         Ok(acquired)
     }
 
