@@ -89,7 +89,7 @@ pub(crate) fn pace(wanted: &Wanted) -> Pace {
     let minutes = match (wanted.full, wanted.peers) {
         _ if wanted.quick => return Pace::QUICK,
         (false, false) => return Pace::DEFAULT,
-        (false, true) => 18,
+        (false, true) => 14,
         (true, false) => 27,
         (true, true) => 54,
     };

@@ -2,8 +2,8 @@
 //!
 //! The kernel holds such a lock as long as one descriptor of that opening lives, in this process or in a child that was
 //! forked without exec, and drops it on SIGKILL. No process id takes part, so none can be re-used, and it answers
-//! across users and pid namespaces. No end unlocks what says that it lives: the last
-//! close does it.
+//! across users and pid namespaces. An end lets its byte go when it is dropped, in the process that took it; a forked
+//! child never does.
 
 use std::io;
 use std::ops::Range;

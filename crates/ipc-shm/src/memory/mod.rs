@@ -127,7 +127,7 @@ impl SharedMemory<Sealed> {
     pub fn anonymous(len: usize) -> Result<Self> {
         let layout = Layout::bytes(Sealed::WORD, valid_len(len)?, 0);
         let segment = Segment::sealed(layout, |_| Ok(()))?;
-        // Held until the last close: the readers' proof that we live.
+        // Held until this handle is dropped, or its process dies: the readers' proof that we live.
         segment.try_take(lock::PRODUCER, lock::Kind::Write)?;
         Ok(Self::new(segment))
     }

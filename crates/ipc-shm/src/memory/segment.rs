@@ -9,7 +9,7 @@ use std::io;
 use std::ops::Range;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::ptr::NonNull;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 
 use ipc_sys::errno::{self, retry};
 use ipc_sys::huge::{HUGE, back_by_huge_pages};
@@ -52,6 +52,8 @@ pub(crate) struct Segment {
     name: Option<Name>,
     /// Whether the name stays.
     keep: AtomicBool,
+    /// Which of [`LOCKS`] are let go when this handle is dropped.
+    held: AtomicU8,
 }
 
 /// How others may reach a new segment.
@@ -177,6 +179,8 @@ impl Segment {
         let segment = Self::map(file, DESCRIPTOR, Seals::Length, true, max)?;
         segment.layout.expect(wanted).map_err(|reason| Error::refused(DESCRIPTOR, reason))?;
         segment.take(lock::ATTACHED, Kind::Read)?;
+        // Whoever got the same descriptor shares this opening, and with it a lock that does not exclude him.
+        segment.held.store(0, Ordering::Relaxed);
         Ok(segment)
     }
 
@@ -211,7 +215,7 @@ impl Segment {
         layout.write(&mapping);
         init(&mapping)?;
         Layout::finish(&mapping);
-        Ok(Self { mapping, layout, file, locks: 0, name: None, keep: AtomicBool::new(false) })
+        Ok(Self::over(mapping, layout, file, 0))
     }
 
     /// Checks and maps what somebody else made.
@@ -220,7 +224,12 @@ impl Segment {
         let mapping = Mapping::new(&file, len, writable).map_err(Error::system("mmap", object))?;
         let load = |index| peer_load(mapping.word(index));
         let layout = Layout::read(load, len as u64).map_err(|reason| Error::refused(object, reason))?;
-        Ok(Self { mapping, layout, file, locks: 0, name: None, keep: AtomicBool::new(false) })
+        Ok(Self::over(mapping, layout, file, 0))
+    }
+
+    fn over(mapping: Mapping, layout: Layout, file: OwnedFd, locks: libc::off_t) -> Self {
+        let (keep, held) = (AtomicBool::new(false), AtomicU8::new(0));
+        Self { mapping, layout, file, locks, name: None, keep, held }
     }
 
     /// A System V segment with a header of ours in it, and the file that its locks are in.
@@ -232,7 +241,10 @@ impl Segment {
         locks: libc::off_t,
     ) -> Self {
         mapping.shorten(layout.len);
-        Self { mapping, layout, file, locks, name: None, keep: AtomicBool::new(false) }
+        let segment = Self::over(mapping, layout, file, locks);
+        // Taken while the segment was looked at, through an opening of our own.
+        segment.held.store(1, Ordering::Relaxed);
+        segment
     }
 
     /// The memory.
@@ -260,8 +272,12 @@ impl Segment {
 
     /// Takes a byte, or says false where another handle excludes it.
     pub(crate) fn try_take(&self, byte: libc::off_t, kind: Kind) -> Result<bool> {
-        lock::take(&self.file, self.locks + byte, kind)
-            .map_err(Error::system("fcntl(F_OFD_SETLK)", DESCRIPTOR))
+        let taken = lock::take(&self.file, self.locks + byte, kind)
+            .map_err(Error::system("fcntl(F_OFD_SETLK)", DESCRIPTOR))?;
+        if let (true, Some(lock)) = (taken, LOCKS.iter().position(|lock| *lock == byte)) {
+            self.held.fetch_or(1 << lock, Ordering::Relaxed);
+        }
+        Ok(taken)
     }
 
     /// Lets a byte go that this handle has taken.
@@ -354,10 +370,21 @@ impl Words for Mapping {
 }
 
 impl Drop for Segment {
+    /// The last close would let the locks go, too; but a process that another thread has just forked, and that has not come
+    /// to its exec yet, holds every descriptor of ours until then.
     fn drop(&mut self) {
         self.remove_name();
+        if self.mapping.is_ours() {
+            let held = self.held.load(Ordering::Relaxed);
+            for (_, lock) in LOCKS.iter().enumerate().filter(|(lock, _)| held & (1 << lock) != 0) {
+                let _ = self.give_back(*lock);
+            }
+        }
     }
 }
+
+/// What a handle takes for as long as it lives.
+const LOCKS: [libc::off_t; 3] = [lock::ATTACHED, lock::PRODUCER, lock::CONSUMER];
 
 /// How often a name is looked up again while others replace it.
 pub(crate) const ATTEMPTS: usize = 1000;
@@ -380,5 +407,25 @@ pub(crate) fn allocate(file: &OwnedFd, len: u64, permissions: Permissions, objec
         Err(error) if errno::is(&error, Errno::ENOSPC as i32) => Err(Error::NoSpace { len: size }),
         Err(error) if errno::is(&error, Errno::EFBIG as i32) => Err(Error::NoSpace { len: size }),
         Err(error) => Err(Error::system("posix_fallocate", object)(error)),
+    }
+}
+
+#[cfg(all(test, not(miri)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_dropped_end_is_free_while_another_process_still_holds_the_descriptor() {
+        let segment = Segment::sealed(Layout::bytes(0, 64, 0), |_| Ok(())).unwrap();
+        assert!(segment.try_take(lock::PRODUCER, Kind::Write).unwrap());
+        let other = segment.opened_again(OFlag::O_RDONLY).unwrap();
+        let is_held = || lock::is_excluded(&other, lock::PRODUCER, Kind::Read).unwrap();
+        // What a child has between fork and exec, and a mapping.
+        let copy = segment.file.try_clone().unwrap();
+        let mapped = Mapping::new(&copy, 4096, false).unwrap();
+        assert!(is_held());
+        drop(segment);
+        assert!(!is_held());
+        drop((mapped, copy));
     }
 }
