@@ -149,7 +149,7 @@ fn f9_a_borrower_killed_at_any_instruction_loses_nothing_but_what_it_had_done() 
 fn receiver_killed(role: &str) {
     let (mut seen, mut longest) = (BTreeMap::<Vec<u64>, usize>::new(), Duration::ZERO);
     let points = crash::at_every_step(
-        repetitions(12, 2000),
+        repetitions(12, 600),
         || {
             let named = Name::new("mpmc-step");
             let mut sender = mpmc::Sender::<[u64; 4]>::create(&named.0, 16).unwrap();

@@ -221,7 +221,7 @@ fn d5_what_vanishes_during_the_listing_is_skipped() {
         })
     };
     let kept = RemoveOnDrop::new(MessageQueue::create(crate::key()).unwrap());
-    let listings = repetitions(2000, 100_000);
+    let listings = repetitions(2000, 20_000);
     for _ in 0..listings {
         assert_eq!(queues().unwrap().id(kept.id()).into_iter().count(), 1);
     }

@@ -20,11 +20,13 @@
 //! Each claim bears its owner's mark, and each owner holds a lock that the kernel drops when it dies. The others look every
 //! 60 ms while they wait: the place of a sender that was killed before its message was whole is passed over; the message
 //! that a receiver was killed with ([`Receiver::hold`], and for a moment in [`Receiver::recv`]) is given to another, behind
-//! those that were received meanwhile. Nothing else is lost or doubled. Who leaves in order is told of at once. When all senders are gone, receivers are told
-//! [`Error::Disconnected`](crate::Error::Disconnected) after the last message; when all receivers are, senders are told
-//! where the queue is full. A stopped process is not dead. One whose other code unlocks descriptors that are not its own
-//! looks dead: what it had claimed is [`Error::TakenAway`](crate::Error::TakenAway), and what it still writes may reach another
-//! sender's message.
+//! those that were received meanwhile. Nothing else is lost or doubled. Who leaves in order is told of at once.
+//!
+//! When all senders are gone, receivers are told [`Error::Disconnected`](crate::Error::Disconnected) after the last message;
+//! when all receivers are, senders are told where the queue is full. That is at once, also where another one was about to
+//! join: who expects more senders keeps one open until they are there. A stopped process is not dead. One whose other code
+//! unlocks descriptors that are not its own looks dead: what it had claimed is
+//! [`Error::TakenAway`](crate::Error::TakenAway), and what it still writes may reach another sender's message.
 #![cfg_attr(
     not(ipc_loom),
     doc = r#"

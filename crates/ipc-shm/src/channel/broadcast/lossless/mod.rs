@@ -18,7 +18,8 @@
 //! found its lock free, within 60 ms of waiting; the other readers lose nothing. A writer that is killed leaves whole
 //! messages only: its readers get all of them, then [`Error::Disconnected`](crate::Error::Disconnected), within 100 ms; a
 //! new writer ([`Writer::open`]) goes on behind the last one, with the same readers. A stopped process is not dead, nor is
-//! one that is killed while a child that it forked without exec lives: that keeps its place. A reader whose other code unlocks descriptors that are not its own looks dead: what it then misses is
+//! one that is killed while a child that it forked without exec lives: that keeps its place. A reader whose other code
+//! unlocks descriptors that are not its own looks dead: what it then misses is
 //! [`Error::TakenAway`](crate::Error::TakenAway), and what it still writes may reach the cursor of who has its place.
 #![cfg_attr(
     not(ipc_loom),
