@@ -83,7 +83,9 @@ pub(in crate::channel) mod private {
 
         /// What to poll for it; `None` where there is nothing.
         #[doc(hidden)]
-        fn descriptors<'s>(&'s self, visit: &mut dyn FnMut(Option<BorrowedFd<'s>>));
+        fn descriptors<'s>(&'s self, visit: &mut dyn FnMut(Option<BorrowedFd<'s>>)) {
+            visit(None);
+        }
 
         /// Whether it can only be polled.
         #[doc(hidden)]

@@ -5,9 +5,10 @@ use std::time::{Duration, Instant};
 
 use ipc_shm::broadcast::lossless;
 use ipc_shm::{Error, Wait};
-use ipc_testkit::{command, crash, peer, proof, repetitions, report};
+use ipc_testkit::{command, crash, peer, proof, repetitions};
 use nix::sys::signal::{Signal, kill};
 
+use crate::corrupt::scribbled;
 use crate::memory::Name;
 
 type Block = [u64; 4];
@@ -278,58 +279,33 @@ fn f13_a_reader_that_joins_while_the_writer_runs_away_misses_nothing_from_its_fi
 
 #[test]
 fn f1_a_process_that_scribbles_over_cursors_and_header_is_an_error_and_nothing_worse() {
-    let seed = report::seed();
-    let (mut ended, mut refused, mut corrupt) = (0_u64, 0_u64, 0_u64);
-    let millis = repetitions(1000, 10_000);
     let named = Name::new("lossless-scribble");
     lossless::Writer::<u64>::create(&named.0, 16).unwrap().persist();
-    let path = format!("/dev/shm/{}", named.0);
-    let file = std::fs::OpenOptions::new().write(true).open(&path).unwrap();
-    let good = std::fs::read(&path).unwrap();
-    let mut peer = peer!("peer-shm", "spsc-scribbler", named.0, millis, seed);
-    peer.patience(millis as u64 / 1000 + 2);
-    peer.expect("ready");
-    let end = Instant::now() + Duration::from_millis(millis as u64 - 200);
-    while Instant::now() < end {
-        // All is put right again, or nobody would ever attach.
-        file.write_all_at(&good, 0).unwrap();
-        let ends = lossless::Writer::<u64>::open(&named.0).and_then(|writer| {
+    let short = Duration::from_micros(50);
+    scribbled(
+        "lossless",
+        &named,
+        || {
+            let writer = lossless::Writer::<u64>::open(&named.0)?;
             let reader = || lossless::Reader::<u64>::open(&named.0);
-            Ok((writer, [reader()?, reader()?]))
-        });
-        let Ok((mut writer, mut readers)) = ends else {
-            refused += 1;
-            continue;
-        };
-        for turn in 0..100 {
+            Ok((writer, reader()?, reader()?))
+        },
+        |(writer, first, second), turn| {
             let start = Instant::now();
-            let short = Duration::from_micros(50);
-            let mut results = vec![
+            let results = [
                 writer.try_write(&turn).err(),
                 writer.try_write_batch(&[turn; 5]).err(),
                 writer.write_timeout(&turn, short).err(),
                 writer.readers().err(),
+                first.try_recv().err(),
+                first.try_recv_batch(&mut [0; 5]).err(),
+                first.recv_timeout(short).err(),
+                second.try_recv().err(),
+                second.try_recv_batch(&mut [0; 5]).err(),
+                second.recv_timeout(short).err(),
             ];
-            for reader in &mut readers {
-                results.push(reader.try_recv().err());
-                results.push(reader.try_recv_batch(&mut [0; 5]).err());
-                results.push(reader.recv_timeout(short).err());
-            }
             assert!(start.elapsed() < Duration::from_secs(1), "an operation hung");
-            for result in results {
-                match result {
-                    Some(Error::PeerCorrupt { .. }) => corrupt += 1,
-                    Some(Error::Refused { .. } | Error::System { .. }) => panic!("{result:?}"),
-                    _ => ended += 1,
-                }
-            }
-        }
-    }
-    let written = peer.hear();
-    peer.finish();
-    assert!(ended > 0 && corrupt > 0, "{ended} {corrupt} {refused}");
-    proof!(
-        "F1",
-        "lossless: {written} words scribbled; {ended} calls ended well, {corrupt} PeerCorrupt, {refused} attaches refused, 0 panics; seed {seed}"
+            results
+        },
     );
 }

@@ -3,8 +3,8 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use ipc_shm::{Error, Payload, Presence, Shared, broadcast, bytes, latest, remove_stale, spsc, stat};
-use ipc_testkit::{calls, command, crash, name, proof, repetitions, until};
+use ipc_shm::{Error, Payload, Shared, broadcast, bytes, latest, remove_stale, spsc};
+use ipc_testkit::{calls, command, crash, name, proof, repetitions};
 
 use crate::memory::Name;
 
@@ -22,8 +22,6 @@ fn start(role: &'static str, dead_before: bool) -> impl FnMut() -> (std::process
         let named = Name::new(role);
         if dead_before {
             spsc::Sender::<u64>::create(&named.0, 16).unwrap().persist();
-            // Another test's child has it as well, between fork and exec.
-            until("the sender's end", || stat(&named.0).unwrap().sender.presence != Presence::Alive);
         }
         (command!("peer-shm", role, named.0), named)
     }

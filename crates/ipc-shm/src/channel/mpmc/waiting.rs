@@ -1,7 +1,5 @@
 //! The two ends beside others, in a select.
 
-use std::os::fd::BorrowedFd;
-
 use crate::Result;
 use crate::channel::mpmc::{Receiver, Sender};
 use crate::channel::select::private;
@@ -29,10 +27,6 @@ impl<T: Payload, M: Common> private::Source for Sender<T, M> {
     fn look(&mut self) -> Result<bool> {
         self.member.look_for_work()
     }
-
-    fn descriptors<'s>(&'s self, visit: &mut dyn FnMut(Option<BorrowedFd<'s>>)) {
-        visit(None);
-    }
 }
 
 impl<T: Payload, M: Common> Source for Receiver<T, M> {}
@@ -54,9 +48,5 @@ impl<T: Payload, M: Common> private::Source for Receiver<T, M> {
 
     fn look(&mut self) -> Result<bool> {
         self.member.look_for_work()
-    }
-
-    fn descriptors<'s>(&'s self, visit: &mut dyn FnMut(Option<BorrowedFd<'s>>)) {
-        visit(None);
     }
 }

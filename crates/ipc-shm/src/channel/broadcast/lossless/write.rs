@@ -1,6 +1,5 @@
 //! What the writer does: it writes, and waits for the slowest reader, or for readers to come.
 
-use std::os::fd::BorrowedFd;
 use std::time::Duration;
 
 use ipc_sys::Deadline;
@@ -211,9 +210,5 @@ impl<T: Payload> select::Source for Writer<T> {
             Err(Error::Full) => Ok(false),
             Err(error) => Err(error),
         }
-    }
-
-    fn descriptors<'s>(&'s self, visit: &mut dyn FnMut(Option<BorrowedFd<'s>>)) {
-        visit(None);
     }
 }
