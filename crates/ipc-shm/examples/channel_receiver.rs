@@ -6,13 +6,14 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use ipc_example::Result;
+use ipc_shm::broadcast::lossless;
 use ipc_shm::{Error, Presence, broadcast, bytes, latest, mpmc, mpsc, request, spsc};
 
 const HELP: &str = "
 channel_receiver KIND NAME
 
-Prints what comes through the channel NAME. KIND is spsc, mpsc, mpmc, broadcast, latest, bytes or request, as in
-channel_sender; of mpmc, broadcast and latest there may be several.
+Prints what comes through the channel NAME. KIND is spsc, mpsc, mpmc, broadcast, lossless, latest, bytes or request, as in
+channel_sender; of mpmc, broadcast, lossless and latest there may be several.
 ";
 
 /// Lanes that `channel_sender` makes.
@@ -47,6 +48,10 @@ fn main() -> ExitCode {
                     Err(Error::Lagged(lost)) => Ok(format!("missed {lost}")),
                     received => received.map(|number| format!("received {number}")),
                 })
+            }
+            "lossless" => {
+                let mut reader = lossless::Reader::<u64>::open(&name)?;
+                each(|| reader.recv().map(|number| format!("received {number}")))
             }
             "latest" => {
                 let mut reader = latest::Reader::<u64>::open(&name)?;

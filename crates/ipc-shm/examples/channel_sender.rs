@@ -4,6 +4,7 @@
 use std::process::ExitCode;
 
 use ipc_example::{Pace, Result};
+use ipc_shm::broadcast::lossless;
 use ipc_shm::{Error, broadcast, bytes, latest, mpmc, request, spsc};
 use ipc_signal::{Shutdown, Signal};
 
@@ -15,6 +16,7 @@ Sends a number every interval (1000 ms) through the channel NAME and says so, un
   mpsc       up to 8 senders, one receiver; each sender has a lane of its own: NAME.0, NAME.1 …
   mpmc       many senders, many receivers; each number goes to one of them
   broadcast  one writer, many readers; each number goes to all of them
+  lossless   the same, and the writer waits for the slowest of them
   latest     one writer, many readers, which see the newest number only
   bytes      one sender, one receiver; messages of any length, here as many stars as the number says
   request    one client, one server, which answers with the square
@@ -51,6 +53,10 @@ fn main() -> ExitCode {
             }
             "broadcast" => {
                 let (mut writer, _) = broadcast::Writer::open_or_replace(&name, CAPACITY)?;
+                each(numbers, |number| writer.write(&number))
+            }
+            "lossless" => {
+                let (mut writer, _) = lossless::Writer::open_or_replace(&name, CAPACITY)?;
                 each(numbers, |number| writer.write(&number))
             }
             "latest" => {

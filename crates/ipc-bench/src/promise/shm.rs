@@ -5,6 +5,7 @@ use std::hint::black_box;
 use std::mem::MaybeUninit;
 use std::os::fd::OwnedFd;
 
+use ipc_shm::broadcast::lossless;
 use ipc_shm::{Mutex, Semaphore, Shared, Unattached, broadcast, latest, mpsc, spsc};
 
 use super::Bound::{AtMost, Stated};
@@ -19,6 +20,9 @@ pub(crate) const PROMISES: &[Promised] = &[
     Promised::ratio("broadcast write, 16 polling readers to 1", AtMost(1.3), || written(16), || written(1)),
     Promised::time("broadcast write, a reader more that may sleep", AtMost(1.5), sleeper),
     Promised::time("broadcast 8 B, write, no reader", Stated, || broadcast_write(0)),
+    Promised::time("lossless 8 B, write and read", Stated, || lossless_write_and_read(1)),
+    Promised::time("lossless 8 B, write and read, batches of 32", Stated, lossless_batches),
+    Promised::time("lossless 8 B, one reader more", Stated, lossless_reader),
     Promised::time("mpsc, one more lane that is idle", AtMost(2.0), idle_lane),
     Promised::time("channel create + attach + drop", AtMost(200_000.0), channel),
 ];
@@ -114,6 +118,44 @@ fn broadcast_write(readers: usize) -> f64 {
         while !matches!(reader.try_recv(), Err(ipc_shm::Error::Empty)) {}
     }
     spent
+}
+
+/// A message that each of so many readers takes before the next one is written.
+fn lossless_write_and_read(readers: usize) -> f64 {
+    let (mut writer, mut readers) = lossless_ends(readers);
+    let mut turn = 0_u64;
+    pair::time(ROUNDS, || {
+        turn += 1;
+        writer.write(black_box(&turn)).unwrap();
+        for reader in &mut readers {
+            assert_eq!(black_box(reader.recv().unwrap()), turn);
+        }
+    })
+}
+
+/// What each reader costs that is not the first: its reading, and the writer's look at it once a lap.
+fn lossless_reader() -> f64 {
+    const MORE: usize = 8;
+    (lossless_write_and_read(1 + MORE) - lossless_write_and_read(1)) / MORE as f64
+}
+
+/// One of 32 messages that are written in one call and read in one.
+fn lossless_batches() -> f64 {
+    let (mut writer, mut readers) = lossless_ends(1);
+    let (mut batch, mut read) = ([7; 32], [0; 32]);
+    let each = pair::time(ROUNDS / 32, || {
+        writer.write_batch(black_box(&batch)).unwrap();
+        assert_eq!(readers[0].recv_batch(&mut read).unwrap(), 32);
+        batch[0] = black_box(read[31]);
+    });
+    each / 32.0
+}
+
+fn lossless_ends(readers: usize) -> (lossless::Writer<u64>, Vec<lossless::Reader<u64>>) {
+    let writer = lossless::Writer::anonymous(1024).unwrap();
+    let reader = || lossless::Reader::from_fd(writer.share().unwrap()).unwrap();
+    let readers = (0..readers).map(|_| reader()).collect();
+    (writer, readers)
 }
 
 /// What each lane costs a receiver whose messages come by another.
