@@ -4,7 +4,7 @@
 use std::io::Write;
 use std::time::{Duration, Instant};
 
-use crate::pairs::{PAIRS, Pair, Role};
+use crate::pairs::{self, Pair, Role};
 use crate::play::{self, Event, Player, Programs};
 use crate::table::{Paint, columns, padded, shortened};
 use crate::{Result, Verdict, cargo, interrupt, process, twins};
@@ -37,7 +37,7 @@ pub(crate) struct Options {
 pub(crate) fn run(options: &Options) -> Verdict {
     if options.list {
         let mut rows = vec![["name", "crate", "mechanism", "programs"].map(str::to_owned).to_vec()];
-        rows.extend(PAIRS.iter().filter(|pair| pair.shown).map(|pair| {
+        rows.extend(pairs::all().filter(|pair| pair.shown).map(|pair| {
             let mut programs: Vec<&str> = pair.roles.iter().map(|role| role.program).collect();
             programs.dedup();
             [pair.name, pair.package, pair.mechanism, &programs.join(", ")].map(str::to_owned).to_vec()
@@ -62,10 +62,10 @@ pub(crate) fn show_everything(examples: &Programs) -> Verdict {
 
 fn chosen(names: &[String]) -> Result<Vec<&'static Pair>> {
     if names.is_empty() {
-        return Ok(PAIRS.iter().filter(|pair| pair.shown).collect());
+        return Ok(pairs::all().filter(|pair| pair.shown).collect());
     }
     let one = |name: &String| {
-        let found = PAIRS.iter().find(|pair| pair.name == name);
+        let found = pairs::all().find(|pair| pair.name == name);
         found.ok_or_else(|| format!("there is no pair {name:?}; see --list").into())
     };
     names.iter().map(one).collect()
@@ -173,7 +173,7 @@ mod tests {
 
     #[test]
     fn columns_fit_beside_each_other() {
-        for pair in PAIRS.iter().filter(|pair| pair.shown) {
+        for pair in pairs::all().filter(|pair| pair.shown) {
             let widths = widths(pair);
             assert!(widths.iter().sum::<usize>() <= WIDTH && widths.iter().all(|width| *width >= SILENT));
         }

@@ -2,7 +2,7 @@
 //! in C, which shows that the table itself is right.
 
 use super::tally::Tally;
-use crate::pairs::{PAIRS, Pair, Role, Twin};
+use crate::pairs::{self, Pair, Role, Twin};
 use crate::play::{self, Player, Programs};
 use crate::{Result, interrupt};
 
@@ -11,7 +11,7 @@ const INTERVAL: u32 = 20;
 
 pub(super) fn run(examples: &Programs, twins: &Programs) -> Result<Tally> {
     let mut tally = Tally::default();
-    for pair in PAIRS {
+    for pair in pairs::all() {
         for (name, cast) in casts(pair) {
             if interrupt::happened() {
                 return Ok(tally);

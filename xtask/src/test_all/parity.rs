@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use super::strace::{self, Call};
 use super::tally::Tally;
-use crate::pairs::{PAIRS, Pair, Role, Twin};
+use crate::pairs::{self, Pair, Role, Twin};
 use crate::play::{self, Player, Programs};
 use crate::{Result, interrupt, process, root};
 
@@ -27,7 +27,7 @@ pub(super) fn run(examples: &Programs, twins: &Programs) -> Result<Tally> {
         tally.skip("system call parity", "no strace on this machine");
         return Ok(tally);
     };
-    for pair in PAIRS.iter().filter(|pair| pair.shown && pair.in_c()) {
+    for pair in pairs::all().filter(|pair| pair.shown && pair.in_c()) {
         let rust: Option<Vec<Player>> = pair.roles.iter().map(|role| play::rust(role, examples)).collect();
         let c: Option<Vec<Player>> = pair.roles.iter().map(|role| play::twin(role, twins)).collect();
         let (Some(rust), Some(c)) = (rust, c) else {
