@@ -76,7 +76,7 @@ pub(crate) fn publish(word: &AtomicU64, value: u64) {
     crate::models::publish(word, value);
 }
 
-/// A fence with a name, by which the models of `models.rs` leave it out to see that it matters.
+/// A fence with a name, by which the models leave it out to see that it matters.
 #[cfg(not(ipc_loom))]
 #[inline(always)]
 pub(crate) fn fence(_: &'static str, ordering: Ordering) {

@@ -9,8 +9,8 @@ use loom::sync::Arc;
 use loom::sync::atomic::AtomicBool;
 use loom::thread;
 
-use super::Heap;
-use super::tests::{check, finds};
+use super::heap::Heap;
+use super::{check, finds};
 use crate::Error;
 use crate::channel::Wait;
 use crate::channel::area::{FIRST, producer};

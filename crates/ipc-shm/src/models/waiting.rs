@@ -6,10 +6,10 @@ use loom::thread;
 #[cfg(not(ipc_loom))]
 use std::thread;
 
-use super::Heap;
-use super::tests::check;
+use super::check;
 #[cfg(ipc_loom)]
-use super::tests::finds;
+use super::finds;
+use super::heap::Heap;
 use crate::channel::Wait as Strategy;
 use crate::channel::area::FIRST;
 use crate::channel::broadcast::log::{self, Found, Log, Reading};
