@@ -36,10 +36,16 @@ assert_eq!(reader.try_recv()?, 92);
 ```"#
 )]
 
-#[cfg(not(ipc_loom))]
-pub(in crate::channel) mod ends;
 pub(crate) mod log;
 pub mod lossless;
+#[cfg(not(ipc_loom))]
+mod plan;
+#[cfg(not(ipc_loom))]
+mod reader;
+#[cfg(not(ipc_loom))]
+mod writer;
 
 #[cfg(not(ipc_loom))]
-pub use ends::{Reader, Writer};
+pub use reader::Reader;
+#[cfg(not(ipc_loom))]
+pub use writer::Writer;

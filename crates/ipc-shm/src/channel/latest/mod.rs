@@ -31,7 +31,13 @@ assert_eq!(reader.read()?, Some([4.0, 5.0, 6.0]));
 
 pub(crate) mod cells;
 #[cfg(not(ipc_loom))]
-pub(in crate::channel) mod ends;
+pub(in crate::channel) mod plan;
+#[cfg(not(ipc_loom))]
+mod reader;
+#[cfg(not(ipc_loom))]
+mod writer;
 
 #[cfg(not(ipc_loom))]
-pub use ends::{Reader, Writer};
+pub use reader::Reader;
+#[cfg(not(ipc_loom))]
+pub use writer::Writer;

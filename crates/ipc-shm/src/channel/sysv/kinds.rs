@@ -120,7 +120,7 @@ impl<T: Payload> Create for latest::Writer<T> {}
 #[expect(private_interfaces, reason = "the trait is sealed: who cannot name these types need not")]
 impl<T: Payload> private::Open for latest::Writer<T> {
     fn any_plan() -> Result<Plan> {
-        Ok(latest::ends::any_plan::<T>())
+        Ok(latest::plan::any_plan::<T>())
     }
 
     fn from_segment(segment: Segment) -> Result<Self> {
@@ -133,7 +133,7 @@ impl<T: Payload> private::Create for latest::Writer<T> {
     type Options = MemoryOptions;
 
     fn plan(options: &MemoryOptions, _: usize) -> Result<Plan> {
-        Ok(with_fences(latest::ends::plan_with::<T>(options)?))
+        Ok(with_fences(latest::plan::plan_with::<T>(options)?))
     }
 }
 
@@ -142,7 +142,7 @@ impl<T: Payload> Open for latest::Reader<T> {}
 #[expect(private_interfaces, reason = "the trait is sealed: who cannot name these types need not")]
 impl<T: Payload> private::Open for latest::Reader<T> {
     fn any_plan() -> Result<Plan> {
-        Ok(latest::ends::any_plan::<T>())
+        Ok(latest::plan::any_plan::<T>())
     }
 
     fn from_segment(segment: Segment) -> Result<Self> {
