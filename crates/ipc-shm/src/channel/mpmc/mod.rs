@@ -57,16 +57,26 @@ pub(crate) mod bell;
 #[cfg(not(ipc_loom))]
 mod ends;
 #[cfg(not(ipc_loom))]
+mod held;
+#[cfg(not(ipc_loom))]
+mod join;
+#[cfg(not(ipc_loom))]
 mod loan;
 #[cfg(not(ipc_loom))]
 mod member;
+#[cfg(not(ipc_loom))]
+mod recv;
 pub(crate) mod ring;
 #[cfg(not(ipc_loom))]
 pub(in crate::channel) mod roll;
 #[cfg(not(ipc_loom))]
+mod send;
+#[cfg(not(ipc_loom))]
 mod waiting;
 
 #[cfg(not(ipc_loom))]
-pub use ends::{Held, Receiver, Sender};
+pub use ends::{Receiver, Sender};
+#[cfg(not(ipc_loom))]
+pub use held::Held;
 #[cfg(not(ipc_loom))]
 pub use loan::{Borrow, Loan};

@@ -1,0 +1,111 @@
+//! Sending: a place is claimed, written, and committed.
+//!
+//! A claim bears its owner's mark: the place of a sender that dies before the commit is passed over by the others.
+
+use std::time::Duration;
+
+use ipc_sys::Deadline;
+
+use crate::channel::Payload;
+use crate::channel::mpmc::Sender;
+use crate::channel::mpmc::bell::MESSAGES;
+use crate::channel::mpmc::ring::Claim;
+use crate::memory::Common;
+use crate::{Error, Result};
+
+impl<T: Payload, M: Common> Sender<T, M> {
+    /// Sends a message, waiting for room.
+    ///
+    /// # Blocking
+    /// Until there is room or no receiver is left; a signal does not end it.
+    ///
+    /// # Errors
+    /// | errno | error |
+    /// | --- | --- |
+    /// | EPIPE | [`Error::Disconnected`]: every receiver that ever came is gone |
+    /// | ESTALE | [`Error::TakenAway`]: we looked dead; the message was not sent |
+    /// | | [`Error::PeerCorrupt`], [`Error::Forked`] |
+    #[inline]
+    pub fn send(&mut self, message: &T) -> Result<()> {
+        self.send_within(message, || Deadline::NEVER)
+    }
+
+    /// As [`Sender::send`], for at most `timeout`.
+    ///
+    /// # Errors
+    /// [`Error::TimedOut`], and as [`Sender::send`].
+    pub fn send_timeout(&mut self, message: &T, timeout: Duration) -> Result<()> {
+        let deadline = Deadline::after(timeout);
+        self.send_within(message, || deadline)
+    }
+
+    /// Sends a message if there is room now.
+    ///
+    /// # Errors
+    /// [`Error::Full`], and as [`Sender::send`].
+    pub fn try_send(&mut self, message: &T) -> Result<()> {
+        let pos = self.claim_looking()?;
+        self.member.ring.write(pos, message);
+        self.commit(pos)
+    }
+
+    #[inline]
+    fn send_within(&mut self, message: &T, deadline: impl Fn() -> Deadline) -> Result<()> {
+        let pos = self.claim_within(deadline)?;
+        self.member.ring.write(pos, message);
+        self.commit(pos)
+    }
+
+    /// A place for a message, waiting for one.
+    #[inline]
+    pub(super) fn claim_within(&mut self, deadline: impl Fn() -> Deadline) -> Result<u64> {
+        let mut last = false;
+        loop {
+            if let Some(pos) = self.claim()? {
+                return Ok(pos);
+            }
+            if last {
+                return Err(Error::TimedOut);
+            }
+            let deadline = deadline();
+            self.member.wait(deadline)?;
+            // Others may be faster each time.
+            last = deadline.has_passed();
+        }
+    }
+
+    /// A place for a message, if there is one by a closer look.
+    pub(super) fn claim_looking(&mut self) -> Result<u64> {
+        if let Some(pos) = self.claim()? {
+            return Ok(pos);
+        }
+        let gone = self.member.look();
+        // The look may have made room.
+        if let Some(pos) = self.claim()? {
+            return Ok(pos);
+        }
+        gone?;
+        Err(Error::Full)
+    }
+
+    #[inline]
+    fn claim(&mut self) -> Result<Option<u64>> {
+        self.member.check()?;
+        match self.member.ring.claim_to_write() {
+            Ok(Claim::Nothing) => Ok(None),
+            Ok(Claim::Ours(pos)) => Ok(Some(pos)),
+            Err(error) => Err(self.member.note(error)),
+        }
+    }
+
+    /// Sends what was written in the place that was claimed.
+    #[inline]
+    pub(super) fn commit(&self, pos: u64) -> Result<()> {
+        let ring = &self.member.ring;
+        if !ring.commit(pos) {
+            return Err(Error::TakenAway);
+        }
+        MESSAGES.ring(&ring.memory);
+        Ok(())
+    }
+}
