@@ -136,8 +136,15 @@ impl<E: End> Invitation<E> {
     }
 }
 
+/// Common memory without a name: both ends, neither attached yet.
+pub(crate) fn unattached<S: End, R: End>(plan: &Plan) -> Result<(Unattached<S>, Unattached<R>)> {
+    let (one, other) = Link::anonymous(plan)?;
+    let tag = plan.layout.tag;
+    Ok((Unattached { tag, ..Unattached::new(one) }, Unattached { tag, ..Unattached::new(other) }))
+}
+
 impl<E: End> Unattached<E> {
-    pub(crate) fn new(parcel: Parcel) -> Self {
+    fn new(parcel: Parcel) -> Self {
         Self { parcel, tag: 0, end: PhantomData }
     }
 

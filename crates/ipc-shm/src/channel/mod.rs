@@ -23,6 +23,8 @@ pub mod mpmc;
 #[cfg(not(ipc_loom))]
 pub mod mpsc;
 #[cfg(not(ipc_loom))]
+mod named;
+#[cfg(not(ipc_loom))]
 mod options;
 pub mod request;
 #[cfg(not(ipc_loom))]

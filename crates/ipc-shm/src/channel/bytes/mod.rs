@@ -33,9 +33,15 @@
 
 pub(crate) mod block;
 #[cfg(not(ipc_loom))]
-pub(in crate::channel) mod ends;
+mod ends;
 #[cfg(not(ipc_loom))]
 mod loan;
+#[cfg(not(ipc_loom))]
+pub(in crate::channel) mod plan;
+#[cfg(not(ipc_loom))]
+mod recv;
+#[cfg(not(ipc_loom))]
+mod send;
 #[cfg(not(ipc_loom))]
 mod waiting;
 

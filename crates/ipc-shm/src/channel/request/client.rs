@@ -11,11 +11,11 @@ use ipc_sys::deadline::monotonic_now;
 
 use crate::channel::attached::Attached;
 use crate::channel::link::{Link, Plan, Side};
-use crate::channel::meet::private;
+use crate::channel::meet::{self, private};
 use crate::channel::request::exchange::{Answer, Asking, NO_DEADLINE};
 use crate::channel::request::plan::{any_plan, plan, plan_for, shape_of};
 use crate::channel::request::server::Server;
-use crate::channel::{ChannelOptions, End, Invitation, Offer, Payload, Unattached, Wait};
+use crate::channel::{ChannelOptions, End, Invitation, Offer, Payload, Unattached, Wait, named};
 use crate::memory::header::Layout;
 use crate::memory::view::View;
 use crate::memory::{MemoryOptions, Mode, Origin, Sealed, Trusted};
@@ -93,9 +93,7 @@ impl Until {
 pub fn channel<Q: Payload, A: Payload>(
     options: impl Into<ChannelOptions>,
 ) -> Result<(Unattached<Client<Q, A>>, Unattached<Server<Q, A>>)> {
-    let options = options.into();
-    let (client, server) = Link::anonymous(&plan::<Q, A>(&options)?)?;
-    Ok((Unattached::new(client).tag(options.tag), Unattached::new(server).tag(options.tag)))
+    meet::unattached(&plan::<Q, A>(&options.into())?)
 }
 
 impl<Q: Payload, A: Payload> Client<Q, A, Trusted> {
@@ -105,8 +103,7 @@ impl<Q: Payload, A: Payload> Client<Q, A, Trusted> {
     /// # Errors
     /// As [`spsc::Sender::create`](crate::spsc::Sender::create).
     pub fn create(name: impl AsRef<OsStr>, options: impl Into<ChannelOptions>) -> Result<Self> {
-        let plan = plan::<Q, A>(&options.into())?;
-        private::End::from_link(Link::create(name.as_ref(), Side::Producer, &plan)?)
+        named::create(name, &plan::<Q, A>(&options.into())?)
     }
 
     /// Becomes the client of a channel that is there.
@@ -122,8 +119,7 @@ impl<Q: Payload, A: Payload> Client<Q, A, Trusted> {
     /// # Errors
     /// As [`Client::open`].
     pub fn open_with(name: impl AsRef<OsStr>, options: &MemoryOptions) -> Result<Self> {
-        let plan = any_plan::<Q, A>().tagged(options.tag);
-        private::End::from_link(Link::open(name.as_ref(), Side::Producer, &plan)?)
+        named::open(name, options)
     }
 
     /// Becomes the client of a channel that any process alive has attached; else makes it new, in the place of what dead
@@ -135,9 +131,7 @@ impl<Q: Payload, A: Payload> Client<Q, A, Trusted> {
         name: impl AsRef<OsStr>,
         options: impl Into<ChannelOptions>,
     ) -> Result<(Self, Origin)> {
-        let plan = plan::<Q, A>(&options.into())?;
-        let (link, origin) = Link::open_or_replace(name.as_ref(), Side::Producer, &plan)?;
-        Ok((private::End::from_link(link)?, origin))
+        named::open_or_replace(name, &plan::<Q, A>(&options.into())?)
     }
 }
 

@@ -15,7 +15,7 @@ use crate::channel::meet::private;
 use crate::channel::request::client::Client;
 use crate::channel::request::exchange::{Answering, End as Ending, NO_DEADLINE};
 use crate::channel::request::plan::{any_plan, plan, plan_for, shape_of};
-use crate::channel::{ChannelOptions, End, Invitation, Offer, Payload, Wait};
+use crate::channel::{ChannelOptions, End, Invitation, Offer, Payload, Wait, named};
 use crate::memory::header::Layout;
 use crate::memory::view::View;
 use crate::memory::{MemoryOptions, Mode, Origin, Sealed, Trusted};
@@ -47,8 +47,7 @@ impl<Q: Payload, A: Payload> Server<Q, A, Trusted> {
     /// # Errors
     /// As [`spsc::Sender::create`](crate::spsc::Sender::create).
     pub fn create(name: impl AsRef<OsStr>, options: impl Into<ChannelOptions>) -> Result<Self> {
-        let plan = plan::<Q, A>(&options.into())?;
-        private::End::from_link(Link::create(name.as_ref(), Side::Consumer, &plan)?)
+        named::create(name, &plan::<Q, A>(&options.into())?)
     }
 
     /// Becomes the server of a channel that is there.
@@ -64,8 +63,7 @@ impl<Q: Payload, A: Payload> Server<Q, A, Trusted> {
     /// # Errors
     /// As [`Server::open`].
     pub fn open_with(name: impl AsRef<OsStr>, options: &MemoryOptions) -> Result<Self> {
-        let plan = any_plan::<Q, A>().tagged(options.tag);
-        private::End::from_link(Link::open(name.as_ref(), Side::Consumer, &plan)?)
+        named::open(name, options)
     }
 
     /// Becomes the server of a channel that any process alive has attached; else makes it new, in the place of what dead
@@ -77,9 +75,7 @@ impl<Q: Payload, A: Payload> Server<Q, A, Trusted> {
         name: impl AsRef<OsStr>,
         options: impl Into<ChannelOptions>,
     ) -> Result<(Self, Origin)> {
-        let plan = plan::<Q, A>(&options.into())?;
-        let (link, origin) = Link::open_or_replace(name.as_ref(), Side::Consumer, &plan)?;
-        Ok((private::End::from_link(link)?, origin))
+        named::open_or_replace(name, &plan::<Q, A>(&options.into())?)
     }
 }
 

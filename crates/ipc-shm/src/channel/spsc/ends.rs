@@ -7,11 +7,11 @@ use std::marker::PhantomData;
 use crate::Result;
 use crate::channel::attached::Attached;
 use crate::channel::link::{Link, Plan, Side};
-use crate::channel::meet::private;
-use crate::channel::slots;
+use crate::channel::meet::{self, private};
 use crate::channel::spsc::plan::{any_plan, plan, plan_for};
 use crate::channel::spsc::ring::{Consumer, Producer, Shape};
 use crate::channel::{ChannelOptions, End, Invitation, Offer, Payload, Unattached};
+use crate::channel::{named, slots};
 use crate::memory::header::Layout;
 use crate::memory::view::View;
 use crate::memory::{MemoryOptions, Mode, Origin, Sealed, Trusted};
@@ -38,9 +38,7 @@ pub struct Receiver<T: Payload, M: Mode = Trusted> {
 pub fn channel<T: Payload>(
     options: impl Into<ChannelOptions>,
 ) -> Result<(Unattached<Sender<T>>, Unattached<Receiver<T>>)> {
-    let options = options.into();
-    let (sender, receiver) = Link::anonymous(&plan::<T>(&options)?)?;
-    Ok((Unattached::new(sender).tag(options.tag), Unattached::new(receiver).tag(options.tag)))
+    meet::unattached(&plan::<T>(&options.into())?)
 }
 
 impl<T: Payload> Sender<T, Trusted> {
@@ -56,7 +54,7 @@ impl<T: Payload> Sender<T, Trusted> {
     /// | EACCES | [`Error::PermissionDenied`](crate::Error::PermissionDenied) |
     /// | EMFILE, ENOENT (/proc is not mounted) | [`Error::System`](crate::Error::System) |
     pub fn create(name: impl AsRef<OsStr>, options: impl Into<ChannelOptions>) -> Result<Self> {
-        private::End::from_link(Link::create(name.as_ref(), Side::Producer, &plan::<T>(&options.into())?)?)
+        named::create(name, &plan::<T>(&options.into())?)
     }
 
     /// Attaches the sending end of a channel that is there.
@@ -79,8 +77,7 @@ impl<T: Payload> Sender<T, Trusted> {
     /// # Errors
     /// As [`Sender::open`].
     pub fn open_with(name: impl AsRef<OsStr>, options: &MemoryOptions) -> Result<Self> {
-        let plan = any_plan::<T>().tagged(options.tag);
-        private::End::from_link(Link::open(name.as_ref(), Side::Producer, &plan)?)
+        named::open(name, options)
     }
 
     /// Attaches the sending end if any process alive has the channel attached, taking up where the last sender ended; else
@@ -92,9 +89,7 @@ impl<T: Payload> Sender<T, Trusted> {
         name: impl AsRef<OsStr>,
         options: impl Into<ChannelOptions>,
     ) -> Result<(Self, Origin)> {
-        let plan = plan::<T>(&options.into())?;
-        let (link, origin) = Link::open_or_replace(name.as_ref(), Side::Producer, &plan)?;
-        Ok((private::End::from_link(link)?, origin))
+        named::open_or_replace(name, &plan::<T>(&options.into())?)
     }
 }
 
@@ -104,7 +99,7 @@ impl<T: Payload> Receiver<T, Trusted> {
     /// # Errors
     /// As [`Sender::create`].
     pub fn create(name: impl AsRef<OsStr>, options: impl Into<ChannelOptions>) -> Result<Self> {
-        private::End::from_link(Link::create(name.as_ref(), Side::Consumer, &plan::<T>(&options.into())?)?)
+        named::create(name, &plan::<T>(&options.into())?)
     }
 
     /// As [`Sender::open`], for the receiving end.
@@ -120,8 +115,7 @@ impl<T: Payload> Receiver<T, Trusted> {
     /// # Errors
     /// As [`Receiver::open`].
     pub fn open_with(name: impl AsRef<OsStr>, options: &MemoryOptions) -> Result<Self> {
-        let plan = any_plan::<T>().tagged(options.tag);
-        private::End::from_link(Link::open(name.as_ref(), Side::Consumer, &plan)?)
+        named::open(name, options)
     }
 
     /// As [`Sender::open_or_replace`], for the receiving end.
@@ -132,9 +126,7 @@ impl<T: Payload> Receiver<T, Trusted> {
         name: impl AsRef<OsStr>,
         options: impl Into<ChannelOptions>,
     ) -> Result<(Self, Origin)> {
-        let plan = plan::<T>(&options.into())?;
-        let (link, origin) = Link::open_or_replace(name.as_ref(), Side::Consumer, &plan)?;
-        Ok((private::End::from_link(link)?, origin))
+        named::open_or_replace(name, &plan::<T>(&options.into())?)
     }
 }
 

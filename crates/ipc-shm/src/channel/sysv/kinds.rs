@@ -74,7 +74,7 @@ impl Create for bytes::Sender {}
 #[expect(private_interfaces, reason = "the trait is sealed: who cannot name these types need not")]
 impl private::Open for bytes::Sender {
     fn any_plan() -> Result<Plan> {
-        Ok(bytes::ends::any_plan())
+        Ok(bytes::plan::any_plan())
     }
 
     fn from_segment(segment: Segment) -> Result<Self> {
@@ -87,7 +87,7 @@ impl private::Create for bytes::Sender {
     type Options = ChannelOptions;
 
     fn plan(options: &ChannelOptions, _: usize) -> Result<Plan> {
-        bytes::ends::plan(options)
+        bytes::plan::plan(options)
     }
 }
 
@@ -97,7 +97,7 @@ impl Create for bytes::Receiver {}
 #[expect(private_interfaces, reason = "the trait is sealed: who cannot name these types need not")]
 impl private::Open for bytes::Receiver {
     fn any_plan() -> Result<Plan> {
-        Ok(bytes::ends::any_plan())
+        Ok(bytes::plan::any_plan())
     }
 
     fn from_segment(segment: Segment) -> Result<Self> {
@@ -110,7 +110,7 @@ impl private::Create for bytes::Receiver {
     type Options = ChannelOptions;
 
     fn plan(options: &ChannelOptions, _: usize) -> Result<Plan> {
-        bytes::ends::plan(options)
+        bytes::plan::plan(options)
     }
 }
 
