@@ -1,18 +1,21 @@
-//! The end that asks.
+//! The end that asks: how it is made, and how it asks.
+//!
+//! Dropping it removes the name that it made. Killed, it leaves questions that the server serves before it is told.
 
-use std::cell::{Cell, RefCell, RefMut};
+use std::cell::RefCell;
 use std::ffi::OsStr;
 use std::fmt;
 use std::marker::PhantomData;
 use std::time::Duration;
 
-use ipc_sys::Deadline;
-use ipc_sys::deadline::monotonic_now;
-
 use crate::channel::attached::Attached;
 use crate::channel::link::{Link, Plan, Side};
 use crate::channel::meet::{self, private};
-use crate::channel::request::exchange::{Answer, Asking, NO_DEADLINE};
+#[cfg(feature = "tokio")]
+use crate::channel::request::caller::Awaited;
+use crate::channel::request::caller::{Caller, Until};
+use crate::channel::request::exchange::Asking;
+use crate::channel::request::pending::PendingCall;
 use crate::channel::request::plan::{any_plan, plan, plan_for, shape_of};
 use crate::channel::request::server::Server;
 use crate::channel::{ChannelOptions, End, Invitation, Offer, Payload, Unattached, Wait, named};
@@ -29,59 +32,6 @@ pub struct Client<Q: Payload, A: Payload, M: Mode = Trusted> {
     pub(super) peer: View,
     capacity: usize,
     mode: PhantomData<fn() -> M>,
-}
-
-/// A question that was asked. Dropped, it is given up: if the server has not taken it yet, it never will. One that is
-/// forgotten ([`std::mem::forget`]) keeps its place among the calls in flight.
-#[must_use = "dropped, the call is given up"]
-pub struct PendingCall<'c, Q: Payload, A: Payload, M: Mode = Trusted> {
-    pub(super) client: &'c Client<Q, A, M>,
-    pub(super) pos: u64,
-    until: Until,
-    taken: Cell<bool>,
-}
-
-#[derive(Debug)]
-pub(super) struct Caller<Q, A> {
-    pub(super) end: Attached<Asking<Q, A, View>>,
-    /// For each place, whether a [`PendingCall`] has it.
-    held: Vec<bool>,
-    /// Whether the next question is being written in its place.
-    lent: bool,
-    /// Whether the last question found no place.
-    refused: bool,
-    /// What the next wait of a task is for.
-    pub(super) awaited: Option<Awaited>,
-}
-
-/// What a task waits for, where it waits for one thing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[cfg_attr(not(feature = "tokio"), expect(dead_code, reason = "only tasks wait so"))]
-pub(super) enum Awaited {
-    /// A place to ask in.
-    Place,
-    /// The answer to this question.
-    Answer(u64),
-}
-
-/// When a call ends: nanoseconds of CLOCK_MONOTONIC, as the server sees them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Until(u64);
-
-impl Until {
-    pub(crate) const NEVER: Self = Self(NO_DEADLINE);
-
-    pub(super) fn after(timeout: Duration) -> Self {
-        let at = monotonic_now().checked_add(timeout).and_then(|at| u64::try_from(at.as_nanos()).ok());
-        at.map_or(Self::NEVER, Self)
-    }
-
-    fn deadline(self) -> Deadline {
-        if self == Self::NEVER {
-            return Deadline::NEVER;
-        }
-        Deadline::after(Duration::from_nanos(self.0).saturating_sub(monotonic_now()))
-    }
 }
 
 /// A channel in common memory without a name: two ends, each to be attached in the process that uses it, after the fork
@@ -328,203 +278,7 @@ impl<Q: Payload, A: Payload, M: Mode> Client<Q, A, M> {
     }
 
     pub(crate) fn pending(&self, pos: u64, until: Until) -> PendingCall<'_, Q, A, M> {
-        PendingCall { client: self, pos, until, taken: Cell::new(false) }
-    }
-}
-
-impl<Q: Payload, A: Payload, M: Mode> PendingCall<'_, Q, A, M> {
-    /// Waits for the answer.
-    ///
-    /// # Blocking
-    /// Until the answer comes, the time of [`Client::send_timeout`] is over, or the server is gone.
-    ///
-    /// # Errors
-    /// [`Error::TimedOut`], and as [`Client::call`].
-    pub fn recv(self) -> Result<A> {
-        let mut caller = self.ready()?;
-        let answer = caller.answer(self.pos, || self.until.deadline());
-        self.note(&mut caller, answer)
-    }
-
-    /// As [`PendingCall::recv`], for at most `timeout`; the call stays in flight when it times out.
-    ///
-    /// # Errors
-    /// As [`PendingCall::recv`]; [`Error::Empty`] where the answer has been received.
-    pub fn recv_timeout(&mut self, timeout: Duration) -> Result<A> {
-        let mut caller = self.ready()?;
-        let answer = caller.answer(self.pos, || Deadline::after(timeout));
-        self.note(&mut caller, answer)
-    }
-
-    /// Receives the answer if it is there.
-    ///
-    /// # Errors
-    /// [`Error::Empty`] where it is not there, or has been received; and as [`PendingCall::recv`].
-    pub fn try_recv(&mut self) -> Result<A> {
-        let mut caller = self.ready()?;
-        let answer = caller.answer_now(self.pos);
-        self.note(&mut caller, answer)
-    }
-
-    /// As [`PendingCall::try_recv`], for a task that waits.
-    #[cfg(feature = "tokio")]
-    pub(crate) fn recv_waiting(&mut self) -> Result<A> {
-        let answer = self.client.answer_waiting(self.pos);
-        self.note(&mut self.client.caller.borrow_mut(), answer)
-    }
-
-    /// Whether the answer has been received.
-    #[cfg(feature = "tokio")]
-    pub(crate) fn is_taken(&self) -> bool {
-        self.taken.get()
-    }
-
-    fn ready(&self) -> Result<RefMut<'_, Caller<Q, A>>> {
-        if self.taken.get() { Err(Error::Empty) } else { Ok(self.client.caller.borrow_mut()) }
-    }
-
-    /// Gives the place back with the answer.
-    fn note(&self, caller: &mut Caller<Q, A>, answer: Result<A>) -> Result<A> {
-        if let Ok(_) | Err(Error::Unanswered) = answer {
-            caller.hold(self.pos, false);
-            self.taken.set(true);
-        }
-        answer
-    }
-}
-
-impl<Q: Payload, A: Payload, M: Mode> Drop for PendingCall<'_, Q, A, M> {
-    fn drop(&mut self) {
-        if !self.taken.get() {
-            self.client.abandon(self.pos);
-        }
-    }
-}
-
-impl<Q: Payload, A: Payload> Caller<Q, A> {
-    /// Whether a question can be asked now.
-    ///
-    /// # Errors
-    /// [`Error::Full`], where waiting would not help: we hold the place ourselves.
-    #[inline]
-    fn has_place(&mut self) -> Result<bool> {
-        self.end.check()?;
-        if self.has_next() {
-            self.refused = true;
-            return Err(Error::Full);
-        }
-        let has_room = self.end.ring.has_room().map_err(|error| self.end.condemn(error))?;
-        self.refused = !has_room;
-        Ok(has_room)
-    }
-
-    /// Asks, in a place that is held from now on.
-    fn ask(&mut self, question: &Q, until: Until) -> u64 {
-        let pos = self.end.ring.pos();
-        self.end.ring.ask(until.0, question);
-        self.hold(pos, true);
-        pos
-    }
-
-    /// Whether there is what this side waits for: the answer to a question in hand, or a place, where the last question found
-    /// none.
-    pub(super) fn is_ready(&self) -> bool {
-        match self.awaited {
-            Some(Awaited::Place) => self.may_ask(),
-            Some(Awaited::Answer(pos)) => self.is_answered(pos),
-            None => {
-                let oldest = self.end.ring.oldest();
-                let mut held = self.held.iter().filter(|held| **held).count();
-                let mut flying = (0..).map(|ahead: u64| oldest.wrapping_add(ahead));
-                (self.refused && self.may_ask())
-                    || std::iter::from_fn(|| {
-                        held = held.checked_sub(1)?;
-                        flying.find(|pos| self.is_held(*pos))
-                    })
-                    .any(|pos| self.is_answered(pos))
-            }
-        }
-    }
-
-    fn may_ask(&self) -> bool {
-        !self.has_next() && self.end.ring.has_room().unwrap_or(true)
-    }
-
-    /// Whether the answer stands; one that cannot be is for the next call to find.
-    pub(super) fn is_answered(&self, pos: u64) -> bool {
-        self.end.ring.stands(pos).unwrap_or(true)
-    }
-
-    /// Whether we have the place of the next question ourselves: a call in flight, or a loan.
-    fn has_next(&self) -> bool {
-        self.lent || self.is_held(self.end.ring.pos())
-    }
-
-    fn is_held(&self, pos: u64) -> bool {
-        self.held.get(self.index(pos)) == Some(&true)
-    }
-
-    #[cold]
-    fn wait_for_place(&mut self, until: Until) -> Result<()> {
-        let oldest = self.end.ring.oldest();
-        self.wait(oldest, until.deadline())
-    }
-
-    #[inline]
-    fn answer(&mut self, pos: u64, deadline: impl FnOnce() -> Deadline) -> Result<A> {
-        self.end.check()?;
-        if !self.stands(pos)? {
-            self.wait(pos, deadline())?;
-        }
-        self.take(pos)
-    }
-
-    fn answer_now(&mut self, pos: u64) -> Result<A> {
-        self.end.check()?;
-        if !self.stands(pos)? {
-            let gone = self.end.link.look();
-            // What the server answered before it left is there now, if it ever was.
-            if !self.stands(pos)? {
-                gone?;
-                return Err(Error::Empty);
-            }
-        }
-        self.take(pos)
-    }
-
-    #[inline]
-    fn stands(&mut self, pos: u64) -> Result<bool> {
-        self.end.ring.stands(pos).map_err(|error| self.end.condemn(error))
-    }
-
-    #[inline(never)]
-    fn wait(&mut self, pos: u64, deadline: Deadline) -> Result<()> {
-        let (wait, link) = (self.end.wait, &mut self.end.link);
-        let waited = self.end.ring.wait(pos, wait, deadline, || link.look());
-        self.end.note(waited)
-    }
-
-    #[inline]
-    fn take(&mut self, pos: u64) -> Result<A> {
-        self.end.ring.count(|| self.end.link.may_be_hot());
-        match self.end.ring.answer(pos).map_err(|error| self.end.condemn(error))? {
-            Answer::Answered(answer) => Ok(answer),
-            Answer::Unanswered => Err(Error::Unanswered),
-            Answer::Expired => Err(Error::TimedOut),
-            Answer::Pending => Err(self.end.condemn(Error::PeerCorrupt { what: "an answer taken back" })),
-        }
-    }
-
-    fn hold(&mut self, pos: u64, held: bool) {
-        let index = self.index(pos);
-        if let Some(place) = self.held.get_mut(index) {
-            *place = held;
-        }
-    }
-
-    #[expect(clippy::cast_possible_truncation, reason = "usize is 64 bits wide on every target")]
-    fn index(&self, pos: u64) -> usize {
-        pos as usize & (self.held.len() - 1)
+        PendingCall::new(self, pos, until)
     }
 }
 
@@ -549,10 +303,8 @@ impl<Q: Payload, A: Payload, M: Mode> private::End for Client<Q, A, M> {
         let capacity = usize::try_from(link.own.segment().layout().capacity).unwrap_or(usize::MAX);
         let (own, peer) = (link.own.clone(), link.peer.clone());
         let ring = Asking::resume(own.clone(), peer.clone(), shape);
-        let held = vec![false; capacity];
         link.announce();
-        let caller =
-            Caller { end: Attached::new(ring, link), held, lent: false, refused: false, awaited: None };
+        let caller = Caller::new(Attached::new(ring, link), capacity);
         Ok(Self { caller: RefCell::new(caller), own, peer, capacity, mode: PhantomData })
     }
 }
@@ -560,11 +312,5 @@ impl<Q: Payload, A: Payload, M: Mode> private::End for Client<Q, A, M> {
 impl<Q: Payload, A: Payload, M: Mode> fmt::Debug for Client<Q, A, M> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.debug_struct("Client").field("capacity", &self.capacity).finish_non_exhaustive()
-    }
-}
-
-impl<Q: Payload, A: Payload, M: Mode> fmt::Debug for PendingCall<'_, Q, A, M> {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("PendingCall").field("number", &self.pos).finish_non_exhaustive()
     }
 }

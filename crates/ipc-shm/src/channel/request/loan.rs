@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use crate::Result;
 use crate::channel::Payload;
-use crate::channel::request::client::Until;
+use crate::channel::request::caller::Until;
 use crate::channel::request::{Client, PendingCall, Request, Server};
 use crate::channel::spsc::Lends;
 use crate::memory::{Trusted, Vouched};

@@ -65,10 +65,14 @@ assert!(matches!(serving.join(), Ok(Err(ipc_shm::Error::Disconnected))));
 )]
 
 #[cfg(not(ipc_loom))]
+mod caller;
+#[cfg(not(ipc_loom))]
 mod client;
 pub(crate) mod exchange;
 #[cfg(not(ipc_loom))]
 mod loan;
+#[cfg(not(ipc_loom))]
+mod pending;
 #[cfg(not(ipc_loom))]
 pub(in crate::channel) mod plan;
 #[cfg(not(ipc_loom))]
@@ -79,11 +83,13 @@ mod servers;
 mod waiting;
 
 #[cfg(all(not(ipc_loom), feature = "tokio"))]
-pub(crate) use client::Until;
+pub(crate) use caller::Until;
 #[cfg(not(ipc_loom))]
-pub use client::{Client, PendingCall, channel};
+pub use client::{Client, channel};
 #[cfg(not(ipc_loom))]
 pub use loan::{AnswerLoan, QuestionLoan};
+#[cfg(not(ipc_loom))]
+pub use pending::PendingCall;
 #[cfg(not(ipc_loom))]
 pub use server::{Request, Server};
 #[cfg(not(ipc_loom))]
