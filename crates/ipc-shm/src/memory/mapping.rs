@@ -14,8 +14,10 @@ use std::sync::atomic::AtomicU64;
 use ipc_sys::fork::ForkMark;
 use ipc_sys::huge::{AlignedMap, HUGE};
 use ipc_sys::memory::dont_fork;
-use ipc_sys::words;
+use ipc_sys::{Deadline, futex, words};
 use memmap2::{MmapOptions, MmapRaw};
+
+use crate::words::Words;
 
 /// A mapped file, shared, whole.
 #[derive(Debug)]
@@ -144,6 +146,26 @@ impl Mapping {
     /// range and that it may write.
     pub(crate) fn copy_in(&self, offset: usize, bytes: &[u8]) {
         words::copy_in(self.all(), offset, bytes);
+    }
+}
+
+impl Words for Mapping {
+    #[inline]
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "no peer's word becomes an index: positions are masked by our constant"
+    )]
+    fn words(&self, first: usize, count: usize) -> &[AtomicU64] {
+        &self.all()[first..first + count]
+    }
+
+    fn wait(&self, index: usize, expected: u32, deadline: Deadline) -> io::Result<futex::Wait> {
+        futex::wait_low(self.word(index), expected, deadline)
+    }
+
+    fn wake(&self, index: usize, count: i32) {
+        // It fails only where the page is gone, and then there is nobody to wake.
+        let _ = futex::wake_low(self.word(index), count);
     }
 }
 

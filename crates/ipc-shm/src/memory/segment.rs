@@ -1,43 +1,30 @@
-//! A memory file of ours: made, checked, mapped, locked; what [`crate::SharedMemory`] and every channel stand on.
+//! A memory file of ours, mapped and locked: what [`crate::SharedMemory`] and every channel stand on. How it comes to be is
+//! in `segment/make.rs`, how one that is there is attached in `segment/find.rs`.
 //!
-//! Named ones are files in /dev/shm that appear only when they are complete and are removed by the handle that made
-//! them; a maker that is killed leaves the name, which `open_or_replace` replaces and `remove_stale` removes. Anonymous
-//! ones are memfds, which the kernel frees with the last descriptor and mapping.
+//! A handle that made a name removes it when it is dropped. Its locks say that it lives; the kernel drops them when its
+//! process is killed.
 
-use std::ffi::{CStr, OsStr};
+mod find;
+mod make;
+
 use std::io;
 use std::ops::Range;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::ptr::NonNull;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 
-use ipc_sys::errno::{self, retry};
-use ipc_sys::huge::{HUGE, back_by_huge_pages};
-use ipc_sys::memory::memory_file;
-use ipc_sys::{Deadline, futex};
-use nix::errno::Errno;
-use nix::fcntl::{OFlag, open, posix_fallocate};
-use nix::sys::stat::{Mode, fchmod};
+use nix::fcntl::{OFlag, open};
+use nix::sys::stat::Mode;
 
-use crate::memory::attach::{self, Seals};
+pub(crate) use find::ATTEMPTS;
+pub use find::Origin;
+pub(crate) use make::{Permissions, allocate};
+
 use crate::memory::header::{HEADER, Layout};
 use crate::memory::lock::{self, Kind};
 use crate::memory::mapping::Mapping;
 use crate::memory::name::Name;
-use crate::words::{Words, peer_load};
-use crate::{Error, Refusal, Result};
-
-/// What [`crate::SharedMemory::open_or_replace`] found.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Origin {
-    /// There was nothing of this name.
-    Created,
-    /// There was one, and somebody has it attached.
-    Opened,
-    /// There was one that nobody alive has attached; a new one stands in its place.
-    Replaced,
-}
+use crate::{Error, Result};
 
 /// A complete memory file with our header, mapped.
 #[derive(Debug)]
@@ -56,177 +43,7 @@ pub(crate) struct Segment {
     held: AtomicU8,
 }
 
-/// How others may reach a new segment.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Permissions(pub(crate) u32);
-
 impl Segment {
-    /// A memfd that nobody but this handle can ever write.
-    pub(crate) fn sealed(layout: Layout, init: impl FnOnce(&Mapping) -> Result<()>) -> Result<Self> {
-        Self::anonymous(layout, Seals::Owner, init)
-    }
-
-    /// A memfd that whoever gets a descriptor may write, but not truncate.
-    pub(crate) fn common(layout: Layout, init: impl FnOnce(&Mapping) -> Result<()>) -> Result<Self> {
-        let segment = Self::anonymous(layout, Seals::Length, init)?;
-        segment.take(lock::ATTACHED, Kind::Read)?;
-        Ok(segment)
-    }
-
-    fn anonymous(layout: Layout, seals: Seals, init: impl FnOnce(&Mapping) -> Result<()>) -> Result<Self> {
-        const NAME: &CStr = c"ipc-shm";
-        let file = memory_file(NAME).map_err(Error::system("memfd_create", ANONYMOUS))?;
-        let segment = Self::fill(file, layout, Permissions(0o600), ANONYMOUS, init)?;
-        seals
-            .put(&segment.file)
-            .map_err(|errno| Error::system("fcntl(F_ADD_SEALS)", ANONYMOUS)(errno.into()))?;
-        Ok(segment)
-    }
-
-    /// shm_open(O_CREAT | O_EXCL), except that the name appears when the segment is complete.
-    pub(crate) fn create(
-        name: &OsStr,
-        permissions: Permissions,
-        layout: Layout,
-        init: impl FnOnce(&Mapping) -> Result<()>,
-    ) -> Result<Self> {
-        let name = Name::new(name)?;
-        let mut segment = Self::nameless(&name, permissions, layout, init)?;
-        name.link(&segment.file)?;
-        segment.name = Some(name);
-        Ok(segment)
-    }
-
-    /// shm_open of one that is there.
-    pub(crate) fn open(name: &OsStr, wanted: &Layout, max: usize) -> Result<Self> {
-        let name = Name::new(name)?;
-        for _ in 0..ATTEMPTS {
-            let file = name.open(OFlag::O_RDWR)?;
-            let segment = Self::map(file, &name.to_string(), Seals::None, true, max)?;
-            segment.layout.expect(wanted).map_err(|reason| Error::refused(&name, reason))?;
-            // Excluded only while somebody replaces this very file: look again who bears the name then.
-            if segment.try_take(lock::ATTACHED, Kind::Read)? && name.leads_to(&segment.file)? {
-                return Ok(segment);
-            }
-            std::thread::yield_now();
-        }
-        Err(Error::EndInUse { object: name.to_string(), end: "the name" })
-    }
-
-    /// Opens what is there if anybody alive has it attached, else puts a new one in its place.
-    pub(crate) fn open_or_replace(
-        name: &OsStr,
-        permissions: Permissions,
-        layout: Layout,
-        max: usize,
-        mut init: impl FnMut(&Mapping) -> Result<()>,
-    ) -> Result<(Self, Origin)> {
-        let name = Name::new(name)?;
-        for _ in 0..ATTEMPTS {
-            let file = match name.open(OFlag::O_RDWR) {
-                Ok(file) => file,
-                Err(Error::NotFound { .. }) => {
-                    let mut segment = Self::nameless(&name, permissions, layout, &mut init)?;
-                    match name.link(&segment.file) {
-                        Err(Error::Exists { .. }) => continue,
-                        linked => linked?,
-                    }
-                    segment.name = Some(name);
-                    return Ok((segment, Origin::Created));
-                }
-                Err(error) => return Err(error),
-            };
-            let found = Self::map(
-                file.try_clone().map_err(Error::system("dup", &name))?,
-                &name.to_string(),
-                Seals::None,
-                true,
-                max,
-            );
-            match &found {
-                // Ours by its magic, whatever else is wrong with it, is ours to replace when nobody uses it.
-                Ok(_)
-                | Err(Error::Refused {
-                    reason: Refusal::NotReady | Refusal::Version | Refusal::Kind { .. } | Refusal::Capacity,
-                    ..
-                }) => {}
-                Err(_) => return found.map(|segment| (segment, Origin::Opened)),
-            }
-            let alone = lock::take(&file, lock::ATTACHED, Kind::Write)
-                .map_err(Error::system("fcntl(F_OFD_SETLK)", &name))?;
-            if !name.leads_to(&file)? {
-                continue;
-            }
-            if alone {
-                // Whoever opens the old file now finds this lock and looks for the name again.
-                let mut segment = Self::nameless(&name, permissions, layout, &mut init)?;
-                name.replace(&segment.file)?;
-                segment.name = Some(name);
-                return Ok((segment, Origin::Replaced));
-            }
-            let segment = found?;
-            segment.layout.expect(&layout).map_err(|reason| Error::refused(&name, reason))?;
-            if segment.try_take(lock::ATTACHED, Kind::Read)? && name.leads_to(&segment.file)? {
-                return Ok((segment, Origin::Opened));
-            }
-            std::thread::yield_now();
-        }
-        Err(Error::EndInUse { object: name.to_string(), end: "the name" })
-    }
-
-    /// Common memory from a descriptor that was received or inherited.
-    pub(crate) fn common_from(file: OwnedFd, wanted: &Layout, max: usize) -> Result<Self> {
-        let segment = Self::map(file, DESCRIPTOR, Seals::Length, true, max)?;
-        segment.layout.expect(wanted).map_err(|reason| Error::refused(DESCRIPTOR, reason))?;
-        segment.take(lock::ATTACHED, Kind::Read)?;
-        // Whoever got the same descriptor shares this opening, and with it a lock that does not exclude him.
-        segment.held.store(0, Ordering::Relaxed);
-        Ok(segment)
-    }
-
-    /// Another process's sealed memory, for reading.
-    pub(crate) fn sealed_from(file: OwnedFd, wanted: &Layout, max: usize) -> Result<Self> {
-        let segment = Self::map(file, DESCRIPTOR, Seals::Owner, false, max)?;
-        segment.layout.expect(wanted).map_err(|reason| Error::refused(DESCRIPTOR, reason))?;
-        Ok(segment)
-    }
-
-    fn nameless(
-        name: &Name,
-        permissions: Permissions,
-        layout: Layout,
-        init: impl FnOnce(&Mapping) -> Result<()>,
-    ) -> Result<Self> {
-        let segment = Self::fill(name.unnamed()?, layout, permissions, &name.to_string(), init)?;
-        segment.take(lock::ATTACHED, Kind::Read)?;
-        Ok(segment)
-    }
-
-    /// Allocates, maps and writes a new file, header last.
-    fn fill(
-        file: OwnedFd,
-        layout: Layout,
-        permissions: Permissions,
-        object: &str,
-        init: impl FnOnce(&Mapping) -> Result<()>,
-    ) -> Result<Self> {
-        let len = allocate(&file, layout.len, permissions, object)?;
-        let mapping = Mapping::new(&file, len, true).map_err(Error::system("mmap", object))?;
-        layout.write(&mapping);
-        init(&mapping)?;
-        Layout::finish(&mapping);
-        Ok(Self::over(mapping, layout, file, 0))
-    }
-
-    /// Checks and maps what somebody else made.
-    fn map(file: OwnedFd, object: &str, seals: Seals, writable: bool, max: usize) -> Result<Self> {
-        let len = attach::check(&file, object, seals, HEADER, max)?;
-        let mapping = Mapping::new(&file, len, writable).map_err(Error::system("mmap", object))?;
-        let load = |index| peer_load(mapping.word(index));
-        let layout = Layout::read(load, len as u64).map_err(|reason| Error::refused(object, reason))?;
-        Ok(Self::over(mapping, layout, file, 0))
-    }
-
     fn over(mapping: Mapping, layout: Layout, file: OwnedFd, locks: libc::off_t) -> Self {
         let (keep, held) = (AtomicBool::new(false), AtomicU8::new(0));
         Self { mapping, layout, file, locks, name: None, keep, held }
@@ -349,26 +166,6 @@ impl Segment {
     }
 }
 
-impl Words for Mapping {
-    #[inline]
-    #[expect(
-        clippy::indexing_slicing,
-        reason = "no peer's word becomes an index: positions are masked by our constant"
-    )]
-    fn words(&self, first: usize, count: usize) -> &[AtomicU64] {
-        &self.all()[first..first + count]
-    }
-
-    fn wait(&self, index: usize, expected: u32, deadline: Deadline) -> io::Result<futex::Wait> {
-        futex::wait_low(self.word(index), expected, deadline)
-    }
-
-    fn wake(&self, index: usize, count: i32) {
-        // It fails only where the page is gone, and then there is nobody to wake.
-        let _ = futex::wake_low(self.word(index), count);
-    }
-}
-
 impl Drop for Segment {
     /// The last close would let the locks go, too; but a process that another thread has just forked, and that has not come
     /// to its exec yet, holds every descriptor of ours until then.
@@ -386,29 +183,7 @@ impl Drop for Segment {
 /// What a handle takes for as long as it lives.
 const LOCKS: [libc::off_t; 3] = [lock::ATTACHED, lock::PRODUCER, lock::CONSUMER];
 
-/// How often a name is looked up again while others replace it.
-pub(crate) const ATTEMPTS: usize = 1000;
-const ANONYMOUS: &str = "anonymous memory";
 const DESCRIPTOR: &str = "the descriptor";
-
-/// Gives the file its length, all of it backed by memory, so that no access can die of SIGBUS for want of it; by huge pages
-/// from 2 MiB on, where the kernel has them.
-pub(crate) fn allocate(file: &OwnedFd, len: u64, permissions: Permissions, object: &str) -> Result<usize> {
-    let too_long = || Error::NoSpace { len: usize::MAX };
-    let (size, offset) =
-        (usize::try_from(len).map_err(|_| too_long())?, i64::try_from(len).map_err(|_| too_long())?);
-    fchmod(file, Mode::from_bits_truncate(permissions.0))
-        .map_err(|errno| Error::system("fchmod", object)(errno.into()))?;
-    if size >= HUGE {
-        back_by_huge_pages(file.as_fd(), size);
-    }
-    match retry(|| Ok(posix_fallocate(file, 0, offset)?)) {
-        Ok(()) => Ok(size),
-        Err(error) if errno::is(&error, Errno::ENOSPC as i32) => Err(Error::NoSpace { len: size }),
-        Err(error) if errno::is(&error, Errno::EFBIG as i32) => Err(Error::NoSpace { len: size }),
-        Err(error) => Err(Error::system("posix_fallocate", object)(error)),
-    }
-}
 
 #[cfg(all(test, not(miri)))]
 mod tests {
