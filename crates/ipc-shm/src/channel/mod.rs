@@ -37,6 +37,8 @@ pub mod spsc;
 mod stat;
 #[cfg(all(not(ipc_loom), feature = "sysv"))]
 pub mod sysv;
+#[cfg(not(ipc_loom))]
+mod watch;
 
 pub use doorbell::Wait;
 #[cfg(not(ipc_loom))]
