@@ -106,6 +106,7 @@ mod in_place;
 mod memory;
 #[cfg(any(ipc_loom, test))]
 mod models;
+mod refusal;
 #[cfg(not(ipc_loom))]
 mod shared;
 mod sync;
@@ -113,8 +114,9 @@ mod tag;
 mod words;
 
 pub use crate::{
-    error::{Error, Refusal, Result},
+    error::{Error, Result},
     in_place::{AnyBits, InPlace, kind},
+    refusal::Refusal,
     sync::{
         Attempt, Condvar, Event, Guard, LockError, LockResult, Mutex, MutexGuard, Once, ReadGuard, Recovery,
         RwLock, Semaphore, Wake, WriteGuard,
