@@ -1,6 +1,6 @@
-//! Dispositions: who is registered for a signal, and what was in force before. A disposition belongs to the process; exec
-//! resets it, fork copies it.
-#![expect(unsafe_code, reason = "sigaction with a handler")]
+//! Registrations: what is to happen when a signal is delivered, until the registration is dropped. They end with the
+//! process, and with exec.
+#![expect(unsafe_code, reason = "a handler of the caller's own is unsafe to register")]
 
 use std::fmt;
 use std::fs::File;
@@ -10,10 +10,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::JoinHandle;
 
-use ipc_sys::disposition::{Disposition as Sys, disposition as look, set_disposition};
-
-use crate::handler::{Effect, Entry, Page, Table, Waker, WakerKind, handle};
-use crate::registry::{replace_table, table};
+use crate::disposition::{apply, in_force, is_installed};
+use crate::handler::{Effect, Entry, Page, Table, Waker, WakerKind};
+use crate::registry::table;
 use crate::{Action, Error, MaskGuard, Result, Ring, Signal, SignalInfo, SignalSet};
 
 /// sigaction(2): from now on `action` happens when `signal` is delivered, until the registration is dropped.
@@ -266,97 +265,6 @@ impl Drop for Reader {
             }
         }
     }
-}
-
-/// What is in force for a signal.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Disposition {
-    /// SIG_DFL.
-    Default,
-    /// SIG_IGN.
-    Ignored,
-    /// A handler of this crate.
-    Ours,
-    /// A handler of somebody else.
-    Foreign,
-}
-
-/// sigaction(2): what is in force for `signal`.
-///
-/// # Errors
-/// [`Error::Refused`] for the two that the C library keeps to itself.
-#[doc(alias = "sigaction")]
-pub fn disposition(signal: Signal) -> Result<Disposition> {
-    Ok(match in_force(signal)? {
-        now if now.is_default() => Disposition::Default,
-        now if now.is_ignore() => Disposition::Ignored,
-        now if now.is(handle) => Disposition::Ours,
-        _ => Disposition::Foreign,
-    })
-}
-
-fn in_force(signal: Signal) -> Result<Sys> {
-    look(signal.number()).map_err(|_| Error::Refused { signal, reason: "the C library keeps it to itself" })
-}
-
-/// Whether what we put in force has not been given back: then what stands there now, ours or that of somebody who came
-/// after us, is not a former one.
-fn is_installed(signal: Signal, table: &Table) -> bool {
-    table.buried || !table.entries.is_empty() || in_force(signal).is_ok_and(|now| now.is(handle))
-}
-
-/// Puts a table and what follows from it in force. With the lock held.
-fn apply(page: Page, signal: Signal, mut next: Table) -> Result<()> {
-    let now = in_force(signal)?;
-    // Only what we put there last is replaced; what somebody else has put over it since is his, and leads to ours.
-    let ours = match table(signal).filter(|table| is_installed(signal, table)) {
-        None => true,
-        Some(last) => {
-            let put = wanted(&last);
-            next.buried = last.buried || put.is(handle);
-            now.is(handle) || now.address() == put.address()
-        }
-    };
-    next.buried &= !ours;
-    let wanted = wanted(&next);
-    let restores = next.entries.is_empty();
-    // The former one comes back before the table is empty, and the table is there before the handler is.
-    if restores && ours {
-        put(signal, &wanted)?;
-    }
-    replace_table(page, signal, next);
-    if !restores && ours {
-        put(signal, &wanted)?;
-    }
-    Ok(())
-}
-
-/// The disposition that follows from a table.
-fn wanted(table: &Table) -> Sys {
-    let former = &table.former;
-    if !table.entries.iter().any(|entry| entry.effect.is_active()) {
-        return match table.entries.last().map(|entry| &entry.effect) {
-            Some(Effect::Ignore) => Sys::ignore(),
-            Some(_) => Sys::default_action(),
-            None => *former,
-        };
-    }
-    let chained = !former.is_default() && !former.is_ignore();
-    let restart = table.entries.iter().all(|entry| entry.restart)
-        && (!chained || former.flags() & libc::SA_RESTART != 0);
-    let mut flags = if restart { libc::SA_RESTART } else { 0 };
-    let mut mask = table.entries.iter().fold(0, |mask, entry| mask | entry.mask);
-    if chained {
-        flags |= former.flags() & libc::SA_ONSTACK;
-        mask |= former.mask();
-    }
-    Sys::handler(handle, flags, mask)
-}
-
-fn put(signal: Signal, wanted: &Sys) -> Result<()> {
-    // SAFETY: SIG_DFL, SIG_IGN, our handler, which is async-signal-safe, or one that was in force before us.
-    unsafe { set_disposition(signal.number(), wanted) }.map(drop).map_err(Error::system("sigaction"))
 }
 
 /// How to write to this descriptor; a regular file or a terminal wakes nobody.
