@@ -17,6 +17,7 @@ mod flip;
 mod forks;
 mod invited;
 mod litmus;
+mod loans;
 mod lock_barrier;
 mod lock_interop;
 mod lock_mutex;

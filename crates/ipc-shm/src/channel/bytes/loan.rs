@@ -8,6 +8,9 @@ use std::fmt;
 use std::ops::{Deref, DerefMut};
 use std::ptr::NonNull;
 use std::slice;
+use std::time::Duration;
+
+use ipc_sys::Deadline;
 
 use crate::Result;
 use crate::channel::attached::Patience;
@@ -16,8 +19,8 @@ use crate::channel::bytes::{Receiver, Sender};
 use crate::channel::spsc::Lends;
 use crate::memory::{Trusted, Vouched};
 
-/// A message that is being written where it will be read. It holds some earlier bytes at first. [`Loan::commit`] sends it;
-/// dropped, it was never there.
+/// A message that is being written where it will be read. At first it holds some earlier bytes. [`Loan::commit`] sends it; if it
+/// is dropped instead, nothing is sent.
 ///
 /// # After a crash
 /// A loan that was not committed leaves nothing. Touching one in a forked child is SIGSEGV, in the child alone.
@@ -78,6 +81,16 @@ impl<M: Lends> Sender<M> {
     pub fn loan(&mut self, len: usize) -> Result<Loan<'_, M>> {
         let wanted = self.wanted(len)?;
         let pad = self.room(wanted, Patience::ENDLESS)?;
+        Ok(self.lend(len, pad))
+    }
+
+    /// As [`Sender::loan`], waiting for at most `timeout`.
+    ///
+    /// # Errors
+    /// As [`Sender::send_timeout`].
+    pub fn loan_timeout(&mut self, len: usize, timeout: Duration) -> Result<Loan<'_, M>> {
+        let wanted = self.wanted(len)?;
+        let pad = self.room(wanted, Patience::Until(Deadline::after(timeout)))?;
         Ok(self.lend(len, pad))
     }
 
@@ -157,6 +170,15 @@ impl Receiver<Vouched> {
     /// As [`Receiver::recv`].
     pub fn borrow(&mut self) -> Result<Borrow<'_>> {
         let (len, blocks) = self.next(Patience::ENDLESS)?;
+        Ok(self.lend(len, blocks))
+    }
+
+    /// As [`Receiver::borrow`], waiting for at most `timeout`.
+    ///
+    /// # Errors
+    /// As [`Receiver::recv_timeout`].
+    pub fn borrow_timeout(&mut self, timeout: Duration) -> Result<Borrow<'_>> {
+        let (len, blocks) = self.next(Patience::Until(Deadline::after(timeout)))?;
         Ok(self.lend(len, blocks))
     }
 

@@ -7,6 +7,7 @@
 use std::fmt;
 use std::ops::{Deref, DerefMut};
 use std::ptr::NonNull;
+use std::time::Duration;
 
 use ipc_sys::Deadline;
 
@@ -16,8 +17,8 @@ use crate::channel::mpmc::{Receiver, Sender};
 use crate::memory::{Trusted, Vouched};
 use crate::{Error, Result};
 
-/// A message that is being written where it will be read. It holds some earlier message's bytes at first. [`Loan::commit`]
-/// sends it; dropped, it was never there. What is sent behind it is received only then.
+/// A message that is being written where it will be read. At first it holds the bytes of some earlier message. [`Loan::commit`]
+/// sends it; if it is dropped instead, nothing is sent. Messages sent after it are received only once it is committed or dropped.
 #[must_use = "dropped, it is never sent"]
 pub struct Loan<'s, T: Payload> {
     sender: &'s mut Sender<T, Vouched>,
@@ -26,8 +27,8 @@ pub struct Loan<'s, T: Payload> {
     committed: bool,
 }
 
-/// A message where it was written: nobody else gets it, unless this process dies first. [`Borrow::done`] is its end; dropped
-/// before, it stands again, for any receiver, within 60 ms.
+/// A message where it was written: nobody else gets it, unless this process dies first. [`Borrow::done`] ends that; if it is
+/// dropped before, the message is available to any receiver again within 60 ms.
 pub struct Borrow<'r, T: Payload> {
     receiver: &'r mut Receiver<T, Vouched>,
     pos: u64,
@@ -62,6 +63,9 @@ impl<T: Payload> Receiver<T, Trusted> {
 impl<T: Payload> Sender<T, Vouched> {
     /// A place to write the next message in, waiting for one.
     ///
+    /// # Blocking
+    /// As [`Sender::send`].
+    ///
     /// # Errors
     /// As [`Sender::send`].
     ///
@@ -69,6 +73,16 @@ impl<T: Payload> Sender<T, Vouched> {
     /// The others pass the place over: the message was never there.
     pub fn loan(&mut self) -> Result<Loan<'_, T>> {
         let pos = self.claim_within(|| Deadline::NEVER)?;
+        Ok(self.lend(pos))
+    }
+
+    /// As [`Sender::loan`], waiting for at most `timeout`.
+    ///
+    /// # Errors
+    /// As [`Sender::send_timeout`].
+    pub fn loan_timeout(&mut self, timeout: Duration) -> Result<Loan<'_, T>> {
+        let deadline = Deadline::after(timeout);
+        let pos = self.claim_within(|| deadline)?;
         Ok(self.lend(pos))
     }
 
@@ -132,6 +146,9 @@ impl<T: Payload> Drop for Loan<'_, T> {
 impl<T: Payload> Receiver<T, Vouched> {
     /// The next message in place, waiting for one.
     ///
+    /// # Blocking
+    /// As [`Receiver::recv`].
+    ///
     /// # Errors
     /// As [`Receiver::recv`].
     ///
@@ -162,6 +179,16 @@ impl<T: Payload> Receiver<T, Vouched> {
     /// ```
     pub fn borrow(&mut self) -> Result<Borrow<'_, T>> {
         let pos = self.claim_within(|| Deadline::NEVER)?;
+        Ok(self.lend(pos))
+    }
+
+    /// As [`Receiver::borrow`], waiting for at most `timeout`.
+    ///
+    /// # Errors
+    /// As [`Receiver::recv_timeout`].
+    pub fn borrow_timeout(&mut self, timeout: Duration) -> Result<Borrow<'_, T>> {
+        let deadline = Deadline::after(timeout);
+        let pos = self.claim_within(|| deadline)?;
         Ok(self.lend(pos))
     }
 

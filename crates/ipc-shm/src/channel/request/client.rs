@@ -207,15 +207,15 @@ impl<Q: Payload, A: Payload, M: Mode> Client<Q, A, M> {
         Ok(caller.ask(question, Until::NEVER))
     }
 
-    /// Gives the place of the next question out, and says where it is, in bytes.
-    pub(super) fn lend_next(&self, waits: bool) -> Result<usize> {
+    /// Gives the place of the next question out, and says where it is, in bytes; waits for it until then, or not at all.
+    pub(super) fn lend_next(&self, until: Option<Until>) -> Result<usize> {
         let mut caller = self.caller.borrow_mut();
         if !caller.has_place()? {
-            if !waits {
+            let Some(until) = until else {
                 caller.end.link.look()?;
                 return Err(Error::Full);
-            }
-            caller.wait_for_place(Until::NEVER)?;
+            };
+            caller.wait_for_place(until)?;
         }
         caller.lent = true;
         Ok(caller.end.ring.next_payload_offset())

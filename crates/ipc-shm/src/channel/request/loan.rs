@@ -88,7 +88,15 @@ impl<Q: Payload, A: Payload, M: Lends> Client<Q, A, M> {
     /// # }
     /// ```
     pub fn loan(&self) -> Result<QuestionLoan<'_, Q, A, M>> {
-        Ok(self.lend(self.lend_next(true)?))
+        Ok(self.lend(self.lend_next(Some(Until::NEVER))?))
+    }
+
+    /// As [`Client::loan`], waiting for at most `timeout`. The answer is waited for as [`QuestionLoan::send_timeout`] says.
+    ///
+    /// # Errors
+    /// [`Error::TimedOut`](crate::Error::TimedOut), and as [`Client::loan`].
+    pub fn loan_timeout(&self, timeout: Duration) -> Result<QuestionLoan<'_, Q, A, M>> {
+        Ok(self.lend(self.lend_next(Some(Until::after(timeout)))?))
     }
 
     /// A place to write the next question in, if there is one now.
@@ -96,7 +104,7 @@ impl<Q: Payload, A: Payload, M: Lends> Client<Q, A, M> {
     /// # Errors
     /// As [`Client::try_send`]; [`Error::Full`](crate::Error::Full) too while another loan is out.
     pub fn try_loan(&self) -> Result<QuestionLoan<'_, Q, A, M>> {
-        Ok(self.lend(self.lend_next(false)?))
+        Ok(self.lend(self.lend_next(None)?))
     }
 
     fn lend(&self, offset: usize) -> QuestionLoan<'_, Q, A, M> {

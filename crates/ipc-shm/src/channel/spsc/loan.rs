@@ -8,6 +8,7 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::ops::{Deref, DerefMut};
 use std::ptr::NonNull;
+use std::time::Duration;
 
 use crate::Result;
 use crate::channel::Payload;
@@ -21,8 +22,8 @@ pub trait Lends: Mode {}
 impl Lends for Sealed {}
 impl Lends for Vouched {}
 
-/// A message that is being written where it will be read. It holds some earlier message's bytes at first. [`Loan::commit`]
-/// sends it; dropped, it was never there.
+/// A message that is being written where it will be read. At first it holds the bytes of some earlier message. [`Loan::commit`]
+/// sends it; if it is dropped instead, nothing is sent.
 ///
 /// # After a crash
 /// A loan that was not committed leaves nothing. Touching one in a forked child is SIGSEGV, in the child alone.
@@ -52,10 +53,22 @@ impl<T: Payload> Sender<T, Trusted> {
 impl<T: Payload, M: Lends> Sender<T, M> {
     /// A place to write the next message in, waiting for one.
     ///
+    /// # Blocking
+    /// As [`Sender::send`].
+    ///
     /// # Errors
     /// As [`Sender::send`].
     pub fn loan(&mut self) -> Result<Loan<'_, T, M>> {
         self.room(1, Patience::ENDLESS)?;
+        Ok(self.lend())
+    }
+
+    /// As [`Sender::loan`], waiting for at most `timeout`.
+    ///
+    /// # Errors
+    /// As [`Sender::send_timeout`].
+    pub fn loan_timeout(&mut self, timeout: Duration) -> Result<Loan<'_, T, M>> {
+        self.room(1, Patience::For(timeout))?;
         Ok(self.lend())
     }
 
@@ -67,9 +80,7 @@ impl<T: Payload, M: Lends> Sender<T, M> {
         self.room(1, Patience::None)?;
         Ok(self.lend())
     }
-}
 
-impl<T: Payload, M: Lends> Sender<T, M> {
     fn lend(&mut self) -> Loan<'_, T, M> {
         let place = self.end.ring.next_payload_offset();
         let place = self.end.link.own.segment().mapping().at(place).cast();
@@ -116,10 +127,22 @@ impl<T: Payload> Receiver<T, Trusted> {
 impl<T: Payload> Receiver<T, Vouched> {
     /// The next message in place, waiting for one.
     ///
+    /// # Blocking
+    /// As [`Receiver::recv`].
+    ///
     /// # Errors
     /// As [`Receiver::recv`].
     pub fn borrow(&mut self) -> Result<Borrow<'_, T>> {
         self.message(Patience::ENDLESS)?;
+        Ok(self.lend())
+    }
+
+    /// As [`Receiver::borrow`], waiting for at most `timeout`.
+    ///
+    /// # Errors
+    /// As [`Receiver::recv_timeout`].
+    pub fn borrow_timeout(&mut self, timeout: Duration) -> Result<Borrow<'_, T>> {
+        self.message(Patience::For(timeout))?;
         Ok(self.lend())
     }
 

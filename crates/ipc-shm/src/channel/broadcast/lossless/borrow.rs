@@ -8,6 +8,7 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::ops::Deref;
 use std::ptr::NonNull;
+use std::time::Duration;
 
 use crate::Result;
 use crate::channel::Payload;
@@ -49,6 +50,15 @@ impl<T: Payload> Reader<T, Vouched> {
     /// As [`Reader::recv`].
     pub fn borrow(&mut self) -> Result<Borrow<'_, T>> {
         self.message(1, Patience::ENDLESS)?;
+        Ok(self.lend())
+    }
+
+    /// As [`Reader::borrow`], waiting for at most `timeout`.
+    ///
+    /// # Errors
+    /// As [`Reader::recv_timeout`].
+    pub fn borrow_timeout(&mut self, timeout: Duration) -> Result<Borrow<'_, T>> {
+        self.message(1, Patience::For(timeout))?;
         Ok(self.lend())
     }
 
