@@ -53,6 +53,7 @@ impl PipeOptions {
     }
 
     /// O_NONBLOCK on both ends: `Read` and `Write` give `WouldBlock` instead of waiting.
+    #[doc(alias = "O_NONBLOCK")]
     #[must_use]
     pub fn nonblocking(mut self, on: bool) -> Self {
         self.nonblocking = on;

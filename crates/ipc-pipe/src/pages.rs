@@ -93,6 +93,7 @@ impl PipeWriter {
     /// # Ok(())
     /// # }
     /// ```
+    #[doc(alias = "SPLICE_F_GIFT")]
     #[doc(alias = "vmsplice")]
     #[expect(clippy::needless_pass_by_value, reason = "that they are given away is the point")]
     pub fn gift(&self, pages: Pages) -> Result<()> {

@@ -16,6 +16,8 @@ pub enum ChildState {
     #[doc(alias = "WEXITSTATUS")]
     Exited(i32),
     /// A signal ended it. CLD_KILLED, CLD_DUMPED.
+    #[doc(alias = "WCOREDUMP")]
+    #[doc(alias = "WIFSIGNALED")]
     #[doc(alias = "WTERMSIG")]
     Killed {
         /// Which.
@@ -24,6 +26,7 @@ pub enum ChildState {
         core_dumped: bool,
     },
     /// A signal stopped it, and it can go on. CLD_STOPPED, and CLD_TRAPPED for a tracee.
+    #[doc(alias = "WIFSTOPPED")]
     #[doc(alias = "WSTOPSIG")]
     Stopped(Signal),
     /// SIGCONT let it go on. CLD_CONTINUED.

@@ -97,6 +97,8 @@ pub unsafe fn on_raw(
 /// # drop(registration);
 /// # Ok::<(), ipc_signal::Error>(())
 /// ```
+#[doc(alias = "SA_NODEFER")]
+#[doc(alias = "SA_RESETHAND")]
 #[derive(Debug, Clone, Copy)]
 #[must_use]
 pub struct HandlerOptions {

@@ -34,6 +34,7 @@ use crate::{Address, BindOptions, Error, Result, wait::Wait};
 /// assert_eq!((&buffer[..len], from.is_unnamed()), (&b"hello"[..], true));
 /// # Ok::<(), ipc_uds::Error>(())
 /// ```
+#[doc(alias = "SOCK_DGRAM")]
 #[derive(Debug)]
 pub struct Datagram {
     _name: Option<BoundName>,

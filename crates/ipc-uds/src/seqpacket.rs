@@ -35,6 +35,7 @@ use crate::{Address, BindOptions, Error, Result, wait::Wait};
 /// assert_eq!(&buffer[..3], b"one");
 /// # Ok::<(), ipc_uds::Error>(())
 /// ```
+#[doc(alias = "SOCK_SEQPACKET")]
 #[derive(Debug)]
 pub struct SeqPacket {
     _name: Option<BoundName>,

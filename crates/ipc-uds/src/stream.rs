@@ -38,6 +38,7 @@ use crate::{Address, BindOptions, Error, Result, wait::Wait};
 /// assert_eq!(&bytes, b"hello");
 /// # Ok::<(), std::io::Error>(())
 /// ```
+#[doc(alias = "SOCK_STREAM")]
 #[derive(Debug)]
 pub struct Stream {
     _name: Option<BoundName>,

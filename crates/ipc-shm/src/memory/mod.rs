@@ -70,6 +70,7 @@ use segment::{Permissions, Segment};
 /// # Ok(())
 /// # }
 /// ```
+#[doc(alias = "munmap")]
 pub struct SharedMemory<M: Mode = Trusted> {
     segment: Segment,
     mode: PhantomData<fn() -> M>,
@@ -122,6 +123,7 @@ impl SharedMemory<Sealed> {
     /// | --- | --- |
     /// | ENOSPC | [`Error::NoSpace`]; nothing was made |
     /// | EMFILE, ENFILE, ENOMEM, ENOSYS | [`Error::System`] |
+    #[doc(alias = "F_ADD_SEALS")]
     #[doc(alias = "memfd_create")]
     #[doc(alias = "mmap")]
     pub fn anonymous(len: usize) -> Result<Self> {

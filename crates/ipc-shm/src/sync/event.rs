@@ -34,6 +34,8 @@ use crate::{Error, Result};
 /// # Ok(())
 /// # }
 /// ```
+#[doc(alias = "eventfd")]
+#[doc(alias = "futex")]
 #[repr(transparent)]
 pub struct Event {
     word: AtomicU64,

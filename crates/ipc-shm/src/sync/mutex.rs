@@ -58,6 +58,8 @@ use crate::{Refusal, Result};
 /// # Ok(())
 /// # }
 /// ```
+#[doc(alias = "pthread_mutexattr_setpshared")]
+#[doc(alias = "pthread_mutexattr_setrobust")]
 #[doc(alias = "pthread_mutex_t")]
 #[repr(C)]
 pub struct Mutex<T> {
@@ -66,6 +68,7 @@ pub struct Mutex<T> {
 }
 
 /// The right to use what a [`Mutex`] guards; dropping it is pthread_mutex_unlock, by the thread that locked.
+#[doc(alias = "pthread_mutex_unlock")]
 #[must_use = "dropping it unlocks the mutex"]
 pub struct MutexGuard<'a, T> {
     mutex: &'a Mutex<T>,

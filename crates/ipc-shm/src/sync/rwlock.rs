@@ -69,6 +69,7 @@ const WRITING: u64 = 1;
 const GIVEN_UP: u64 = 2;
 
 /// The right to read what an [`RwLock`] guards.
+#[doc(alias = "pthread_rwlock_unlock")]
 #[must_use = "dropping it unlocks the lock"]
 pub struct ReadGuard<'a, T> {
     place: &'a Robust,
@@ -78,6 +79,7 @@ pub struct ReadGuard<'a, T> {
 }
 
 /// The right to change what an [`RwLock`] guards.
+#[doc(alias = "pthread_rwlock_unlock")]
 #[must_use = "dropping it unlocks the lock"]
 pub struct WriteGuard<'a, T> {
     state: &'a AtomicU64,
@@ -136,6 +138,7 @@ impl<T: FromBytes + Send + Sync, const READERS: usize> RwLock<T, READERS> {
     /// | errno | error |
     /// | --- | --- |
     /// | ETIMEDOUT | [`Error::TimedOut`] |
+    #[doc(alias = "pthread_rwlock_clockrdlock")]
     #[doc(alias = "pthread_rwlock_timedrdlock")]
     pub fn read_timeout(&self, timeout: Duration) -> Result<ReadGuard<'_, T>> {
         self.read_with(|place| place.lock(Some(timeout)))
@@ -182,6 +185,7 @@ impl<T: FromBytes + Send + Sync, const READERS: usize> RwLock<T, READERS> {
     /// | errno | error |
     /// | --- | --- |
     /// | ETIMEDOUT | [`Error::TimedOut`] |
+    #[doc(alias = "pthread_rwlock_clockwrlock")]
     #[doc(alias = "pthread_rwlock_timedwrlock")]
     pub fn write_timeout(&self, timeout: Duration) -> LockResult<WriteGuard<'_, T>> {
         // One deadline for all places.

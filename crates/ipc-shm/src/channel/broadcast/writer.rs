@@ -34,13 +34,7 @@ impl<T: Payload> Writer<T, Trusted> {
     /// Makes the channel under a name, and becomes its writer. Dropping the writer removes the name.
     ///
     /// # Errors
-    /// | errno | error |
-    /// | --- | --- |
-    /// | EEXIST | [`Error::Exists`] |
-    /// | EINVAL, ENAMETOOLONG | [`Error::InvalidName`], [`Error::InvalidParameter`] (the capacity) |
-    /// | ENOSPC | [`Error::NoSpace`]; nothing was made |
-    /// | EACCES | [`Error::PermissionDenied`] |
-    /// | EMFILE, ENOENT (/proc is not mounted) | [`Error::System`] |
+    /// As [`spsc::Sender::create`](crate::spsc::Sender::create).
     pub fn create(name: impl AsRef<OsStr>, options: impl Into<ChannelOptions>) -> Result<Self> {
         let plan = with_fences(slots::plan::<T, Shape>(&options.into())?);
         Self::new(Link::create(name.as_ref(), Side::Producer, &plan)?)

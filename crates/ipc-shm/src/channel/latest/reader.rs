@@ -34,13 +34,7 @@ impl<T: Payload> Reader<T, Trusted> {
     /// Attaches the cell of this name.
     ///
     /// # Errors
-    /// | errno | error |
-    /// | --- | --- |
-    /// | ENOENT | [`Error::NotFound`] |
-    /// | EINVAL, ENAMETOOLONG | [`Error::InvalidName`] |
-    /// | EACCES | [`Error::PermissionDenied`] |
-    /// | EMFILE, ELOOP (a symbolic link) | [`Error::System`] |
-    /// | | [`Error::Refused`], with the [`Refusal`] that says why |
+    /// As [`spsc::Sender::open`](crate::spsc::Sender::open), but never [`Error::EndInUse`]: there is no limit to the readers.
     pub fn open(name: impl AsRef<OsStr>) -> Result<Self> {
         Self::open_with(name, &MemoryOptions::new())
     }

@@ -36,13 +36,7 @@ impl<T: Payload> Writer<T, Trusted> {
     /// Makes the cell under a name, mode 0600, and becomes its writer. Dropping the writer removes the name.
     ///
     /// # Errors
-    /// | errno | error |
-    /// | --- | --- |
-    /// | EEXIST | [`Error::Exists`] |
-    /// | EINVAL, ENAMETOOLONG | [`Error::InvalidName`] |
-    /// | ENOSPC | [`Error::NoSpace`]; nothing was made |
-    /// | EACCES | [`Error::PermissionDenied`] |
-    /// | EMFILE, ENOENT (/proc is not mounted) | [`Error::System`] |
+    /// As [`spsc::Sender::create`](crate::spsc::Sender::create); there is no capacity.
     pub fn create(name: impl AsRef<OsStr>) -> Result<Self> {
         Self::create_with(name, &MemoryOptions::new())
     }

@@ -7,6 +7,8 @@ use std::os::fd::OwnedFd;
 
 use nix::fcntl::OFlag;
 
+#[cfg(doc)]
+use crate::Error;
 use crate::Result;
 use crate::channel::mpmc::member::Member;
 use crate::channel::mpmc::roll::Role;
@@ -35,7 +37,7 @@ impl<T: Payload> Sender<T> {
         Member::create(name.as_ref(), &options.into(), Role::Sends).map(Self::of)
     }
 
-    /// Makes the channel without a name, for who is given a descriptor of it: [`Sender::share`].
+    /// Makes the channel without a name, for processes that are given a descriptor of it: [`Sender::share`].
     ///
     /// # Errors
     /// As [`spsc::channel`](crate::spsc::channel).
