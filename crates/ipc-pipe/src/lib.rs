@@ -1,8 +1,8 @@
 //! Anonymous pipes and FIFOs for Linux: no death by SIGPIPE, atomic records, FIFO opens with a deadline.
 //!
-//! A pipe is a stream of bytes in one direction, kept by the kernel (64 KiB unless told otherwise), between whoever
+//! A pipe is a stream of bytes in one direction, buffered by the kernel (64 KiB unless set otherwise), between whoever
 //! holds its two ends. Take one when a parent and its child, or two children, have bytes to hand over and the end of
-//! the stream matters. Take a FIFO, a pipe with a name, when the other side is a program that is there already and
+//! the stream matters. Take a FIFO, a pipe with a name, when the other side is a program that exists already and
 //! opens a path: a shell, a C program. Take a socket (ipc-uds) when there are many clients, answers, or descriptors to
 //! send, and shared memory (ipc-shm) when the bytes are many and two copies are too many.
 //!
@@ -37,7 +37,7 @@
 //! # Anatomy
 //! - [`pipe`], [`PipeOptions`]: a new pipe
 //! - [`PipeReader`], [`PipeWriter`]: its ends: `Read` and `Write`, and calls that do not wait or give up in time
-//! - [`PipeEnd`]: what either end can tell and be told, std's too: its capacity, the bytes that wait
+//! - [`PipeEnd`]: what can be asked of and set on either end, std's too: its capacity, the bytes that wait in it
 //! - [`PacketReader`], [`PacketWriter`]: a pipe in packet mode, where one read takes what one write sent
 //! - [`copy`], `splice_to`, `splice_from`, `tee`: bytes that move without passing through our memory
 //! - [`Pages`], [`FrozenPages`]: memory that becomes part of a pipe (vmsplice)

@@ -52,7 +52,7 @@ pub enum Error {
     #[error("the server gave up the request without an answer")]
     Unanswered,
     /// Another process found this one's lock gone and took it for dead (ESTALE): what was claimed is another's by now. It
-    /// happens to who unlocks descriptors that are not its own.
+    /// happens to a process whose code unlocks descriptors that are not its own.
     #[error("this process looked dead, and what it had claimed was taken away")]
     TakenAway,
     /// The other process wrote what its protocol cannot say. This end stays unusable for good; make a new channel.
@@ -61,7 +61,7 @@ pub enum Error {
         /// Which word it was.
         what: &'static str,
     },
-    /// A reader fell behind and this many messages are lost to it; the next receive goes on behind them.
+    /// A reader fell behind and has lost this many messages; the next receive continues after them.
     #[error("{0} messages were overwritten before they were read")]
     Lagged(u64),
     /// The writer died in the middle of a message.

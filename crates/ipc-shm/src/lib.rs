@@ -1,9 +1,9 @@
-//! Shared memory between Linux processes: memfd and POSIX segments that check what they attach.
+//! Shared memory between Linux processes: checked memfd and POSIX segments, channels and robust locks in them.
 //!
-//! Shared memory is the one mechanism whose messages the kernel never sees: nothing is copied twice, nothing costs a
-//! system call, and nothing stops the other process from writing what it likes. Hence two modes, one type parameter:
-//! [`Sealed`] memory has one writer and is safe against any reader and any writer; [`Trusted`] memory is common to
-//! processes that run each other's code anyway.
+//! Shared memory is the one mechanism whose messages the kernel never sees: no message costs a system call, none is copied
+//! through the kernel, and nothing stops the other process from writing whatever it likes. So there are two modes, chosen by a
+//! type parameter. [`Sealed`] memory can be written by one process only, and using it is safe whatever the other process does.
+//! [`Trusted`] memory can be written by every process that has it open; it is for processes that trust each other.
 //!
 //! ```
 //! # fn main() -> ipc_shm::Result<()> {
@@ -21,23 +21,25 @@
 //!
 //! # Which one do I take?
 //!
-//! | what crosses | take | it costs | who is too slow |
+//! | you want to share | take | cost | when one side is too slow |
 //! | --- | --- | --- | --- |
-//! | messages of one type, from one process to another | [`spsc`] | one cache line a message | makes the sender wait, or [`Error::Full`] |
-//! | messages of any length, likewise | [`bytes`] | a copy in and one out; none with loans and borrows | likewise |
-//! | messages of several senders | [`mpsc`] | a look at each lane | fills its own lane only |
-//! | work, each piece to one of several receivers | [`mpmc`] | three compare-and-swaps on each side | makes the senders wait; what a dead one held goes to another |
-//! | a question, and its answer | [`request`] | two lines, there and back | deadlines, on both sides |
-//! | every message, to any number of readers | [`broadcast`] | the same for any number | a reader has [`Error::Lagged`] and goes on |
-//! | the same, and nobody may miss one | [`broadcast::lossless`] | a look at each reader, once a lap | makes the writer wait |
-//! | the newest value, to any number of readers | [`latest`] | the same for any number | skips what is in between |
-//! | a value that several change | [`Shared`] of a [`Mutex`] or [`RwLock`] | a lock | makes the others wait |
-//! | a count, a signal, a meeting | [`Semaphore`], [`Event`], [`Barrier`] | an atomic | makes the others wait |
-//! | bytes of a layout of one's own | [`SharedMemory`] | nothing | nobody is told of anything |
-//! | bytes that a C program shares | [`PlainMemory`] | nothing | likewise |
+//! | messages of one type, from one process to another | [`spsc`] | one cache line per message | the sender waits, or gets [`Error::Full`] |
+//! | messages of any length, from one process to another | [`bytes`] | one copy in, one copy out; none with loans and borrows | the same |
+//! | messages from several senders, to one receiver | [`mpsc`] | the receiver looks at one ring per sender | only the ring of that sender fills |
+//! | work items, each for one of several receivers | [`mpmc`] | three compare-and-swaps per message on each side | the senders wait; what a dead receiver held goes to another |
+//! | a question and its answer | [`request`] | one cache line each way | the call times out; the server sees the deadline |
+//! | every message, with any number of readers | [`broadcast`] | for the writer, the same for any number of readers | a slow reader gets [`Error::Lagged`] and goes on |
+//! | every message, and no reader may miss one | [`broadcast::lossless`] | the writer looks at each reader once per round of the ring | the writer waits |
+//! | the newest value, with any number of readers | [`latest`] | for the writer, the same for any number of readers | a slow reader skips values |
+//! | a value that several processes change | [`Shared`] with a [`Mutex`] or an [`RwLock`] | a lock | the others wait |
+//! | a count, an event, a rendezvous | [`Semaphore`], [`Event`], [`Barrier`] | an atomic operation; a system call only to sleep and to wake | the others wait |
+//! | bytes in a layout of your own | [`SharedMemory`] | a memory access | nothing: there is no notification |
+//! | bytes that a C program shares | [`PlainMemory`] | a memory access | the same |
 //!
-//! Processes that run each other's code anyway meet by name (`create` and `open`, [`Trusted`]); those that do not, by an
-//! [`Invitation`] over a Unix socket ([`Sealed`]): either end is then safe against anything that the other writes.
+//! [`Wait`] says how a blocking call waits, whichever it is.
+//!
+//! Processes that trust each other can find a channel by its name (`create` and `open`, [`Trusted`]). For those that do not, one
+//! sends an [`Invitation`] over a Unix socket ([`Sealed`]): each end is then safe whatever the other one writes.
 //!
 //! ```
 //! # fn main() -> ipc_shm::Result<()> {
@@ -70,32 +72,32 @@
 //! - [`bytes`]: the same for messages of any length
 //! - [`mpsc`]: several senders, a lane each
 //! - [`mpmc`]: many senders, many receivers, one queue; a dead receiver's message goes to another
-//! - [`request`]: questions and their answers, with deadlines; one server of many clients
-//! - [`latest`], [`broadcast`]: one writer, any number of readers, which never make it wait
+//! - [`request`]: questions and their answers, with deadlines; one server for many clients
+//! - [`latest`], [`broadcast`]: one writer and any number of readers, which never make it wait
 //! - [`broadcast::lossless`]: one writer that waits for the slowest of up to 64 readers
-//! - [`ChannelOptions`], [`Tag`]: how a channel is made; what tells it from others of the same size
+//! - [`ChannelOptions`], [`Tag`]: how a channel is made, and how to tell channels apart whose messages have the same size
 //! - [`Wait`]: spin, sleep, or wait by a descriptor
 //! - [`Select`]: waiting for several channels at once, and for descriptors beside them
 //! - [`Polled`]: an end in poll, epoll or any event loop
-//! - [`watch`](spsc::Receiver::watch): a peer's pidfd, which tells of its death at once
+//! - [`watch`](spsc::Receiver::watch): the peer's pidfd, which reports its death at once
 //! - `Async` (feature `tokio`): an end as a stream, or with an `async` send
-//! - [`Shared`], [`InPlace`]: one typed value in a segment, made once and used there by all: atomics and locks
+//! - [`Shared`], [`InPlace`]: one typed value in a segment, initialised once and used in place by all: atomics and locks
 //! - [`Semaphore`], [`Event`], [`Barrier`]: safe to call whatever others write into them
 //! - [`Mutex`], [`RwLock`], [`Condvar`], [`Once`]: in memory whose writers the caller vouches for; a dead owner cannot be overlooked
-//! - [`list()`], [`remove_stale`]: what stands in /dev/shm, and what killed programs left there
+//! - [`list()`], [`remove_stale`]: what is in /dev/shm, and what killed programs left there
 //! - [`stat()`], [`holders`]: a channel's positions and counters, and which processes hold it, without disturbing it
 //! - `sysv` (a feature, off by default): all of it in System V segments, locks too
 //! - [`Error`], [`Refusal`]: what goes wrong, and why memory was not attached
 //!
 //! # Costs
-//! A channel by name ([`spsc`]) is made in 12 system calls and attached in 17, without a thread, a daemon, or a file that stays
-//! when its ends are dropped. (Memory of 2 MiB and more costs at most ten more to make, and one for each 2 MiB: they make it of
-//! huge pages.) One of them registers the process for membarrier, which takes milliseconds the first time where there are
-//! threads already. A message costs a system call only where somebody sleeps.
+//! Making a named channel ([`spsc`]) takes 12 system calls, attaching to it 17; there is no thread, no daemon, and no file that
+//! remains once the ends are dropped. (Memory of 2 MiB and more takes up to ten more calls, and one for each 2 MiB, to be made of
+//! huge pages.) One of the calls registers the process for membarrier(2), which takes milliseconds the first time in a process
+//! that already has threads. A message costs a system call only when the other side sleeps.
 //!
 //! # Limits
-//! Named memory cannot be sealed: who may open it may truncate it, and touching what is gone is SIGBUS. A child forked
-//! without exec cannot use its parent's handles ([`Error::Forked`]); it attaches anew. Linux only.
+//! Named memory cannot be sealed: whoever may open it for writing may truncate it, and touching what is gone raises SIGBUS. A
+//! child that was forked without exec cannot use its parent's handles ([`Error::Forked`]); it has to attach its own. Linux only.
 
 #[cfg(all(not(ipc_loom), feature = "tokio"))]
 mod asynchronous;

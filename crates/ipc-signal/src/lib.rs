@@ -1,11 +1,11 @@
 //! Linux signals that carry values and are never lost silently, wait states, pidfds and process control.
 //!
-//! A signal interrupts a program between any two instructions. Almost nothing may be done there: printing, allocating and
-//! locking deadlock, one time in ten thousand. So nothing of yours runs there: receive signals as values ([`wait`],
-//! [`SignalFd`]), or let the handler of this crate set a flag, wake a descriptor or fill a [`Ring`] ([`on`]).
+//! A signal interrupts a program between any two instructions. A handler may do almost nothing there: printing, allocating and
+//! locking deadlock, one time in ten thousand. With this crate none of your code runs in a handler: receive signals as values
+//! ([`wait`], [`SignalFd`]), or let the handler of this crate set a flag, wake a descriptor or fill a [`Ring`] ([`on`]).
 //!
-//! Signals tell of events. To move data take a pipe, a queue or a socket: a signal carries one number at most, and only
-//! the real-time ones queue.
+//! Signals report events. To move data, take a pipe, a queue or a socket: a signal carries one number at most, and only
+//! real-time signals are queued.
 //!
 //! ```
 //! use ipc_signal::{Shutdown, Signal};
@@ -24,7 +24,7 @@
 //! - names and sets: [`Signal`], [`SignalSet`], [`Pid`]
 //! - sending: [`send`], [`queue`] with a [`Value`], [`raise`], [`exists`], to a [`Target`]
 //! - waiting: [`MaskGuard`], [`wait`], [`wait_timeout`], [`pending`], [`suspend`]; [`SignalFd`] for poll loops and batches
-//! - what came: [`SignalInfo`], its [`Cause`], value and [`ClaimedSender`]
+//! - what was received: [`SignalInfo`], its [`Cause`], value and [`ClaimedSender`]
 //! - handlers: [`on`] with an [`Action`], [`HandlerOptions`], [`Ring`], [`Shutdown`]; [`on_raw`], which is unsafe
 //! - time: [`alarm`], [`IntervalTimer`], [`PosixTimer`]
 //! - processes: [`ProcessFd`], [`wait_child`], [`ChildEvents`] and [`ChildState`], [`Tracee`]
@@ -33,8 +33,9 @@
 //!
 //! # Limits
 //! - A standard signal (1 to 31) that is pending already is not counted twice, and SIGCHLD is one of them.
-//! - A queue is limited per user (RLIMIT_SIGPENDING); when it is full [`queue`] says so, and nobody can wait for room.
-//! - Who sent a signal is a claim. Anybody who may signal a process may claim to be somebody else.
+//! - The queue is limited per user (RLIMIT_SIGPENDING); when it is full, [`queue`] returns an error: the kernel has no way to
+//!   wait for room.
+//! - The sender of a signal is a claim: whoever may signal a process may pretend to be another process.
 //! - Dispositions belong to the process: a library should not take signals that its program did not give it.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]

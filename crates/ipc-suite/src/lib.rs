@@ -1,4 +1,4 @@
-//! Linux inter-process communication: every mechanism of the classic tutorials, a crate each, behind one door.
+//! Linux inter-process communication: every mechanism of the classic tutorials, a crate each, under one name and version.
 //!
 //! Depend on this crate to have them all under one version, or on a single mechanism crate to have only what you use: the
 //! names are the same. Each module below is a crate of its own and a feature of this one; all are on by default.

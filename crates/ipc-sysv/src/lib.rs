@@ -1,10 +1,10 @@
-//! System V semaphores, message queues and shared memory for Linux: complete, sound, and kind after a crash.
+//! System V semaphores, message queues and shared memory for Linux: complete, sound, and recoverable after a crash.
 //!
-//! Take it to talk to what is there already: PostgreSQL, Oracle, shells, Python, Perl and thirty years of C. Take it too for
-//! what nothing else has: a semaphore whose permits the kernel gives back when their holder is killed, several operations at
-//! once or none, and a queue whose messages outlive every process and are taken by type. Between programs of your own, a socket
-//! (ipc-uds) or sealed memory (ipc-shm) is the better choice: their objects go with the last process, and are not every user's
-//! to fill up.
+//! Take it to talk to what exists already: PostgreSQL, Oracle, shells, Python, Perl and thirty years of C. Take it also for
+//! what no other mechanism has: a semaphore whose permits the kernel gives back when their holder is killed, several operations
+//! that happen together or not at all, and a queue whose messages outlive every process and can be taken by type. Between programs
+//! of your own, a socket (ipc-uds) or sealed memory (ipc-shm) is the better choice: their objects disappear with the last process,
+//! and other users cannot use up the system's limits for them.
 //!
 //! ```
 //! use ipc_sysv::{Key, Op, RemoveOnDrop, SemaphoreSet};
@@ -40,7 +40,7 @@
 //! # Anatomy
 //! - [`Key`], [`KeyFile`]: how processes find the same object; ftok, and what it throws away
 //! - [`SemaphoreSet`], [`Op`]: atomic operations, values, waiters; [`SemaphoreSetOptions`]: the race-free start
-//! - [`Semaphore`], [`Permit`]: one semaphore of a set, and what one has of it
+//! - [`Semaphore`], [`Permit`]: one semaphore of a set, and a permit that was acquired from it
 //! - [`MessageQueue`], [`MessageType`], [`Select`], [`MessageBuffer`], [`Message`], [`Messages`]
 //! - [`Segment`], [`Attachment`], [`ReadOnlyAttachment`]: memory, copied in and out; [`Segment::recover`]: after a crash
 //! - [`Identity`], [`RemoveOnDrop`]: the object that a handle was opened for, and no other
@@ -48,9 +48,9 @@
 //! - [`Error`]: a variant for each decision of a caller
 //!
 //! # Limits
-//! - A handle is a number. Dropping it removes nothing: an object lives until somebody removes it, or the system ends.
-//! - Ids and keys are given again. A handle notices in `verify` and `remove`, in `attach`, and where the kernel would write
-//!   beyond a buffer; a plain operation on an id that was given again reaches the new object. Two objects with the same id, key
+//! - A handle is a number. Dropping it removes nothing: an object lives until somebody removes it, or the system shuts down.
+//! - Ids and keys are reused. A handle notices in `verify` and `remove`, in `attach`, and where the kernel would write
+//!   beyond a buffer; a plain operation on an id that was reused reaches the new object. Two objects with the same id, key
 //!   and creator cannot be told apart. See [`Identity`].
 //! - Undo has a range, and SETVAL clears it: see [`Permit`].
 //! - msgsnd and msgrcv have no timeout: see [`MessageQueue`].

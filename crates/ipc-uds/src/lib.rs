@@ -1,8 +1,8 @@
 //! Unix domain sockets for Linux: safe bind and takeover, peer credentials, descriptors that do not leak, servers for many
 //! clients.
 //!
-//! A Unix socket carries bytes or messages both ways between processes of one machine, knows who is on the other side, makes
-//! the faster side wait, and tells each side of the other's end. It is the only mechanism that hands over open descriptors.
+//! A Unix socket carries bytes or messages in both directions between processes of one machine, knows who is on the other side,
+//! makes the faster side wait, and tells each side when the other ends. It is the only mechanism that hands over open descriptors.
 //! If in doubt, take it. Take a pipe (ipc-pipe) between a parent and its child in one direction, shared memory (ipc-shm)
 //! when two copies of each message are too many, TCP (std::net) when there is another machine; [`Server`] serves TCP with the
 //! same handlers.
@@ -42,7 +42,7 @@
 //!
 //! # Anatomy
 //! - [`Address`]: a path of any length, an abstract name, or none
-//! - [`Stream`], [`SeqPacket`], [`Datagram`]: the sockets; [`Socket`]: what all of them, and std's, can tell and be told
+//! - [`Stream`], [`SeqPacket`], [`Datagram`]: the sockets; [`Socket`]: what can be asked of and set on all of them, and std's
 //! - [`Listener`], [`BindOptions`], [`Stale`]: a name, its permissions, its takeover
 //! - [`PeerCredentials`], [`Policy`]: who is at the other end, and who may be
 //! - [`Ancillary`], [`Attachments`], [`Received`]: descriptors and credentials beside the bytes
@@ -55,7 +55,7 @@
 //!
 //! # Limits
 //! - A path outlives its socket when the process is killed: [`Stale::Replace`].
-//! - An abstract name is everybody's: no owner, no mode; who binds it first has it. Look at the peer's credentials.
+//! - An abstract name has no owner and no mode: whoever binds it first has it. Look at the peer's credentials.
 //! - Credentials are those of the moment of connect(2): what the peer becomes later, or hands its socket on to, does not show.
 //! - A path above 107 bytes needs /proc, and getsockname(2) tells the way through it instead.
 //! - After fork(2) without exec(2), the child has the same sockets; what it drops removes no name.

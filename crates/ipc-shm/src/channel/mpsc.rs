@@ -1,16 +1,17 @@
-//! Several senders, one receiver: a ring for each sender, and a receiver that goes round.
+//! Several senders and one receiver: a ring for each sender, which the receiver reads in turn.
 //!
-//! A lane is an [`spsc`](crate::spsc) ring, made in any of its ways, trusted or sealed; its sender is an
-//! [`spsc::Sender`](crate::spsc::Sender). Senders never meet: none slows another, and one that dies or writes nonsense ends
-//! its own lane and no other. They join whenever the receiver admits them and leave whenever they are dropped. Messages
-//! of one sender come in order; between senders there is none.
+//! Each sender has a *lane*: an [`spsc`](crate::spsc) ring, made in any of the ways there are, trusted or sealed; its sending end
+//! is an [`spsc::Sender`](crate::spsc::Sender). Senders share nothing: none slows another, and one that dies or writes nonsense
+//! ends its own lane and no other. A sender joins when the receiver [admits](Receiver::admit) its lane, and leaves when it is
+//! dropped. The messages of one sender come in order; there is no order between senders.
 //!
 //! The lanes that are to be [polled](crate::Polled) or waited for by tasks are made
-//! [pollable](crate::ChannelOptions::pollable): sealed ones and ones from descriptors. Nothing carries a socket to who opens a
+//! [pollable](crate::ChannelOptions::pollable): sealed ones and ones from descriptors. Nothing carries a socket to whoever opens a
 //! name.
 //!
 //! # After a crash
-//! As for each lane. What ended is told by [`Receiver::departed`]; everything that a sender had sent is received first.
+//! As for each lane ([`spsc`](crate::spsc)). [`Receiver::departed`] reports the lanes that have ended; everything that a sender
+//! had sent is received first.
 //!
 //! # Examples
 //! ```

@@ -1,19 +1,19 @@
-//! One writer, any number of readers, which join and leave and cannot slow it down.
+//! One writer and any number of readers, which join and leave at any time and cannot slow the writer down.
 //!
 //! Each reader gets every message that is written while it reads, in order, unless it falls behind by more than the
-//! capacity: then it learns how many it has lost ([`Error::Lagged`](crate::Error::Lagged)) and goes on half a lap behind
-//! the writer. Where nobody may miss a message, and the writer is to wait instead: [`lossless`].
+//! capacity: then it learns how many it has lost ([`Error::Lagged`](crate::Error::Lagged)) and continues half a capacity behind
+//! the writer. Where no reader may miss a message, and the writer is to wait instead, take [`lossless`].
 //!
 //! - by name, in memory common to processes that trust each other: [`Writer::create`], [`Reader::open`]; these readers can
 //!   wait ([`Reader::recv`])
-//! - sealed, for readers that the writer does not trust, and that need not trust it: [`Writer::anonymous`],
-//!   [`Writer::share`], [`Reader::from_fd`]; these readers poll ([`Reader::try_recv`]);
-//!   one that takes an invitation ([`Writer::invite`], [`Writer::admit`]) can sleep, too
+//! - in sealed memory, where neither side has to trust the other: [`Writer::anonymous`], [`Writer::share`],
+//!   [`Reader::from_fd`]; such a reader can only look ([`Reader::try_recv`]), unless it is invited ([`Writer::invite`],
+//!   [`Writer::admit`]): then it can sleep, too
 //!
 //! # After a crash
-//! A writer that is killed is [`Error::Disconnected`](crate::Error::Disconnected), or
-//! [`Error::WriterDied`](crate::Error::WriterDied) in the middle of a message, within 100 ms; a new one goes on behind the
-//! last whole message. A reader leaves nothing.
+//! When the writer is killed, its readers get [`Error::Disconnected`](crate::Error::Disconnected) within 100 ms, or
+//! [`Error::WriterDied`](crate::Error::WriterDied) where it died in the middle of a message; a new writer continues after the
+//! last complete one. A reader that is killed leaves nothing behind.
 #![cfg_attr(
     not(ipc_loom),
     doc = r#"

@@ -1,17 +1,18 @@
-//! One sender, one receiver, messages of any length: a ring of 64-byte blocks.
+//! A ring of 64-byte blocks for one sender and one receiver: messages of any length.
 //!
-//! A message is its length and its bytes, in as many blocks in a row as that takes, published at once; what does not fit
-//! before the ring's end begins at its beginning. It can be written in place ([`Sender::loan`]) and, in memory that was
-//! vouched for, read in place ([`Receiver::borrow`](Receiver#method.borrow)). It is the ring of
-//! [`spsc`](crate::spsc) with a block for a message, so everything said there of meeting and waiting holds here.
+//! A message is its length and its bytes, in as many consecutive blocks as that takes, published all at once; one that does not
+//! fit before the end of the ring is written at its beginning. It can be written in place ([`Sender::loan`]) and, in memory that
+//! the caller vouches for ([`Receiver::trust`]), read in place ([`Receiver::borrow`](Receiver#method.borrow)). Underneath it is
+//! the ring of [`spsc`](crate::spsc): the ends are made, and wait, as described there.
 //!
-//! The capacity is in bytes, a power of two from 1024 on. A message takes its length and 8 bytes more, rounded up to 64;
-//! one of [`Sender::max_len`] fills the whole ring, and waits until all before it has been received.
+//! The capacity is in bytes, a power of two, at least 1024. A message takes its length plus 8 bytes, rounded up to 64; one of
+//! [`Sender::max_len`] bytes fills the whole ring, and waits until everything before it has been received.
 //!
 //! # After a crash
-//! The other end is told [`Error::Disconnected`](crate::Error::Disconnected) within 100 ms, after everything that was
-//! sent. A message that was half written, or loaned and not committed, was never there. A named channel can be taken up:
-//! a new sender goes on behind the last whole message, a new receiver gets at most a quarter of the ring again.
+//! The other end gets [`Error::Disconnected`](crate::Error::Disconnected) within 100 ms, after everything that was sent. A
+//! message that was half written, or loaned and not committed, is never received. A named channel can be taken over: a new
+//! sender continues after the last complete message; a new receiver may get messages again that the dead one had received, at
+//! most a quarter of the ring.
 //!
 //! # Examples
 //! ```

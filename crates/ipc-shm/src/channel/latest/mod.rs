@@ -1,15 +1,17 @@
-//! The newest value of one writer, for any number of readers: a cell that is never locked.
+//! The newest value of one writer, for any number of readers, without a lock.
 //!
-//! A write replaces the value and waits for nobody; a read copies the newest whole one. Values in between are skipped.
+//! A write replaces the value and waits for nobody; a read copies the newest complete value. Values that were replaced in
+//! between are skipped.
 //!
-//! - by name, in memory common to processes that trust each other: [`Writer::create`], [`Reader::open`]; a reader may then
+//! - by name, in memory common to processes that trust each other: [`Writer::create`], [`Reader::open`]; a reader can then
 //!   sleep until there is a newer value ([`Reader::wait`])
-//! - sealed, for readers that the writer does not trust, and that need not trust it: [`Writer::anonymous`],
-//!   [`Writer::share`], [`Reader::from_fd`]; these readers poll;
-//!   one that takes an invitation ([`Writer::invite`], [`Writer::admit`]) can sleep, too
+//! - in sealed memory, where neither side has to trust the other: [`Writer::anonymous`], [`Writer::share`],
+//!   [`Reader::from_fd`]; such a reader can only look ([`Reader::read`]), unless it is invited ([`Writer::invite`],
+//!   [`Writer::admit`]): then it can sleep, too
 //!
 //! # After a crash
-//! A writer that is killed leaves the last whole value; a new one goes on behind it. A reader leaves nothing.
+//! A writer that is killed leaves the last complete value; a new writer continues from it. A reader that is killed leaves
+//! nothing behind.
 #![cfg_attr(
     not(ipc_loom),
     doc = r#"

@@ -10,8 +10,8 @@ use crate::channel::mpmc::Receiver;
 use crate::memory::{Common, Trusted};
 use crate::{Error, Result};
 
-/// A message that is being worked on: nobody else gets it, unless this process dies first. [`Held::done`] is its end;
-/// dropped before, it stands again, for any receiver, within 60 ms.
+/// A message that is being worked on: nobody else gets it, unless this process dies first. [`Held::done`] ends that; if it is
+/// dropped before, the message is available to any receiver again within 60 ms.
 pub struct Held<'r, T: Payload, M: Common = Trusted> {
     receiver: &'r mut Receiver<T, M>,
     pos: u64,

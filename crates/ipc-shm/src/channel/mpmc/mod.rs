@@ -1,32 +1,32 @@
-//! Any number of senders and receivers, one queue: each message goes to one receiver, in the order of the queue.
+//! One queue for several senders and several receivers: each message goes to one receiver, in the order of the queue.
 //!
-//! For work that several processes take from one another. All of them share the words that say what is whose, so this is
-//! for processes that trust each other, and costs three compare-and-swaps a message on each side: where one receives, an
+//! It shares out work among processes. All of them write the words that say which message belongs to whom, so this is for
+//! processes that trust each other. It costs three compare-and-swaps per message on each side: where there is one receiver,
 //! [`mpsc`](crate::mpsc) is faster, and a dead or hostile sender harms its own lane only.
 //!
 //! - by name: [`Sender::create`], [`Receiver::open`] and so on, any number of times, up to 127 senders and 128 receivers
 //! - by descriptor: [`Sender::anonymous`], [`Sender::share`], [`Receiver::from_fd`]
 //!
-//! In memory that was vouched for ([`Sender::trust`], [`Receiver::trust`]) messages can be written and read in place:
+//! In memory that the caller vouches for ([`Sender::trust`], [`Receiver::trust`]) messages can be written and read in place:
 //! [`Sender::loan`], [`Receiver::borrow`].
 //!
 //! # Blocking
-//! Calls wait as [`Wait`](crate::Wait) says; EINTR never shows. [`Select`](crate::Select) waits for ends beside others. They
+//! Calls wait as [`Wait`](crate::Wait) says; they never return EINTR. [`Select`](crate::Select) waits for ends beside others. They
 //! have no socket: [`Wait::Poll`](crate::Wait::Poll) is [`Error::NoSocket`](crate::Error::NoSocket), and a pollable queue is not
 //! made. No barrier interrupts anybody: each message costs its fences. The queue is strictly in order: a sender that is stopped
 //! between claiming its place and having written holds the receivers up until it goes on or dies.
 //!
 //! # After a crash
-//! Each claim bears its owner's mark, and each owner holds a lock that the kernel drops when it dies. The others look every
-//! 60 ms while they wait: the place of a sender that was killed before its message was whole is passed over; the message
-//! that a receiver was killed with ([`Receiver::hold`], and for a moment in [`Receiver::recv`]) is given to another, behind
-//! those that were received meanwhile. Nothing else is lost or doubled. Who leaves in order is told of at once.
+//! Each claim bears its owner's number, and each owner holds a lock that the kernel drops when it dies. The others check every
+//! 60 ms while they wait: the place of a sender that was killed before its message was complete is skipped; a message that a
+//! receiver was killed with ([`Receiver::hold`], and for a moment in [`Receiver::recv`]) is given to another, after those that
+//! were received meanwhile. Nothing else is lost or duplicated. An end that is dropped is noticed at once.
 //!
-//! When all senders are gone, receivers are told [`Error::Disconnected`](crate::Error::Disconnected) after the last message;
-//! when all receivers are, senders are told where the queue is full. That is at once, also where another one was about to
-//! join: who expects more senders keeps one open until they are there. A stopped process is not dead. One whose other code
-//! unlocks descriptors that are not its own looks dead: what it had claimed is
-//! [`Error::TakenAway`](crate::Error::TakenAway), and what it still writes may reach another sender's message.
+//! When all senders are gone, receivers get [`Error::Disconnected`](crate::Error::Disconnected) after the last message; when
+//! all receivers are gone, senders get it once the queue is full. This happens at once, even if another end was about to join:
+//! keep one sender open until the others are there. A stopped process is not dead. A process with other code in it that unlocks
+//! descriptors which are not its own looks dead: it gets [`Error::TakenAway`](crate::Error::TakenAway) for what it had claimed,
+//! and what it still writes may end up in another sender's message.
 #![cfg_attr(
     not(ipc_loom),
     doc = r#"

@@ -1,38 +1,37 @@
-//! Questions and their answers: a client and a server, any number of calls in flight; [`Servers`] for many clients.
+//! Questions and their answers: a client and a server, with any number of calls in flight; [`Servers`] for many clients.
 //!
-//! A call is a question that crosses in one cache line and an answer that comes back in one. Answers come in whatever
-//! order the server gives them, each to its own call: the answer to a call that has been given up is never taken for
-//! another's. Make the two ends
+//! A question crosses in one cache line, and its answer comes back in one. The server may answer in any order, and each answer
+//! reaches its own call: a late answer to a call that has been given up is never taken for another's. The two ends are made
 //!
 //! - by name, in memory common to processes that trust each other: [`Server::create`] and [`Client::open`], or the other
-//!   way round; `open_or_replace` takes up what a dead process left;
+//!   way round; `open_or_replace` takes over what a dead process left;
 //! - by invitation, for processes that do not: [`Server::offer`] or [`Client::offer`], then
 //!   [`Invitation::accept`](crate::Invitation::accept) in the other process and
 //!   [`Offer::complete`](crate::Offer::complete) in the first. Each writes memory that the other cannot;
 //! - from two descriptors, for a child: [`channel`].
 //!
-//! One client a channel. A server of many has a [`Server`] for each and goes round: [`Servers`].
+//! Each channel has one client. A server of many clients has a [`Server`] for each and takes them in turn: [`Servers`].
 //!
-//! In sealed memory, and in common memory that was [vouched for](Client::trust), questions and answers can be written where
-//! they are read: [`Client::loan`], [`Request::loan`].
+//! In sealed memory, and in common memory that the caller [vouches for](Client::trust), questions and answers can be written
+//! where they are read: [`Client::loan`], [`Request::loan`].
 //!
 //! # Deadlines
-//! The time that [`Client::call_timeout`] gives is the server's to see ([`Request::remaining`]). A question whose time is
-//! over, or whose client has given it up, before the server takes it is passed over. It is CLOCK_MONOTONIC of the
-//! client: between time namespaces it is off by what they differ.
+//! The server sees the deadline that [`Client::call_timeout`] sets ([`Request::remaining`]). A question whose deadline has passed,
+//! or which its client has given up, before the server takes it is skipped. Deadlines are on the client's CLOCK_MONOTONIC: between
+//! two time namespaces they are off by the difference of their clocks.
 //!
 //! # Blocking
-//! Calls wait as [`Wait`](crate::Wait) says; EINTR never shows. As many calls as the capacity says may be in flight; one
+//! Calls wait as [`Wait`](crate::Wait) says; they never return EINTR. As many calls as the capacity says may be in flight; one
 //! more waits for the oldest. A server never waits to answer. [`Select`](crate::Select) waits for a server, a client or a
 //! [`PendingCall`] beside others; ends by invitation and from descriptors can be made
-//! [pollable](crate::ChannelOptions::pollable), ends with a name cannot: nothing carries a socket to who opens a name.
+//! [pollable](crate::ChannelOptions::pollable), ends with a name cannot: nothing carries a socket to whoever opens the name.
 //!
 //! # After a crash
-//! A server that is killed: every call that waits is told [`Error::Disconnected`](crate::Error::Disconnected) within
-//! 100 ms. A new server under the same name serves the questions that the old one had not taken; those that it had taken
-//! and not answered are [`Error::Unanswered`](crate::Error::Unanswered): none is served twice. A client that is killed
-//! does not disturb the server, which serves what was asked, and then is told; a new client is given none of the old
-//! one's answers.
+//! When the server is killed, every waiting call gets [`Error::Disconnected`](crate::Error::Disconnected) within 100 ms. A new
+//! server under the same name serves the questions that the old one had not taken; those that it had taken and not answered end
+//! with [`Error::Unanswered`](crate::Error::Unanswered), so none is served twice. A client that is killed does not disturb the
+//! server, which serves what was asked and then gets [`Error::Disconnected`](crate::Error::Disconnected); a new client gets none
+//! of the old one's answers.
 #![cfg_attr(
     not(ipc_loom),
     doc = r#"

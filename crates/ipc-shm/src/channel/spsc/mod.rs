@@ -1,24 +1,24 @@
-//! One sender, one receiver, messages of one type, in order, each once: a ring.
+//! A ring for one sender and one receiver: messages of one type, each received once, in order.
 //!
-//! A message crosses in one cache line and costs no system call; the kernel is asked only to sleep and to wake. Make the
-//! two ends
+//! A message of up to 56 bytes crosses in one cache line. It costs no system call: the kernel is asked only to sleep and to
+//! wake. The two ends are made
 //!
 //! - by name, in memory common to processes that trust each other: [`Sender::create`] and [`Receiver::open`], or the other
-//!   way round; [`Sender::open_or_replace`] takes up what a dead process left;
+//!   way round; [`Sender::open_or_replace`] takes over what a dead process left;
 //! - by invitation, for processes that do not: [`Sender::offer`] or [`Receiver::offer`], then
 //!   [`Invitation::accept`](crate::Invitation::accept) in the other process and
 //!   [`Offer::complete`](crate::Offer::complete) in the first. Each writes memory that the other cannot;
 //! - from two descriptors, for a child: [`channel`].
 //!
 //! # Blocking
-//! `send` and `recv` wait as [`Wait`](crate::Wait) says; EINTR never shows. A receiver gives space back a quarter of the
-//! ring at a time, so a sender may wait with [`Sender::capacity`] messages in flight, which is about three quarters of
-//! what was asked for, until the receiver reads on, finds the ring empty, or calls [`Receiver::release`].
+//! `send` and `recv` wait as [`Wait`](crate::Wait) says; they never return EINTR. A receiver gives space back a quarter of the
+//! ring at a time, so a sender may have to wait once [`Sender::capacity`] messages are in flight, which is about three quarters
+//! of what was asked for, until the receiver reads on, finds the ring empty, or calls [`Receiver::release`].
 //!
 //! # After a crash
-//! The other end is told [`Error::Disconnected`](crate::Error::Disconnected) within 100 ms, after everything that was
-//! sent. What was loaned and not committed was never there. A named channel can be taken up: a new sender goes on behind
-//! the last whole message, a new receiver gets at most a quarter of the ring again.
+//! The other end gets [`Error::Disconnected`](crate::Error::Disconnected) within 100 ms, after everything that was sent. A
+//! loan that was not committed is never received. A named channel can be taken over: a new sender continues after the last
+//! complete message; a new receiver may get messages again that the dead one had received, at most a quarter of the ring.
 #![cfg_attr(
     not(ipc_loom),
     doc = r#"
