@@ -28,7 +28,8 @@ impl SignalSet {
         Self(0)
     }
 
-    /// sigfillset(3): all 64. Where KILL and STOP mean nothing (in a mask) the kernel leaves them out by itself.
+    /// sigfillset(3): all 64. Where KILL and STOP mean nothing (in a mask) the kernel leaves them out by itself; the C library's
+    /// own (32 and 33, with musl 34 too) are in no mask, wait or [`SignalFd`](crate::SignalFd), whatever the set says.
     #[must_use]
     #[doc(alias = "sigfillset")]
     pub const fn all() -> Self {

@@ -1,7 +1,8 @@
 //! Signals: sending, masks, waiting, signalfd.
 //!
-//! A set of signals is a `u64` here, signal n is bit n-1, as the kernel has it. Where glibc's wrapper guards its two
-//! internal signals (32 and 33) we go through it; where it would rewrite siginfo we do not.
+//! A set of signals is a `u64` here, signal n is bit n-1, as the kernel has it. The C library's own signals are left out of
+//! every set on its way to the kernel, as its sigfillset does. Its wrappers are gone through, except where they would rewrite
+//! siginfo.
 #![expect(unsafe_code, reason = "these calls take pointers")]
 
 use std::io;
@@ -124,8 +125,6 @@ pub enum How {
 
 /// pthread_sigmask(3) on the calling thread; gives the mask that was. Async-signal-safe.
 ///
-/// glibc never blocks its own two signals, whatever is asked.
-///
 /// # Errors
 /// None that the kernel documents for these arguments.
 pub fn change_mask(how: How, set: u64) -> io::Result<u64> {
@@ -167,6 +166,7 @@ pub fn pending() -> io::Result<u64> {
 /// # Errors
 /// Always one: EINTR after a handler has run.
 pub fn suspend(mask: u64) -> io::Result<()> {
+    let mask = usable(mask);
     // SAFETY: `mask` is a live kernel sigset_t of the size passed.
     check_long(unsafe { libc::syscall(libc::SYS_rt_sigsuspend, &raw const mask, SET) })
 }
@@ -177,6 +177,7 @@ pub fn suspend(mask: u64) -> io::Result<()> {
 /// EAGAIN when the time is over, EINTR when a handler for a signal outside of `set` ran.
 #[inline]
 pub fn wait(set: u64, timeout: Option<&libc::timespec>) -> io::Result<Info> {
+    let set = usable(set);
     let mut info = MaybeUninit::<libc::siginfo_t>::uninit();
     let timeout = timeout.map_or(ptr::null(), ptr::from_ref);
     // SAFETY: the set is a live kernel sigset_t of the size passed, `info` has room for siginfo_t, the timeout is null
@@ -244,11 +245,20 @@ pub(crate) fn usize_of(value: u64) -> usize {
     value as usize
 }
 
+/// Without what the C library keeps to itself, 32 up to SIGRTMIN: by these it reaches every thread for setuid, or cancels one.
+/// A thread that blocked them, or took them as its own, would let that call wait for ever.
+#[inline]
+fn usable(set: u64) -> u64 {
+    const STANDARD: u64 = (1 << 31) - 1;
+    let below_realtime = (1_u64 << (libc::SIGRTMIN() - 1)) - 1;
+    set & (STANDARD | !below_realtime)
+}
+
 pub(crate) fn to_sigset(set: u64) -> libc::sigset_t {
     // SAFETY: sigset_t is an array of integers: all zeros are valid.
     let mut c: libc::sigset_t = unsafe { MaybeUninit::zeroed().assume_init() };
     // SAFETY: its first 64 bits are signals 1 to 64, in glibc and in musl; it is at least as long and as aligned.
-    unsafe { ptr::from_mut(&mut c).cast::<u64>().write(set) };
+    unsafe { ptr::from_mut(&mut c).cast::<u64>().write(usable(set)) };
     c
 }
 
@@ -276,6 +286,8 @@ mod tests {
         // SAFETY: a live set.
         unsafe { libc::sigaddset(&raw mut c, 64) };
         assert_eq!(of_sigset(&c), 1 << 14 | 1 << 63);
-        assert_eq!(of_sigset(&to_sigset(u64::MAX)), u64::MAX);
+        // SAFETY: sigfillset initialises the set that it is given.
+        unsafe { libc::sigfillset(&raw mut c) };
+        assert_eq!(of_sigset(&to_sigset(u64::MAX)), of_sigset(&c), "the C library's own are left out");
     }
 }

@@ -56,6 +56,7 @@ fn main() -> role::Result {
         ("storm-naive", handler::storm_naive),
         ("tasks", tasks::tasks),
         ("timers", timer::timers),
+        ("whole-set", wait::whole_set),
     ])
 }
 

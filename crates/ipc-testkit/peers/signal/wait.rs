@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use ipc_signal::{
-    Error, HandlerOptions, IntervalTimer, MaskGuard, Pid, Ring, Schedule, Shutdown, Signal, SignalFd, Target,
-    on, pending, queue, send, try_wait, wait, wait_timeout,
+    Error, HandlerOptions, IntervalTimer, MaskGuard, Pid, Ring, Schedule, Shutdown, Signal, SignalFd,
+    SignalSet, Target, on, pending, queue, send, suspend, try_wait, wait, wait_timeout,
 };
 use ipc_testkit::role::{self, say};
 
@@ -129,5 +129,35 @@ pub(crate) fn receipt(_: &[String]) -> role::Result {
     guard.suspend()?;
     assert_eq!(count.load(Ordering::SeqCst), 1);
     assert!(ipc_signal::mask()?.contains(Signal::USR2));
+    say("ok")
+}
+
+/// `whole-set`: threads that block, wait for and suspend with all signals, while the C library signals each of them for a call of
+/// its own (setuid concerns all threads). Says `ok`.
+pub(crate) fn whole_set(_: &[String]) -> role::Result {
+    let (tell, tells) = std::sync::mpsc::channel();
+    let asleep = |what: &str, call: libc::c_long, does: fn()| -> role::Result {
+        let tell = tell.clone();
+        std::thread::spawn(move || {
+            let _ = tell.send(Pid::own_thread());
+            does();
+        });
+        let path = format!("/proc/self/task/{}/syscall", tells.recv()?);
+        let number = format!("{call} ");
+        ipc_testkit::until(what, || {
+            std::fs::read_to_string(&path).is_ok_and(|text| text.starts_with(&number))
+        });
+        Ok(())
+    };
+    asleep("sigtimedwait", libc::SYS_rt_sigtimedwait, || {
+        let _blocked = MaskGuard::set(SignalSet::all()).unwrap();
+        panic!("{:?}", wait(SignalSet::all()));
+    })?;
+    asleep("sigsuspend", libc::SYS_rt_sigsuspend, || suspend(!SignalSet::from(Signal::USR2)).unwrap())?;
+    asleep("ppoll", libc::SYS_ppoll, || {
+        let _blocked = MaskGuard::set(SignalSet::all()).unwrap();
+        panic!("{:?}", SignalFd::new(SignalSet::all()).unwrap().recv());
+    })?;
+    nix::unistd::setuid(nix::unistd::getuid())?;
     say("ok")
 }

@@ -27,3 +27,11 @@ fn e8_whose_signals_a_wait_and_a_signalfd_give_out() {
     peer.expect("ok");
     peer.finish();
 }
+
+/// The two or three signals that the C library keeps to itself are in no mask and no wait of ours.
+#[test]
+fn e8_all_signals_are_all_but_the_c_librarys_own() {
+    let mut peer = peer!("peer-signal", "whole-set");
+    peer.expect("ok");
+    peer.finish();
+}
