@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::time::Duration;
 
+use ipc_sys::fork::ForkMark;
 use ipc_sys::{Deadline, event};
 
 use crate::{
@@ -23,8 +24,9 @@ const STOPS: u64 = 0;
 /// Stops and continuations are what the kernel holds when it is asked: of two that follow each other at once the later one
 /// is left, as waitid(2) has it.
 ///
-/// A forked child has no children of its parent: its copy is good for nothing but to be dropped, which the parent does not
-/// notice.
+/// # Fork
+/// A forked child has none of its parent's children: its copy is good for nothing but to be dropped, which the parent does not
+/// notice, and every call of it is an error (EINVAL).
 ///
 /// # After a crash
 /// The children live on; whoever they fall to (init, or a subreaper) reaps them.
@@ -59,6 +61,7 @@ pub struct ChildEvents {
     stops: OwnedFd,
     watched: BTreeMap<Pid, ProcessFd>,
     found: VecDeque<Result<(Pid, ChildState)>>,
+    mark: ForkMark,
     _registration: Registration,
 }
 
@@ -78,6 +81,7 @@ impl ChildEvents {
             stops,
             watched: BTreeMap::new(),
             found: VecDeque::new(),
+            mark: ForkMark::new().map_err(Error::system("mmap"))?,
             _registration: registration,
         })
     }
@@ -89,13 +93,17 @@ impl ChildEvents {
     /// | errno | variant |
     /// | --- | --- |
     /// | ESRCH | [`Error::NoSuchProcess`] |
-    /// | EMFILE, ENFILE, ENOMEM, ENOSPC (fs.epoll.max_user_watches) | [`Error::System`] |
+    /// | EMFILE, ENFILE, ENOMEM, ENOSPC (fs.epoll.max_user_watches); EINVAL in a forked child | [`Error::System`] |
     pub fn watch(&mut self, child: impl Into<Pid>) -> Result<()> {
+        self.of_this_process()?;
         let pid = child.into();
         let process = ProcessFd::open(pid)?;
         event::epoll_add(&self.epoll, &process, u64::from(pid.number()))
             .map_err(Error::system("epoll_ctl"))?;
-        self.watched.insert(pid, process);
+        if let Some(former) = self.watched.insert(pid, process) {
+            // It was added: it cannot fail.
+            let _ = event::epoll_remove(&self.epoll, &former);
+        }
         // It may have stopped before SIGCHLD was ours.
         event::write(&self.stops, &1_u64.to_ne_bytes());
         Ok(())
@@ -117,7 +125,7 @@ impl ChildEvents {
     /// | errno | variant |
     /// | --- | --- |
     /// | ECHILD (somebody else has reaped it, before Linux 6.15) | [`Error::NoChild`] |
-    /// | ENOMEM | [`Error::System`] |
+    /// | ENOMEM; EINVAL in a forked child | [`Error::System`] |
     pub fn recv(&mut self) -> Result<Option<(Pid, ChildState)>> {
         self.until(Deadline::NEVER)
     }
@@ -141,7 +149,13 @@ impl ChildEvents {
         self.until(Deadline::after(timeout))
     }
 
+    /// What epoll watches and tells is shared with the parent.
+    fn of_this_process(&self) -> Result<()> {
+        if self.mark.is_ours() { Ok(()) } else { Err(Error::of_parent("children of the parent")) }
+    }
+
     fn until(&mut self, deadline: Deadline) -> Result<Option<(Pid, ChildState)>> {
+        self.of_this_process()?;
         loop {
             if let Some(found) = self.found.pop_front() {
                 return found.map(Some);

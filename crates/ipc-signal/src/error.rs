@@ -112,6 +112,11 @@ impl Error {
         })
     }
 
+    /// A handle that belongs to the process that made it, in a child that it has forked.
+    pub(crate) fn of_parent(what: &'static str) -> Self {
+        Self::System { operation: what, source: io::Error::from_raw_os_error(libc::EINVAL) }
+    }
+
     /// For `map_err`: the call that failed.
     pub(crate) fn system(operation: &'static str) -> impl FnOnce(io::Error) -> Self {
         move |source| Self::System { operation, source }

@@ -25,7 +25,8 @@ use crate::{Action, Error, MaskGuard, Result, Ring, Signal, SignalInfo, SignalSe
 /// calls the handler it found takes the signal from us, as it would in C.
 ///
 /// After fork, [`Action::Flag`] and [`Action::Count`] act on the child's own copy; descriptors, rings and threads of the
-/// parent are left alone. A registration of the child's own works as usual.
+/// parent are left alone. A registration of the child's own works as usual; to drop its copy of one of the parent's takes that
+/// away in the child.
 ///
 /// # Errors
 ///
@@ -139,7 +140,7 @@ impl HandlerOptions {
             Action::Flag(flag) => Effect::Flag(flag),
             Action::Count(count) => Effect::Count(count),
             Action::Wake(fd) => Effect::Wake(Arc::new(waker(signal, fd)?)),
-            Action::Ring(ring) => Effect::Ring(ring.0),
+            Action::Ring(ring) => Effect::Ring(ring.buffer),
             Action::Ignore => Effect::Ignore,
             Action::Default => Effect::Default,
             Action::Thread(closure) => return self.on_thread(signal, closure),
@@ -168,7 +169,7 @@ impl HandlerOptions {
             .map_err(Error::system("pthread_create"));
         drop(blocked);
         let reader = Reader { ring: ring.clone(), thread: Some(thread?) };
-        self.register(signal, Effect::Ring(ring.0), Some(reader))
+        self.register(signal, Effect::Ring(ring.buffer), Some(reader))
     }
 
     pub(crate) fn register(
@@ -258,6 +259,11 @@ pub(crate) struct Reader {
 
 impl Drop for Reader {
     fn drop(&mut self) {
+        if !self.ring.is_ours() {
+            // A forked child has no such thread, and may neither join it nor let it go.
+            std::mem::forget(self.thread.take());
+            return;
+        }
         self.ring.close();
         if let Some(thread) = self.thread.take() {
             // The closure itself may drop its registration: a thread does not wait for itself.

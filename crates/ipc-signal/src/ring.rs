@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use ipc_sys::fork::ForkMark;
 use ipc_sys::{Deadline, event, poll};
 
 use crate::handler::Buffer;
@@ -17,7 +18,9 @@ use crate::{Error, Result, SignalInfo};
 /// and clones may read on several threads. Where several threads of the process may take a signal, two that arrive at once
 /// may change places: block it in all threads but one where the order matters.
 ///
-/// A forked child has a copy that stays as it is: its signals do not reach the parent.
+/// # Fork
+/// A forked child has a copy of what had come, for [`Ring::try_recv`]; nothing comes after it, so waiting is an error (EINVAL). Its
+/// signals do not reach the parent.
 ///
 /// # After a crash
 /// Nothing is left; what had been taken in and not read is gone with the process.
@@ -35,7 +38,11 @@ use crate::{Error, Result, SignalInfo};
 /// # Ok::<(), ipc_signal::Error>(())
 /// ```
 #[derive(Debug, Clone)]
-pub struct Ring(pub(crate) Arc<Buffer>);
+pub struct Ring {
+    pub(crate) buffer: Arc<Buffer>,
+    /// Whose eventfd it is: a child that read from it would take the parent's news.
+    mark: ForkMark,
+}
 
 impl Ring {
     /// A ring for `capacity` signals, rounded up to a power of two.
@@ -44,19 +51,20 @@ impl Ring {
     /// [`Error::System`]: EMFILE, ENFILE, ENOMEM of eventfd(2).
     pub fn with_capacity(capacity: usize) -> Result<Self> {
         let event = event::eventfd().map_err(Error::system("eventfd"))?;
-        Ok(Self(Arc::new(Buffer::new(capacity, event))))
+        let mark = ForkMark::new().map_err(Error::system("mmap"))?;
+        Ok(Self { buffer: Arc::new(Buffer::new(capacity, event)), mark })
     }
 
     /// How many it holds.
     #[must_use]
     pub fn capacity(&self) -> usize {
-        self.0.capacity()
+        self.buffer.capacity()
     }
 
     /// How many were delivered and found it full, since it was made. Async-signal-safe.
     #[must_use]
     pub fn overflowed(&self) -> u64 {
-        self.0.overflow.load(Ordering::SeqCst)
+        self.buffer.overflow.load(Ordering::SeqCst)
     }
 
     /// Takes the oldest.
@@ -65,7 +73,7 @@ impl Ring {
     /// For ever; EINTR is retried.
     ///
     /// # Errors
-    /// [`Error::System`]: ENOMEM of ppoll(2).
+    /// [`Error::System`]: ENOMEM of ppoll(2); EINVAL in a forked child.
     pub fn recv(&self) -> Result<SignalInfo> {
         self.until(Deadline::NEVER)
     }
@@ -75,21 +83,24 @@ impl Ring {
     /// # Errors
     /// [`Error::WouldBlock`] when there is none.
     pub fn try_recv(&self) -> Result<SignalInfo> {
-        if let Some(info) = self.0.pop() {
+        if let Some(info) = self.buffer.pop() {
             return Ok(info);
         }
+        if !self.is_ours() {
+            return Err(Error::WouldBlock);
+        }
         // Reset first and look again: whatever is pushed after the look sets the event once more.
-        event::drain(&self.0.event);
-        let info = self.0.pop().ok_or(Error::WouldBlock)?;
+        event::drain(&self.buffer.event);
+        let info = self.buffer.pop().ok_or(Error::WouldBlock)?;
         // The reset may have taken the news from another reader.
-        event::write(&self.0.event, &1_u64.to_ne_bytes());
+        event::write(&self.buffer.event, &1_u64.to_ne_bytes());
         Ok(info)
     }
 
     /// As [`Ring::recv`], for `timeout` at most.
     ///
     /// # Errors
-    /// [`Error::TimedOut`]; [`Error::System`]: ENOMEM of ppoll(2).
+    /// [`Error::TimedOut`]; [`Error::System`]: ENOMEM of ppoll(2), EINVAL in a forked child.
     pub fn recv_timeout(&self, timeout: Duration) -> Result<SignalInfo> {
         self.until(Deadline::after(timeout))
     }
@@ -102,10 +113,16 @@ impl Ring {
     fn until(&self, deadline: Deadline) -> Result<SignalInfo> {
         loop {
             match self.try_recv() {
+                Err(Error::WouldBlock) if !self.is_ours() => {
+                    return Err(Error::of_parent("ring of the parent"));
+                }
                 Err(Error::WouldBlock) => {}
                 done => return done,
             }
-            if poll::wait(&self.0.event, libc::POLLIN, deadline).map_err(Error::system("ppoll"))?.is_none() {
+            if poll::wait(&self.buffer.event, libc::POLLIN, deadline)
+                .map_err(Error::system("ppoll"))?
+                .is_none()
+            {
                 return Err(Error::TimedOut);
             }
         }
@@ -114,31 +131,36 @@ impl Ring {
     /// For the thread of [`Action::Thread`](crate::Action::Thread): `None` when it shall end.
     pub(crate) fn next(&self) -> Option<SignalInfo> {
         loop {
-            if self.0.closed.load(Ordering::SeqCst) {
+            if self.buffer.closed.load(Ordering::SeqCst) {
                 return None;
             }
             match self.try_recv() {
                 Ok(info) => return Some(info),
-                Err(_) => poll::wait(&self.0.event, libc::POLLIN, Deadline::NEVER).ok()?,
+                Err(_) => poll::wait(&self.buffer.event, libc::POLLIN, Deadline::NEVER).ok()?,
             };
         }
     }
 
+    /// Whether this is the process that made it.
+    pub(crate) fn is_ours(&self) -> bool {
+        self.mark.is_ours()
+    }
+
     pub(crate) fn close(&self) {
-        self.0.closed.store(true, Ordering::SeqCst);
-        event::write(&self.0.event, &1_u64.to_ne_bytes());
+        self.buffer.closed.store(true, Ordering::SeqCst);
+        event::write(&self.buffer.event, &1_u64.to_ne_bytes());
     }
 }
 
 /// Readable when something may have arrived: then [`Ring::try_recv`] until it would block.
 impl AsFd for Ring {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.0.event.as_fd()
+        self.buffer.event.as_fd()
     }
 }
 
 impl AsRawFd for Ring {
     fn as_raw_fd(&self) -> RawFd {
-        self.0.event.as_raw_fd()
+        self.buffer.event.as_raw_fd()
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::time::Duration;
 
+use ipc_sys::fork::ForkMark;
 use ipc_sys::{Deadline, event, poll};
 
 use crate::handler::{Asked, Effect};
@@ -20,6 +21,11 @@ const ITSELF: i32 = -1;
 ///
 /// A call that is blocked when the first arrives fails with EINTR unless it is retried, as this workspace's calls and most
 /// of std's are: where one can, wait in [`Shutdown::asked_within`], or poll [`Shutdown::as_fd`] beside the others.
+///
+/// # Fork
+/// A forked child has a copy of the flag, which its own signals set and [`Shutdown::asked`] and [`Shutdown::asked_within`] tell; the
+/// parent is not asked by them, nor the child by the parent's. The other ways to wait are errors there (EINVAL): it makes one of its
+/// own.
 ///
 /// # After a crash
 /// Nothing is left: dispositions end with the process.
@@ -43,6 +49,8 @@ const ITSELF: i32 = -1;
 #[derive(Debug, Clone)]
 pub struct Shutdown {
     asked: Arc<Asked>,
+    /// Whose eventfd it is.
+    mark: ForkMark,
     _registrations: Arc<[Registration]>,
 }
 
@@ -54,6 +62,7 @@ impl Shutdown {
     pub fn on(signals: impl Into<SignalSet>) -> Result<Self> {
         let event = event::eventfd().map_err(Error::system("eventfd"))?;
         let asked = Arc::new(Asked { by: AtomicI32::new(0), event });
+        let mark = ForkMark::new().map_err(Error::system("mmap"))?;
         let options = HandlerOptions::new().restart(false);
         let register = |signal: Signal| {
             if signal.is_fault() {
@@ -62,7 +71,7 @@ impl Shutdown {
             options.register(signal, Effect::Ask(Arc::clone(&asked)), None)
         };
         let registrations = signals.into().iter().map(register).collect::<Result<Arc<[_]>, _>>()?;
-        Ok(Self { asked, _registrations: registrations })
+        Ok(Self { asked, mark, _registrations: registrations })
     }
 
     /// Whether the program has been asked. One load; async-signal-safe.
@@ -79,7 +88,8 @@ impl Shutdown {
 
     /// Asks from inside the program. A signal afterwards insists. Async-signal-safe.
     pub fn ask(&self) {
-        if self.asked.by.compare_exchange(0, ITSELF, Ordering::SeqCst, Ordering::SeqCst).is_ok() {
+        let first = self.asked.by.compare_exchange(0, ITSELF, Ordering::SeqCst, Ordering::SeqCst).is_ok();
+        if first && self.mark.is_ours() {
             event::write(&self.asked.event, &1_u64.to_ne_bytes());
         }
     }
@@ -90,7 +100,7 @@ impl Shutdown {
     /// For ever; EINTR is retried.
     ///
     /// # Errors
-    /// [`Error::System`]: ENOMEM of ppoll(2).
+    /// [`Error::System`]: ENOMEM of ppoll(2); EINVAL in a forked child.
     pub fn wait(&self) -> Result<()> {
         self.until(Deadline::NEVER)
     }
@@ -98,7 +108,7 @@ impl Shutdown {
     /// As [`Shutdown::wait`], for `timeout` at most.
     ///
     /// # Errors
-    /// [`Error::TimedOut`]; [`Error::System`]: ENOMEM of ppoll(2).
+    /// [`Error::TimedOut`]; [`Error::System`]: ENOMEM of ppoll(2), EINVAL in a forked child.
     pub fn wait_timeout(&self, timeout: Duration) -> Result<()> {
         self.until(Deadline::after(timeout))
     }
@@ -106,12 +116,22 @@ impl Shutdown {
     /// Whether the program is asked within `pause`: the sleep of a loop that does something every so often.
     #[must_use]
     pub fn asked_within(&self, pause: Duration) -> bool {
-        // Short of memory for ppoll, the flag still tells the truth.
-        self.wait_timeout(pause).is_ok() || self.asked()
+        match self.wait_timeout(pause) {
+            Ok(()) => true,
+            Err(Error::TimedOut) => self.asked(),
+            // In a forked child, and short of memory for ppoll, the flag still tells the truth, and the loop is paced.
+            Err(_) => {
+                poll::pause(pause);
+                self.asked()
+            }
+        }
     }
 
     fn until(&self, deadline: Deadline) -> Result<()> {
         while !self.asked() {
+            if !self.mark.is_ours() {
+                return Err(Error::of_parent("shutdown of the parent"));
+            }
             if poll::wait(self, libc::POLLIN, deadline).map_err(Error::system("ppoll"))?.is_none() {
                 return Err(Error::TimedOut);
             }

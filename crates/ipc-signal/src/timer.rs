@@ -252,10 +252,7 @@ impl PosixTimer {
         if Page::known().is_some_and(|page| page.generation() == self.generation) {
             return Ok(());
         }
-        Err(Error::System {
-            operation: "timer of the parent",
-            source: std::io::Error::from_raw_os_error(libc::EINVAL),
-        })
+        Err(Error::of_parent("timer of the parent"))
     }
 }
 

@@ -4,8 +4,9 @@
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::ptr;
+use std::time::Duration;
 
-use crate::deadline::Deadline;
+use crate::deadline::{Deadline, timespec};
 use crate::errno;
 
 /// Waits until one of `events` (POLLIN, POLLOUT …) or an error condition holds for `fd`: `Ok(None)` when the deadline
@@ -35,6 +36,13 @@ pub fn wait_either(
     let mut entries = [entry(&first, events), entry(&second, events)];
     ppoll(&mut entries, deadline)?;
     Ok((entries[0].revents, entries[1].revents))
+}
+
+/// ppoll(2) of nothing: lets `time` pass, for what the kernel has no event for; a signal handler ends it early.
+pub fn pause(time: Duration) {
+    let time = timespec(time);
+    // SAFETY: no descriptors; `time` is alive; a null mask leaves the signal mask alone.
+    let _ = unsafe { libc::ppoll(ptr::null_mut(), 0, &raw const time, ptr::null()) };
 }
 
 fn entry(fd: &impl AsFd, events: libc::c_short) -> libc::pollfd {

@@ -4,15 +4,12 @@
 //! Who creates a set holds it shared until the set is initialized; who wants to adopt a set holds it exclusively, and so
 //! knows that no such creator is alive. It works between processes that see the same mount of /proc. Whoever may open
 //! the file may lock it, for ever too: nobody waits here without a deadline.
-#![expect(unsafe_code, reason = "flock is not in std before 1.89, ppoll takes pointers")]
+#![expect(unsafe_code, reason = "flock is not in std before 1.89")]
 
 use std::fs::File;
 use std::io;
 use std::os::fd::AsRawFd;
-use std::ptr;
-use std::time::Duration;
 
-use crate::deadline::timespec;
 use crate::errno;
 
 /// Held until it is dropped.
@@ -45,11 +42,4 @@ impl Lock {
         errno::retry(|| errno::check(unsafe { libc::flock(file.as_raw_fd(), how | libc::LOCK_NB) }))?;
         Ok(Self { _file: file })
     }
-}
-
-/// Waits for what the kernel has no event for; a signal ends it early.
-pub fn pause(time: Duration) {
-    let time = timespec(time);
-    // SAFETY: no descriptors; `time` is alive; a null mask leaves the signal mask alone.
-    let _ = unsafe { libc::ppoll(ptr::null_mut(), 0, &raw const time, ptr::null()) };
 }

@@ -19,7 +19,8 @@ use std::time::{Duration, Instant};
 
 use ipc_sys::deadline::Deadline;
 use ipc_sys::errno;
-use ipc_sys::sysv::lock::{Lock, pause};
+use ipc_sys::poll::pause;
+use ipc_sys::sysv::lock::Lock;
 use ipc_sys::sysv::semaphore as sys;
 
 use super::op::{Op, VALUE_MAX};

@@ -6,6 +6,7 @@
 )]
 
 mod child;
+mod forks;
 mod handler;
 mod limits;
 mod mask;
@@ -32,6 +33,7 @@ fn main() -> role::Result {
         ("errno", handler::errno),
         ("forge", queue::forge),
         ("fork", handler::fork),
+        ("fork-handles", forks::handles),
         ("full-queue", limits::full_queue),
         ("mask", mask::mask),
         ("memory", trace::memory),

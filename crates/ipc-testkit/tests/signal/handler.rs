@@ -143,6 +143,13 @@ fn e9_a_forked_child_leaves_the_parents_registrations_alone() {
 }
 
 #[test]
+fn a_forked_child_can_do_nothing_with_its_parents_handles_that_the_parent_notices() {
+    let mut peer = peer!("peer-signal", "fork-handles");
+    peer.expect("ok");
+    peer.finish();
+}
+
+#[test]
 fn shutdown_first_asks_then_insists() {
     let mut peer = peer!("peer-signal", "shutdown");
     let pid = Pid::try_from(peer.id()).unwrap();

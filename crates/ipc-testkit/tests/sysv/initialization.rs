@@ -5,7 +5,7 @@ use std::thread;
 use std::time::Duration;
 
 use ipc_signal::{Pid, Stop, Tracee};
-use ipc_sys::sysv::lock::pause;
+use ipc_sys::poll::pause;
 use ipc_sysv::{Error, Key, Origin, RemoveOnDrop, SemaphoreSet, SemaphoreSetOptions};
 use ipc_testkit::report::seed;
 use ipc_testkit::{Peer, command, crash, peer, proof, repetitions, timed};

@@ -6,7 +6,7 @@ use std::num::NonZeroU64;
 use std::path::Path;
 use std::time::Duration;
 
-use ipc_sys::sysv::lock::pause;
+use ipc_sys::poll::pause;
 use ipc_sysv::{Error, Key, KeyFile, Origin, Permissions, RemoveOnDrop, Segment, SegmentOptions};
 use ipc_testkit::{command, crash, name, peer, proof, repetitions, skip};
 
