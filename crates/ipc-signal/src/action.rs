@@ -15,7 +15,8 @@ pub enum Action {
     /// Adds 1, once for each delivery; a standard signal that was pending already is delivered once.
     Count(Arc<AtomicU64>),
     /// Makes the other end of this descriptor readable: adds 1 to an eventfd, writes the signal's number as one byte to
-    /// a pipe or socket. It must be non-blocking; when it is full its reader is awake already.
+    /// a pipe or socket. It must be non-blocking; when it is full its reader is awake already. Where the reader is gone nothing
+    /// happens, SIGPIPE neither.
     Wake(OwnedFd),
     /// Keeps signal, sender and value for [`Ring::recv`], lossless up to the ring's capacity.
     Ring(Ring),

@@ -1,6 +1,6 @@
 //! What runs inside a signal handler: this file, and of those in handler/ what says so. It preserves errno, allocates
-//! nothing, takes no lock, and makes no system call but the write that wakes a reader (and, where a signal is to have its
-//! default effect after all, sigaction and tgkill).
+//! nothing, takes no lock, and makes no system call but the write that wakes a reader (to a pipe, before Linux 6.18, with
+//! SIGPIPE held back around it; and, where a signal is to have its default effect after all, sigaction and tgkill).
 //!
 //! A table per signal says what to do. It is never changed: registering swaps in another one, and frees the former when
 //! no handler can be reading it any more (`Page::quiesce`, in registry.rs). So a handler only ever loads a pointer.
@@ -9,14 +9,14 @@
 mod buffer;
 mod page;
 
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, AtomicU64, Ordering};
 
 use ipc_sys::disposition::{Disposition, disposition, set_disposition};
-use ipc_sys::event;
 use ipc_sys::siginfo::Info;
 use ipc_sys::signal::{errno_location, raise};
+use ipc_sys::{event, pipe};
 
 pub(crate) use buffer::Buffer;
 pub(crate) use page::{PAGE, Page};
@@ -149,7 +149,7 @@ pub(crate) struct Waker {
 pub(crate) enum WakerKind {
     /// Counts: gets 1 added.
     Event,
-    /// Gets a byte, the signal's number.
+    /// Gets a byte, the signal's number, without SIGPIPE: where nobody reads, the handler of that would raise the next one.
     Pipe,
     /// The same, without SIGPIPE.
     Socket,
@@ -160,7 +160,9 @@ impl Waker {
         let byte = [signal.number().to_le_bytes()[0]];
         match self.kind {
             WakerKind::Event => event::write(&self.fd, &1_u64.to_ne_bytes()),
-            WakerKind::Pipe => event::write(&self.fd, &byte),
+            WakerKind::Pipe => {
+                let _ = pipe::write(self.fd.as_fd(), &byte, pipe::Wait::AsOpened);
+            }
             WakerKind::Socket => event::send(&self.fd, &byte),
         }
     }

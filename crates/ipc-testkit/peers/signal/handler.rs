@@ -440,3 +440,23 @@ fn nonblocking(fd: &impl AsFd) -> role::Result {
     fcntl(fd, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
     Ok(())
 }
+
+/// `wake-nobody`: a handler writes to a pipe that nobody reads, where SIGPIPE means death, and where it is SIGPIPE's own. Says
+/// `ok`.
+pub(crate) fn wake_nobody(_: &[String]) -> role::Result {
+    // SAFETY: SIG_DFL runs no code; Rust's runtime had ignored it.
+    unsafe { libc::signal(libc::SIGPIPE, libc::SIG_DFL) };
+    let unread = || -> role::Result<Action> {
+        let (_, writer) = std::io::pipe()?;
+        nonblocking(&writer)?;
+        Ok(Action::Wake(writer.into()))
+    };
+    let seen = Arc::new(AtomicU64::new(0));
+    let _woken = (on(Signal::USR1, unread()?)?, on(Signal::PIPE, unread()?)?, on(Signal::PIPE, &seen)?);
+    raise(Signal::USR1)?;
+    assert_eq!(seen.load(Ordering::SeqCst), 0, "the handler's write raises nothing");
+    raise(Signal::PIPE)?;
+    assert_eq!(seen.load(Ordering::SeqCst), 1, "nor does that in the handler of SIGPIPE");
+    assert!(!ipc_signal::pending()?.contains(Signal::PIPE) && !ipc_signal::mask()?.contains(Signal::PIPE));
+    say("ok")
+}

@@ -58,6 +58,7 @@ fn main() -> role::Result {
         ("storm-naive", handler::storm_naive),
         ("tasks", tasks::tasks),
         ("timers", timer::timers),
+        ("wake-nobody", handler::wake_nobody),
         ("whole-set", wait::whole_set),
     ])
 }

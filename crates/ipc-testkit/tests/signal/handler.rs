@@ -150,6 +150,13 @@ fn a_forked_child_can_do_nothing_with_its_parents_handles_that_the_parent_notice
 }
 
 #[test]
+fn e1_a_pipe_that_nobody_reads_is_no_death() {
+    let mut peer = peer!("peer-signal", "wake-nobody");
+    peer.expect("ok");
+    peer.finish();
+}
+
+#[test]
 fn shutdown_first_asks_then_insists() {
     let mut peer = peer!("peer-signal", "shutdown");
     let pid = Pid::try_from(peer.id()).unwrap();
