@@ -5,6 +5,7 @@
 use std::io;
 use std::os::unix::process::CommandExt as _;
 use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use ipc_sys::disposition::{Disposition, set_disposition};
 use ipc_sys::process;
@@ -60,7 +61,7 @@ pub trait CommandExt {
     fn own_group(&mut self) -> &mut Self;
 
     /// ptrace(PTRACE_TRACEME): the child stops at exec, traced by the thread that starts it: give it to
-    /// [`Tracee::adopt`](crate::Tracee::adopt) there.
+    /// [`Tracee::adopt`](crate::Tracee::adopt) there. To ask for it twice is to ask for it.
     #[doc(alias = "PTRACE_TRACEME")]
     fn traced(&mut self) -> &mut Self;
 }
@@ -97,7 +98,9 @@ impl CommandExt for Command {
     }
 
     fn traced(&mut self) -> &mut Self {
-        before_exec(self, process::trace_me)
+        /// Of the child's copy of the memory: that it has asked already, as often as its command says so.
+        static ASKED: AtomicBool = AtomicBool::new(false);
+        before_exec(self, || if ASKED.swap(true, Ordering::Relaxed) { Ok(()) } else { process::trace_me() })
     }
 }
 

@@ -88,10 +88,18 @@ impl Tracee {
     /// Starts `command` traced: it stands still at its first instruction, and is killed when the calling thread ends.
     ///
     /// # Errors
-    /// [`Error::System`] with what std says of the start.
+    /// [`Error::System`] with what std says of the start; as [`Tracee::adopt`], and the child is killed then.
     pub fn spawn(command: &mut Command) -> Result<(Self, Child)> {
-        let child = command.traced().spawn().map_err(Error::system("spawn"))?;
-        Ok((Self::adopt(&child)?, child))
+        let mut child = command.traced().spawn().map_err(Error::system("spawn"))?;
+        match Self::adopt(&child) {
+            Ok(tracee) => Ok((tracee, child)),
+            Err(error) => {
+                // It may stand still, and nobody else knows of it.
+                let _ = child.kill();
+                let _ = child.wait();
+                Err(error)
+            }
+        }
     }
 
     /// Takes over a child that this thread started with [`CommandExt::traced`], and waits until it stands at its first

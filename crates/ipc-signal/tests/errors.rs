@@ -271,6 +271,17 @@ fn tracing_oneself_or_what_runs_is_refused() {
 }
 
 #[test]
+fn a_command_is_traced_as_often_as_it_is_started() {
+    let mut command = Command::new("true");
+    for _ in 0..3 {
+        let (mut tracee, mut child) = Tracee::spawn(&mut command).unwrap();
+        tracee.resume(None).unwrap();
+        assert_eq!(tracee.next_stop().unwrap(), Stop::End(ChildState::Exited(0)));
+        child.wait().unwrap();
+    }
+}
+
+#[test]
 fn timers_that_cannot_be_are_errors() {
     let stranger = Pid::try_from(1).unwrap();
     assert_eq!(

@@ -159,6 +159,19 @@ pub(crate) fn refusals(_: &[String]) -> role::Result {
     });
     tell(&[], &[libc::ENOSPC], &|| in_tokio(&|runtime| runtime.block_on(shutdown.asked_async())));
     before.end();
+    // PTRACE_SEIZE, of whose bits no earlier request has this one: the child that was started already is not left behind.
+    let left = std::thread::scope(|scope| {
+        let tracing = scope.spawn(|| {
+            refuse::flag(libc::SYS_ptrace, 0, 0x4000, libc::EPERM).unwrap();
+            assert!(
+                Tracee::spawn(&mut Command::new("true"))
+                    .is_err_and(|error| error.errno() == Some(libc::EPERM))
+            );
+            std::fs::read_to_string(format!("/proc/self/task/{}/children", Pid::own_thread())).unwrap()
+        });
+        tracing.join().unwrap()
+    });
+    assert_eq!(left, "");
     // What was refused has taken no place.
     for signal in [Signal::USR2, Signal::CHLD] {
         assert_eq!(disposition(signal)?, Disposition::Default);
