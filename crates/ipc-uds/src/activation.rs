@@ -26,8 +26,11 @@ pub struct Activated {
 /// environment, so that no child believes that they are meant for it. Variables for another process (LISTEN_PID) are left
 /// as they are.
 ///
+/// A descriptor that is close-on-exec already cannot have been handed over: it is one of this program's own, and nothing is taken.
+///
 /// # Errors
-/// Variables that make no sense, a descriptor that is not open, a second thread or a second call → [`Error::Activation`].
+/// Variables that make no sense, a descriptor that is not open or our own, a second thread or a second call, no /proc →
+/// [`Error::Activation`].
 ///
 /// # Examples
 /// ```no_run
@@ -56,7 +59,11 @@ pub fn activated() -> Result<Vec<Activated>> {
     let names = env::var("LISTEN_FDNAMES").unwrap_or_default();
     let mut names = names.split(':').map(|name| (!matches!(name, "" | "unknown")).then(|| name.to_owned()));
     let taken = socket::inherited::take(count, &["LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"])
-        .map_err(|_| REFUSED("a descriptor of LISTEN_FDS is not open"))?
+        .map_err(|source| match source.raw_os_error() {
+            Some(libc::EBADF) => REFUSED("a descriptor of LISTEN_FDS is not open"),
+            Some(libc::EBUSY) => REFUSED("a descriptor of LISTEN_FDS was opened by this program"),
+            _ => REFUSED("/proc, which counts our threads, is not mounted"),
+        })?
         .ok_or_else(|| REFUSED("activated() is called once, before there is a second thread"))?;
     Ok(taken.into_iter().map(|fd| Activated { fd, name: names.next().flatten() }).collect())
 }

@@ -7,8 +7,12 @@ use std::os::fd::AsFd;
 use ipc_testkit::role::{Result, Role, hear, say};
 use ipc_uds::{Ancillary, Listener, Socket, Stream, activated};
 
-pub(crate) const ROLES: &[Role] =
-    &[("activated", activated_role), ("wrongly-activated", wrongly_activated), ("exchanger", exchanger)];
+pub(crate) const ROLES: &[Role] = &[
+    ("activated", activated_role),
+    ("wrongly-activated", wrongly_activated),
+    ("opens-first", opens_first),
+    ("exchanger", exchanger),
+];
 
 /// `activated`: serves one client of the first socket; says what became of the others.
 fn activated_role(_: &[String]) -> Result {
@@ -41,6 +45,15 @@ fn wrongly_activated(_: &[String]) -> Result {
         Err(error) => error.to_string(),
     })?;
     say(env::var_os("LISTEN_FDS").is_some())
+}
+
+/// `opens-first`: has a descriptor of its own under the number 3, and says what activated() says.
+fn opens_first(_: &[String]) -> Result {
+    let own = std::fs::File::open("/dev/null")?;
+    assert_eq!(std::os::fd::AsRawFd::as_raw_fd(&own), 3, "no socket is handed over");
+    wrongly_activated(&[])?;
+    // Still ours, and nobody else's.
+    Ok(drop(own.metadata()?))
 }
 
 /// `exchanger PATH`: receives a byte with a descriptor and credentials, writes `from rust` into it, sends it back.

@@ -60,6 +60,15 @@ fn g11_what_is_not_meant_for_us_is_not_taken() {
         let said = String::from_utf8(output.stdout).unwrap();
         assert_eq!(said, format!("{says}\n{left}\n"), "{variables}");
     }
+    // The variables lie: what stands under the number is a file that the program has opened itself.
+    let output = Command::new("sh")
+        .args(["-c", "exec 3<&- 4<&-; LISTEN_PID=$$ LISTEN_FDS=1 exec \"$0\" opens-first", PROGRAM])
+        .output()
+        .unwrap();
+    assert_eq!(
+        String::from_utf8(output.stdout).unwrap(),
+        "socket activation: a descriptor of LISTEN_FDS was opened by this program\ntrue\n"
+    );
     let twin = start_with(&listener, "naive-activated", "LISTEN_PID=1 LISTEN_FDS=2");
     let taken = String::from_utf8(twin.stdout).unwrap();
     assert_eq!(taken, "2\n");
