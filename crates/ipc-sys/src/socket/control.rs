@@ -112,15 +112,33 @@ impl Control {
     }
 
     /// # Safety
-    /// The first `len` bytes must have been written.
+    /// The kernel must have written items that take `len` bytes, from the start.
     #[inline]
     pub(super) unsafe fn set_len(&mut self, len: usize) {
         self.len = len.min(WORDS * 8);
+        let mut at = 0;
+        while at + HEADER <= self.len {
+            let header = self.words_mut().get(at / 8).copied();
+            // SAFETY: the first word of an item's header, which the kernel wrote (the caller's promise).
+            let len = header.map_or(0, |word| unsafe { word.assume_init() });
+            let Ok(len) = usize::try_from(len) else { return };
+            let (from, to) = (at.saturating_add(len), at.saturating_add(len).saturating_add(7) & !7);
+            // Between an item and the next one's header the kernel leaves up to 7 bytes as they were.
+            for gap in self.bytes_mut().get_mut(from..to.min(WORDS * 8)).unwrap_or_default() {
+                gap.write(0);
+            }
+            at = to.max(at + HEADER);
+        }
+    }
+
+    fn bytes_mut(&mut self) -> &mut [MaybeUninit<u8>] {
+        // SAFETY: an uninitialised word is eight uninitialised bytes, borrowed as long as `self` is.
+        unsafe { std::slice::from_raw_parts_mut(self.words.as_mut_ptr().cast(), WORDS * 8) }
     }
 
     #[inline]
     fn bytes(&self) -> &[u8] {
-        // SAFETY: the first `len` bytes are initialised: `push` or the caller of `set_len` wrote them.
+        // SAFETY: the first `len` bytes are initialised: `push` wrote them, or the kernel and `set_len` between its items.
         unsafe { std::slice::from_raw_parts(self.words.as_ptr().cast(), self.len) }
     }
 
@@ -259,6 +277,34 @@ mod tests {
         assert_eq!(items.len(), 2);
         assert_eq!(items[0].ints().collect::<Vec<_>>(), [file.as_raw_fd(); 3]);
         assert_eq!(items[1].credentials(), Some(Credentials { pid: 7, uid: 8, gid: u32::MAX }));
+    }
+
+    /// One descriptor is 4 bytes, and put_cmsg leaves the other 4 up to the next header as they were.
+    #[test]
+    fn what_the_kernel_leaves_between_two_items_is_initialised() {
+        let (ours, theirs) = std::os::unix::net::UnixStream::pair().unwrap();
+        let mut control = Control::new();
+        assert!(control.push_descriptors(&[ours.as_fd()]));
+        let bytes = [std::io::IoSlice::new(b"!")];
+        super::super::message::send_message(&ours, &bytes, &control, None, 0).unwrap();
+        let mut control = Control::new();
+        for word in control.words_mut() {
+            word.write(u64::MAX);
+        }
+        let (data, room) = control.room();
+        let mut byte = [0_u8];
+        let mut part = libc::iovec { iov_base: byte.as_mut_ptr().cast(), iov_len: 1 };
+        // SAFETY: msghdr holds integers and pointers, of which zero and null are valid.
+        let mut header: libc::msghdr = unsafe { std::mem::zeroed() };
+        (header.msg_iov, header.msg_iovlen) = (&raw mut part, 1);
+        (header.msg_control, header.msg_controllen) = (data.cast(), room as _);
+        // SAFETY: both pointers lead to live memory of the stated length.
+        assert_eq!(unsafe { libc::recvmsg(theirs.as_raw_fd(), &raw mut header, 0) }, 1);
+        // SAFETY: all of it was written above.
+        unsafe { control.set_len(header.msg_controllen as usize) };
+        assert_eq!(control.bytes().get(20..), Some(&[0; 4][..]));
+        // SAFETY: one recvmsg filled it, and this is the first take.
+        assert_eq!(unsafe { control.take() }.descriptors.len(), 1);
     }
 
     #[test]
