@@ -248,6 +248,11 @@ fn shmat_errors() {
     }
     let anywhere = AttachOptions::new().near(ptr::null()).attach(&segment).unwrap();
     assert_eq!(segment.stat().unwrap().identity, anywhere.identity());
+    // Rounded down it would be the null page, which the kernel gives to root.
+    let attached = segment.stat().unwrap().attached;
+    let null = AttachOptions::new().near(ptr::without_provenance(1)).attach(&segment);
+    assert_error!(null, Error::OutOfRange { .. }, libc::EINVAL);
+    assert_eq!(segment.stat().unwrap().attached, attached);
     segment.lock().unwrap();
     assert!(segment.stat().unwrap().is_locked);
     segment.unlock().unwrap();

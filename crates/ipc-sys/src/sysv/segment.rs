@@ -80,11 +80,16 @@ pub fn get(key: i32, len: usize, flags: libc::c_int) -> io::Result<i32> {
 }
 
 /// shmat without SHM_REMAP and SHM_EXEC: at `near`, rounded down to a multiple of SHMLBA, or where the kernel likes.
-/// Nothing that is mapped already is replaced.
+/// Nothing that is mapped already is replaced, and nothing is mapped where null pointers lead.
 ///
 /// # Errors
-/// EACCES, EIDRM, EINVAL (also when something is mapped there), ENOMEM.
+/// EACCES, EIDRM, EINVAL (also when something is mapped there, or it would be the null page), ENOMEM.
 pub fn attach(id: i32, near: Option<NonNull<u8>>, read_only: bool) -> io::Result<NonNull<u8>> {
+    /// A page of any kernel that we support, and the default of vm.mmap_min_addr, which root need not respect.
+    const LOWEST: usize = 65536;
+    if near.is_some_and(|near| near.addr().get() < LOWEST) {
+        return Err(io::Error::from_raw_os_error(libc::EINVAL));
+    }
     let address = near.map_or(ptr::null_mut(), NonNull::as_ptr);
     let mut flags = if near.is_some() { libc::SHM_RND } else { 0 };
     if read_only {

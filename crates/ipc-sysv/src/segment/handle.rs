@@ -60,7 +60,7 @@ impl AttachOptions {
     }
 
     /// SHM_RND: at this address, rounded down to a multiple of SHMLBA (a page). Nothing that is mapped there is replaced:
-    /// it is an error then. The same place in every process is what pointers within a segment would need; offsets need
+    /// it is an error then, and so is an address in the first 64 KiB. The same place in every process is what pointers within a segment would need; offsets need
     /// no such thing.
     #[doc(alias = "SHM_RND")]
     #[must_use]
@@ -75,7 +75,7 @@ impl AttachOptions {
     ///
     /// | errno | variant |
     /// | --- | --- |
-    /// | EINVAL (something is mapped there already) | [`Error::OutOfRange`] |
+    /// | EINVAL (something is mapped there already, or it is too near to null) | [`Error::OutOfRange`] |
     ///
     /// Else as [`Segment::attach`].
     pub fn attach(&self, segment: &Segment) -> Result<Attachment> {
