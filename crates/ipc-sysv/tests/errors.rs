@@ -292,3 +292,32 @@ fn what_has_no_errno_keeps_its_text() {
         assert_eq!(io::Error::from(error).kind(), kind);
     }
 }
+
+#[test]
+fn values_can_be_asked_for_while_a_thread_ends() {
+    /// Asks when the thread-local values of its thread are destroyed, and tells what it heard.
+    struct Asks(SemaphoreSet, std::sync::mpsc::Sender<Vec<u16>>);
+    impl Drop for Asks {
+        fn drop(&mut self) {
+            let _ = self.1.send(self.0.values().unwrap());
+        }
+    }
+    thread_local! { static LAST: std::cell::RefCell<Vec<Asks>> = const { std::cell::RefCell::new(Vec::new()) }; }
+    let (set, (tell, told)) = (set(&[1, 2, 3]), std::sync::mpsc::channel());
+    let (handle, other) = (set.clone(), tell.clone());
+    std::thread::spawn(move || {
+        // Before the crate's own buffer, and after.
+        LAST.with_borrow_mut(|last| last.push(Asks(handle.clone(), tell)));
+        handle.values().unwrap();
+    })
+    .join()
+    .unwrap();
+    let handle = set.clone();
+    std::thread::spawn(move || {
+        handle.values().unwrap();
+        LAST.with_borrow_mut(|last| last.push(Asks(handle, other)));
+    })
+    .join()
+    .unwrap();
+    assert_eq!(told.iter().collect::<Vec<_>>(), [[1, 2, 3], [1, 2, 3]]);
+}

@@ -1,7 +1,7 @@
 //! semget, semtimedop and semctl.
 #![expect(unsafe_code, reason = "the calls take pointers, two of them without a length")]
 
-use std::cell::RefCell;
+use std::cell::Cell;
 use std::io;
 use std::mem::MaybeUninit;
 use std::ptr::{self, NonNull};
@@ -220,14 +220,16 @@ pub fn set_values(id: i32, values: &[u16]) -> io::Result<()> {
 /// Runs `call` with a buffer of `len` values whose end is the end of accessible memory. It is kept for the thread's
 /// next call: in the long run GETALL and SETALL are one system call each.
 fn with_buffer<T>(len: usize, call: impl FnOnce(&mut [u16]) -> io::Result<T>) -> io::Result<T> {
-    thread_local! { static BUFFER: RefCell<Option<Guarded>> = const { RefCell::new(None) }; }
-    BUFFER.with_borrow_mut(|kept| {
-        let fits = kept.as_ref().is_some_and(|buffer| buffer.capacity() >= len);
-        if !fits {
-            *kept = Some(Guarded::new(len)?);
-        }
-        kept.as_mut().map_or(Err(io::Error::from_raw_os_error(libc::ENOMEM)), |buffer| call(buffer.last(len)))
-    })
+    thread_local! { static KEPT: Cell<Option<Guarded>> = const { Cell::new(None) }; }
+    // A thread that is ending keeps nothing any more.
+    let kept = KEPT.try_with(Cell::take).ok().flatten();
+    let mut buffer = match kept.filter(|buffer| buffer.capacity() >= len) {
+        Some(buffer) => buffer,
+        None => Guarded::new(len)?,
+    };
+    let done = call(buffer.last(len));
+    let _ = KEPT.try_with(|kept| kept.set(Some(buffer)));
+    done
 }
 
 /// Whole pages of memory with an inaccessible one behind them.
