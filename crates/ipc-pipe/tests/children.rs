@@ -93,3 +93,10 @@ fn numbers_that_cannot_be_given_are_refused() {
     let far = Command::new("true").hand([(RawFd::MAX - 1, pipe().unwrap().0)]).map(drop);
     assert!(matches!(far, Err(Error::System { source, .. }) if source.raw_os_error() == Some(libc::EINVAL)));
 }
+
+#[test]
+fn the_largest_number_there_is_is_beyond_the_limit() {
+    let (_reader, writer) = pipe().unwrap();
+    let error = Command::new("true").hand([(RawFd::MAX, writer)]).unwrap_err();
+    assert_eq!(error.errno(), Some(libc::EINVAL));
+}

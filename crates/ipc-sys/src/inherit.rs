@@ -33,7 +33,7 @@ struct Handed {
 /// # Errors
 /// EMFILE; EINVAL where a number is not below RLIMIT_NOFILE.
 pub fn hand(command: &mut Command, descriptors: Vec<(RawFd, OwnedFd)>) -> io::Result<()> {
-    let above = descriptors.iter().map(|(number, _)| *number).max().unwrap_or(0) + 1;
+    let above = descriptors.iter().map(|(number, _)| *number).max().unwrap_or(0).saturating_add(1);
     // Out of each other's way first: what is to become 3 may be 4, and the other way round.
     let mut aside = Vec::with_capacity(descriptors.len());
     for (number, fd) in descriptors {
