@@ -54,7 +54,8 @@ impl Entry {
         if path.as_os_str().is_empty() {
             return Err(io::Error::from_raw_os_error(libc::ENOENT));
         }
-        let named = !path.as_os_str().as_bytes().ends_with(b"/");
+        // What `file_name` does not look at: to it both end in the component before.
+        let named = ![&b"/"[..], b"/."].iter().any(|end| path.as_os_str().as_bytes().ends_with(end));
         let name = path.file_name().filter(|_| named).ok_or(io::Error::from_raw_os_error(libc::EINVAL))?;
         let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
         let parent = c_string(parent.map_or(OsStr::new("."), Path::as_os_str))?;
@@ -231,9 +232,13 @@ mod tests {
 
     #[test]
     fn names_that_cannot_be_made_are_refused() {
-        for (path, errno) in
-            [("", libc::ENOENT), ("/", libc::EINVAL), ("a/..", libc::EINVAL), ("a/", libc::EINVAL)]
-        {
+        for (path, errno) in [
+            ("", libc::ENOENT),
+            ("/", libc::EINVAL),
+            ("a/..", libc::EINVAL),
+            ("a/.", libc::EINVAL),
+            ("a/", libc::EINVAL),
+        ] {
             assert_eq!(errno_of(Entry::open(Path::new(path))), Some(errno), "{path:?}");
         }
         assert_eq!(errno_of(Entry::open(Path::new("a\0b"))), Some(libc::EINVAL));
