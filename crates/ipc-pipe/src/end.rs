@@ -71,7 +71,7 @@ impl End {
         match self.second.get() {
             Some(second) => pipe::write_vectored(second.as_fd(), buffers, Wait::AsOpened),
             None => match pipe::write_vectored(self.fd.as_fd(), buffers, Wait::Never) {
-                Err(error) if errno::is(&error, libc::EOPNOTSUPP) => pipe::write_vectored(
+                Err(error) if pipe::is_flag_refused(&error) => pipe::write_vectored(
                     self.second(OpenOptions::new().write(true))?,
                     buffers,
                     Wait::AsOpened,
