@@ -98,10 +98,14 @@ pub struct Received {
     pub len: usize,
     /// Descriptors, in the order in which they were sent.
     pub descriptors: Vec<OwnedFd>,
-    /// Who sent it, where [`Socket::set_pass_credentials`] is on. Unlike [`Socket::peer_credentials`] it is of the moment of
-    /// sending, and of the process that called send(2).
+    /// Who sent it, where [`BindOptions::credentials`](crate::BindOptions::credentials) or [`Socket::set_pass_credentials`] is
+    /// on. Unlike [`Socket::peer_credentials`] it is of the moment of sending, and of the process that called send(2).
+    ///
+    /// `None` where it is off, at the end of a stream, and of a message that was sent before it was on. Of these two the
+    /// kernel writes process 0, and root or user 65534, who sent nothing. `None`, too, when neither process nor user nor
+    /// group of the sender can be seen from our namespaces: the kernel writes the same.
     pub credentials: Option<PeerCredentials>,
-    /// The process that sent it, where [`Socket::set_pass_pidfd`] is on and it had not been reaped.
+    /// The process that sent it, where [`Socket::set_pass_pidfd`] was on when it did, and it had not been reaped.
     pub pidfd: Option<OwnedFd>,
     /// The security label of the sender, where [`Socket::set_pass_security`] is on and a module labels.
     pub security: Option<Vec<u8>>,
@@ -279,7 +283,7 @@ pub(crate) fn receive(
     Ok(Received {
         len: received.len,
         descriptors: found.descriptors,
-        credentials: found.credentials.map(PeerCredentials::new),
+        credentials: found.credentials.and_then(|raw| PeerCredentials::of_message(raw, received.len)),
         pidfd: found.pidfd,
         security: found.security,
     })

@@ -61,7 +61,7 @@ pub struct Message<'a> {
     pub bytes: &'a [u8],
     /// Its descriptors, in the order in which they were sent.
     pub descriptors: Vec<OwnedFd>,
-    /// Who sent it, where [`Socket::set_pass_credentials`](crate::Socket::set_pass_credentials) is on: of the receive that brought its end.
+    /// Who sent it, as [`Received::credentials`](crate::Received::credentials) of the receive that brought its end.
     pub credentials: Option<PeerCredentials>,
 }
 

@@ -57,6 +57,7 @@
 //! - A path outlives its socket when the process is killed: [`Stale::Replace`].
 //! - An abstract name has no owner and no mode: whoever binds it first has it. Look at the peer's credentials.
 //! - Credentials are those of the moment of connect(2): what the peer becomes later, or hands its socket on to, does not show.
+//! - A message that was sent before SO_PASSCRED is on names nobody: [`BindOptions::credentials`], not a call after accept.
 //! - A path above 107 bytes needs /proc, and getsockname(2) tells the way through it instead.
 //! - After fork(2) without exec(2), the child has the same sockets; what it drops removes no name.
 #![cfg_attr(docsrs, feature(doc_cfg))]

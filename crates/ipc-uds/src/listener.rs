@@ -14,7 +14,8 @@ use crate::socket::Bare;
 use crate::stream::connect_to;
 use crate::{Address, Datagram, Error, PeerCredentials, Policy, Result, SeqPacket, Socket, Stream, wait};
 
-/// How a name is bound: permission bits, what to do about a dead socket's name, the backlog, who may connect.
+/// How a name is bound: permission bits, what to do about a dead socket's name, the backlog, who may connect, what comes
+/// with each message.
 ///
 /// # Examples
 /// ```
@@ -34,6 +35,8 @@ pub struct BindOptions {
     backlog: u32,
     policy: Option<Policy>,
     descriptors: bool,
+    credentials: bool,
+    pidfd: bool,
 }
 
 impl Default for BindOptions {
@@ -43,10 +46,18 @@ impl Default for BindOptions {
 }
 
 impl BindOptions {
-    /// Mode 0600, [`Stale::Fail`], a backlog of 128, no policy, descriptors taken.
+    /// Mode 0600, [`Stale::Fail`], a backlog of 128, no policy, descriptors taken, messages without credentials and pidfds.
     #[must_use]
     pub const fn new() -> Self {
-        Self { mode: 0o600, stale: Stale::Fail, backlog: 128, policy: None, descriptors: true }
+        Self {
+            mode: 0o600,
+            stale: Stale::Fail,
+            backlog: 128,
+            policy: None,
+            descriptors: true,
+            credentials: false,
+            pidfd: false,
+        }
     }
 
     /// The permission bits of a path, exactly, whatever the umask; who may write may connect. No instant of more: the bits
@@ -84,6 +95,38 @@ impl BindOptions {
     #[must_use]
     pub const fn descriptors(mut self, pass: bool) -> Self {
         self.descriptors = pass;
+        self
+    }
+
+    /// Whether each message tells the credentials of its sender. `true` is SO_PASSCRED on the socket before it has a name, and
+    /// what is accepted from a listener inherits it: no message comes too early to be told of, as it does when
+    /// [`Socket::set_pass_credentials`] is called after accept.
+    ///
+    /// # Examples
+    /// ```
+    /// use ipc_uds::{Ancillary, BindOptions, Listener, Stream};
+    /// use std::io::Write;
+    ///
+    /// let listener: Listener<Stream> = BindOptions::new().credentials(true).listen("@ipc-uds-doc-credentials")?;
+    /// Stream::connect("@ipc-uds-doc-credentials")?.write_all(b"first")?;
+    /// let received = listener.accept()?.recv_with(&mut [0; 16], 0)?;
+    /// let sender = received.credentials.ok_or("nobody is named")?;
+    /// assert_eq!(sender.pid.map(u32::from), Some(std::process::id()));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    #[doc(alias = "SO_PASSCRED")]
+    pub const fn credentials(mut self, pass: bool) -> Self {
+        self.credentials = pass;
+        self
+    }
+
+    /// Whether each message brings a descriptor of the process that sent it: SO_PASSPIDFD, as [`BindOptions::credentials`].
+    /// Kernels before 6.5 do not know it: [`Error::Unsupported`] from whatever binds.
+    #[must_use]
+    #[doc(alias = "SO_PASSPIDFD")]
+    pub const fn pidfd(mut self, pass: bool) -> Self {
+        self.pidfd = pass;
         self
     }
 
@@ -138,6 +181,12 @@ impl BindOptions {
                 Ok(()) | Err(Error::Unsupported { .. }) => {}
                 Err(error) => return Err(error),
             }
+        }
+        if self.credentials {
+            Bare(fd.as_fd()).set_pass_credentials(true)?;
+        }
+        if self.pidfd {
+            Bare(fd.as_fd()).set_pass_pidfd(true)?;
         }
         let name = match address.as_path() {
             Some(path) => Some(BoundName::bind(&fd, address, path, self.mode, self.stale)?),
@@ -315,6 +364,26 @@ impl<S> Listener<S> {
     pub fn local_address(&self) -> Result<Address> {
         let raw = socket::local_address(self).map_err(|source| Error::of("getsockname", source))?;
         Ok(Address::from_raw(&raw))
+    }
+
+    /// setsockopt(SO_PASSCRED): each message of whoever connects from now on tells the credentials of its sender. For a
+    /// listener that was inherited; one's own is made so by [`BindOptions::credentials`]. Who has connected before and waits to
+    /// be accepted may be left out (Linux 6.16).
+    ///
+    /// # Errors
+    /// None on a Unix socket.
+    #[doc(alias = "SO_PASSCRED")]
+    pub fn set_pass_credentials(&self, pass: bool) -> Result<()> {
+        Bare(self.as_fd()).set_pass_credentials(pass)
+    }
+
+    /// setsockopt(SO_PASSPIDFD), as [`Listener::set_pass_credentials`].
+    ///
+    /// # Errors
+    /// ENOPROTOOPT → [`Error::Unsupported`] (before Linux 6.5).
+    #[doc(alias = "SO_PASSPIDFD")]
+    pub fn set_pass_pidfd(&self, pass: bool) -> Result<()> {
+        Bare(self.as_fd()).set_pass_pidfd(pass)
     }
 
     /// Waits until a connection is there; false when the time has passed.

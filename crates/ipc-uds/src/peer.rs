@@ -7,6 +7,7 @@
 
 use std::num::NonZeroU32;
 use std::os::fd::{AsFd, OwnedFd};
+use std::sync::OnceLock;
 
 use ipc_sys::socket;
 
@@ -29,6 +30,15 @@ impl PeerCredentials {
         Self { pid: u32::try_from(raw.pid).ok().and_then(NonZeroU32::new), uid: raw.uid, gid: raw.gid }
     }
 
+    /// Of a message of this many bytes. `None` where the kernel knows no sender and writes some numbers all the same, as which
+    /// an unknown one would be admitted where that user is: the overflow ids for a message that was sent without credentials,
+    /// and root for the end of a stream.
+    pub(crate) fn of_message(raw: socket::control::Credentials, len: usize) -> Option<Self> {
+        let ids = (raw.uid, raw.gid);
+        let unknown = raw.pid == 0 && (ids == overflow_ids() || (len == 0 && ids == (0, 0)));
+        (!unknown).then(|| Self::new(raw))
+    }
+
     pub(crate) fn of_peer(fd: impl AsFd) -> Result<Self> {
         let raw = socket::peer_credentials(fd).map_err(|source| Error::of("SO_PEERCRED", source))?;
         if raw.pid == 0 && raw.uid == u32::MAX {
@@ -37,6 +47,14 @@ impl PeerCredentials {
         }
         Ok(Self::new(socket::control::Credentials { pid: raw.pid, uid: raw.uid, gid: raw.gid }))
     }
+}
+
+/// What the kernel shows instead of a user and a group that it cannot show.
+fn overflow_ids() -> (u32, u32) {
+    static IDS: OnceLock<(u32, u32)> = OnceLock::new();
+    let read = |path: &str| std::fs::read_to_string(path).ok()?.trim().parse().ok();
+    let id = |path: &str| read(path).unwrap_or(65534);
+    *IDS.get_or_init(|| (id("/proc/sys/kernel/overflowuid"), id("/proc/sys/kernel/overflowgid")))
 }
 
 pub(crate) fn groups(fd: impl AsFd) -> Result<Vec<u32>> {

@@ -144,8 +144,13 @@ pub trait Socket: AsFd {
         socket::set_nonblocking(self, nonblocking).map_err(|source| Error::of("FIONBIO", source))
     }
 
-    /// setsockopt(SO_PASSCRED): from now on each received message tells the credentials of its sender, who cannot forge
+    /// setsockopt(SO_PASSCRED): each message that is sent from now on tells the credentials of its sender, who cannot forge
     /// them, [`Received::credentials`](crate::Received::credentials).
+    ///
+    /// A message that was sent before names nobody, and its credentials are `None`: after accept or connect this call comes
+    /// too late for a peer that speaks at once. [`BindOptions`](crate::BindOptions::credentials) turns it on before anybody
+    /// can send: for what a listener accepts, for a datagram socket, and for
+    /// [a client](crate::BindOptions::connect).
     ///
     /// # Errors
     /// None on a Unix socket.
@@ -154,7 +159,8 @@ pub trait Socket: AsFd {
         set_flag(self, libc::SO_PASSCRED, "SO_PASSCRED", pass)
     }
 
-    /// setsockopt(SO_PASSPIDFD): from now on each received message brings a descriptor of the process that sent it.
+    /// setsockopt(SO_PASSPIDFD): each message that is sent from now on brings a descriptor of the process that sent it; one
+    /// that was sent before brings none, as with [`Socket::set_pass_credentials`].
     ///
     /// # Errors
     /// ENOPROTOOPT → [`Error::Unsupported`] (before Linux 6.5).

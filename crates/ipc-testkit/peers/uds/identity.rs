@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 
 use ipc_signal::{ProcessFd, Signal};
 use ipc_testkit::role::{Result, Role, hear, say};
-use ipc_uds::{Ancillary, Attachments, Listener, PeerCredentials, Socket, Stream};
+use ipc_uds::{Ancillary, Attachments, Datagram, Listener, PeerCredentials, SeqPacket, Socket, Stream};
 
 use crate::become_nobody;
 
@@ -17,6 +17,8 @@ pub(crate) const ROLES: &[Role] = &[
     ("forger", forger),
     ("path-forger", path_forger),
     ("changer", changer),
+    ("speaker", speaker),
+    ("greeter", greeter),
     ("after-exec", after_exec),
     ("heir", heir),
     ("reuser", reuser),
@@ -66,6 +68,38 @@ fn changer(arguments: &[String]) -> Result {
 
 fn after_exec(_: &[String]) -> Result {
     say("exec")?;
+    hear().map(drop)
+}
+
+/// `speaker KIND PATH`: connects, and sends a byte whenever it hears a line, until there are no more.
+fn speaker(arguments: &[String]) -> Result {
+    fn speak(socket: &impl Ancillary) -> Result {
+        say("connected")?;
+        while hear().is_ok() {
+            socket.send_with(b"x", Attachments::new())?;
+            say("sent")?;
+        }
+        Ok(())
+    }
+    let [kind, path] = arguments else { return Err("speaker KIND PATH".into()) };
+    match &**kind {
+        "stream" => speak(&Stream::connect(path)?),
+        "seqpacket" => speak(&SeqPacket::connect(path)?),
+        _ => {
+            let socket = Datagram::unbound()?;
+            socket.connect(path)?;
+            speak(&socket)
+        }
+    }
+}
+
+/// `greeter PATH`: listens, and sends a byte to whoever connects before that one does anything.
+fn greeter(arguments: &[String]) -> Result {
+    let listener: Listener = Listener::bind(&*arguments[0])?;
+    say("listening")?;
+    let mut stream = listener.accept()?;
+    stream.write_all(b"x")?;
+    say("greeted")?;
     hear().map(drop)
 }
 

@@ -5,7 +5,7 @@ use std::io::{Read, Write};
 use std::os::fd::AsFd;
 
 use ipc_testkit::role::{Result, Role, hear, say};
-use ipc_uds::{Ancillary, Listener, Socket, Stream, activated};
+use ipc_uds::{Ancillary, BindOptions, Listener, Stream, activated};
 
 pub(crate) const ROLES: &[Role] = &[
     ("activated", activated_role),
@@ -58,10 +58,9 @@ fn opens_first(_: &[String]) -> Result {
 
 /// `exchanger PATH`: receives a byte with a descriptor and credentials, writes `from rust` into it, sends it back.
 fn exchanger(arguments: &[String]) -> Result {
-    let listener: Listener = Listener::bind(&*arguments[0])?;
+    let listener: Listener = BindOptions::new().credentials(true).listen(&*arguments[0])?;
     say("listening")?;
     let stream: Stream = listener.accept()?;
-    stream.set_pass_credentials(true)?;
     let received = stream.recv_with(&mut [0; 8], 1)?;
     let credentials = received.credentials.ok_or("no credentials")?;
     say(credentials.pid.map_or(0, u32::from))?;
