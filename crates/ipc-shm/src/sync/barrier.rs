@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use ipc_sys::Deadline;
+use ipc_sys::fork::ForkMark;
 
 use super::arrival::{BROKEN, meet};
 use super::word::low;
@@ -60,6 +61,8 @@ pub struct Party<'a, const PARTIES: usize> {
     /// The byte of the first place.
     bytes: libc::off_t,
     place: usize,
+    /// The process that joined.
+    mark: ForkMark,
 }
 
 impl<const PARTIES: usize> Barrier<PARTIES> {
@@ -85,6 +88,7 @@ impl<const PARTIES: usize> Barrier<PARTIES> {
             return Err(Error::Broken);
         }
         let (file, within) = shared.lock_file()?;
+        let mark = ForkMark::new().map_err(Error::system("mmap", OBJECT))?;
         // 32 bytes for each 16 of the memory.
         let bytes = within.start.saturating_add_unsigned(2 * offset as u64);
         if bytes.saturating_add(32) > within.end {
@@ -96,7 +100,7 @@ impl<const PARTIES: usize> Barrier<PARTIES> {
                 .map_err(Error::system("fcntl(F_OFD_SETLK)", OBJECT))?
             {
                 self.joined.fetch_or(1 << place, Ordering::Relaxed);
-                return Ok(Party { barrier: self, file, bytes, place });
+                return Ok(Party { barrier: self, file, bytes, place, mark });
             }
         }
         Err(Error::EndInUse { object: OBJECT.to_owned(), end: "every place" })
@@ -161,6 +165,16 @@ impl<const PARTIES: usize> Party<'_, PARTIES> {
 
     fn bit(&self) -> u64 {
         1 << self.place
+    }
+}
+
+impl<const PARTIES: usize> Drop for Party<'_, PARTIES> {
+    /// The last close would let the place go, too; but a process that another thread has just forked, and that has not come to
+    /// its exec yet, holds every descriptor of ours until then.
+    fn drop(&mut self) {
+        if self.mark.is_ours() {
+            let _ = lock::release(&self.file, byte(self.bytes, self.place));
+        }
     }
 }
 

@@ -3,15 +3,18 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use ipc_shm::{Error, Sealed, Shared, spsc};
+use ipc_shm::broadcast::lossless;
+use ipc_shm::{Barrier, Error, Sealed, Shared, mpmc, spsc};
 use ipc_testkit::role::{Result, Role, say};
+use nix::fcntl::{FcntlArg, fcntl};
 use nix::sys::signal::Signal;
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::Pid;
 
 use crate::ends::{Ends, word};
 
-pub(crate) const ROLES: &[Role] = &[("fork-all", fork_all), ("fork-loans", fork_loans)];
+pub(crate) const ROLES: &[Role] =
+    &[("fork-all", fork_all), ("fork-loans", fork_loans), ("fork-and-drop", fork_and_drop)];
 
 /// Runs this in a child, which ends with it.
 pub(crate) fn in_child(run: impl FnOnce() -> Result) -> Result<WaitStatus> {
@@ -23,6 +26,53 @@ pub(crate) fn in_child(run: impl FnOnce() -> Result) -> Result<WaitStatus> {
         std::process::exit(i32::from(done.is_err()));
     }
     Ok(waitpid(Pid::from_raw(child), None)?)
+}
+
+/// `fork-and-drop NAME`: while a child holds copies of every descriptor, as one does that has not come to its exec yet, drops
+/// one end of each kind and takes its place again; says which could not. Last, whether a lock that only close lets go was.
+fn fork_and_drop(arguments: &[String]) -> Result {
+    let name = |what| format!("{}-{what}", arguments[0]);
+    /// As many as there can be.
+    fn fill<T>(open: impl Fn() -> ipc_shm::Result<T>) -> Vec<T> {
+        std::iter::repeat_with(open).map_while(ipc_shm::Result::ok).collect()
+    }
+    let one = || spsc::Sender::<u64>::open(name("one"));
+    let reader = || lossless::Reader::<u64>::open(name("each"));
+    let receiver = || mpmc::Receiver::<u64>::open(name("many"));
+    let _one = spsc::Receiver::<u64>::create(name("one"), 16)?;
+    let _each = lossless::Writer::<u64>::create(name("each"), 16)?;
+    let _many = mpmc::Sender::<u64>::create(name("many"), 16)?;
+    let shared = Shared::<Barrier<3>>::anonymous(|_| Ok(()))?;
+    let party = || shared.get()?.join(&shared);
+    let (mut ones, mut readers, mut receivers, mut parties) =
+        (fill(one), fill(reader), fill(receiver), fill(party));
+    let naive = std::fs::File::options().write(true).create(true).truncate(true).open(&arguments[1])?;
+    let mut whole = libc::flock { l_type: libc::F_WRLCK as i16, l_whence: 0, l_start: 0, l_len: 0, l_pid: 0 };
+    fcntl(&naive, FcntlArg::F_OFD_SETLK(&whole))?;
+
+    let (gate, open) = std::io::pipe()?;
+    // SAFETY: this process has one thread.
+    #[expect(clippy::disallowed_methods, reason = "a single-threaded peer")]
+    let child = unsafe { libc::fork() };
+    if child == 0 {
+        drop(open);
+        let end = std::io::Read::read(&mut &gate, &mut [0]);
+        // Nothing of ours is dropped.
+        // SAFETY: takes a number.
+        unsafe { libc::_exit(i32::from(end.is_err())) }
+    }
+    let (pop, last) = (ones.len(), [readers.len(), receivers.len(), parties.len()]);
+    say(format_args!("full {pop} {last:?}"))?;
+    drop((ones.pop(), readers.pop(), receivers.pop(), parties.pop(), naive));
+    say(format_args!("one {:?}", one().err()))?;
+    say(format_args!("each {:?}", reader().err()))?;
+    say(format_args!("many {:?}", receiver().err()))?;
+    say(format_args!("party {:?}", party().err()))?;
+    fcntl(std::fs::File::open(&arguments[1])?, FcntlArg::F_OFD_GETLK(&mut whole))?;
+    say(format_args!("naive {}", whole.l_type != libc::F_UNLCK as i16))?;
+    drop(open);
+    waitpid(Pid::from_raw(child), None)?;
+    Ok(())
 }
 
 /// `fork-all NAME KINDS`: the child tries every call on every handle and drops them all; then the parent uses them.

@@ -218,6 +218,9 @@ impl<T> Drop for Member<T> {
     fn drop(&mut self) {
         if self.segment().check_fork().is_ok() {
             roll::leave(&self.ring.memory, self.role, self.ring.id.0);
+            // The last close would let it go, too; but what another thread has just forked, and has not come to its exec yet,
+            // holds every descriptor of ours until then.
+            let _ = self.segment().give_back(byte(self.ring.id.0));
         }
     }
 }

@@ -70,6 +70,12 @@ pub(super) fn take(segment: &Segment) -> Result<usize> {
     Err(Error::EndInUse { object: "the channel".to_owned(), end: "every place to read at" })
 }
 
+/// Lets our place go, for the next one to take. The last close would, too; but a process that another thread has just
+/// forked, and that has not come to its exec yet, holds every descriptor of ours until then.
+pub(super) fn leave(segment: &Segment, place: usize) {
+    let _ = segment.give_back(byte(place));
+}
+
 /// Whether the reader at this place lives.
 pub(super) fn is_held(view: &View, place: usize) -> Result<bool> {
     view.segment().is_held(byte(place))

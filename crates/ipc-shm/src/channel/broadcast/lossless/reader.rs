@@ -41,6 +41,7 @@ impl<T> Drop for Seat<T> {
     fn drop(&mut self) {
         if self.inlet.check_fork().is_ok() {
             self.reading.leave();
+            place::leave(self.inlet.view.segment(), self.reading.cursor.place);
         }
     }
 }
