@@ -17,7 +17,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;
 
 const SOON: Duration = Duration::from_millis(5);
-const WATCHDOG: Duration = Duration::from_secs(10);
+const WATCHDOG: Duration = Duration::from_secs(120);
 
 fn run<T>(future: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -96,7 +96,7 @@ fn the_end_of_file_and_a_broken_pipe() {
 
 #[test]
 fn a_dropped_read_loses_nothing() {
-    const LEN: usize = 20_000;
+    const LEN: usize = 5_000;
     run(async {
         let (reader, mut writer) = pipe().unwrap();
         let mut reader = AsyncPipeReader::new(reader).unwrap();

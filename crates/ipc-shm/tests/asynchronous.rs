@@ -14,7 +14,7 @@ use ipc_shm::{Async, ChannelOptions, Error, Sealed, broadcast, bytes, latest, re
 use tokio::time::timeout;
 
 const SOON: Duration = Duration::from_millis(5);
-const WATCHDOG: Duration = Duration::from_secs(10);
+const WATCHDOG: Duration = Duration::from_secs(120);
 
 fn run<T>(future: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();

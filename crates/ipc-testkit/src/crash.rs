@@ -30,6 +30,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::process::Command;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
@@ -184,7 +185,7 @@ fn run_to_mark(command: &mut Command, watch: &Watch) -> (Peer, Tracee) {
     let mut deliver = None;
     loop {
         tracee.resume(deliver.take()).unwrap();
-        match tracee.next_stop().unwrap() {
+        match watch.next_stop(&mut tracee) {
             stop if is_mark(&stop) => return (peer, tracee),
             Stop::Signal(info) => deliver = Some(info.signal()),
             Stop::End(state) => panic!("the peer {state} before its mark: {}", peer.errors()),
@@ -204,7 +205,7 @@ struct Step {
 fn walk(command: &mut Command, watch: &Watch) -> (Peer, Vec<Step>) {
     let (mut peer, mut tracee) = run_to_mark(command, watch);
     let (mut steps, mut met) = (Vec::new(), HashMap::new());
-    step(&mut tracee, &mut peer, |tracee| {
+    step(&mut tracee, &mut peer, watch, |tracee| {
         let place = place::of(tracee.pid());
         let visit = met.entry(place).and_modify(|visits| *visits += 1).or_insert(1);
         steps.push(Step { place, visit: *visit });
@@ -233,8 +234,8 @@ fn known(command: &mut Command, watch: &Watch) -> Arc<Vec<Step>> {
 /// Runs to the mark, then makes `limit` steps or as many as there are to the end mark.
 fn run_to(command: &mut Command, limit: usize, walk: &[Step], watch: &Watch) -> (Peer, Tracee, usize) {
     let (mut peer, mut tracee) = run_to_mark(command, watch);
-    let mut steps = leap(&mut tracee, &mut peer, limit, walk);
-    step(&mut tracee, &mut peer, |_| {
+    let mut steps = leap(&mut tracee, &mut peer, watch, limit, walk);
+    step(&mut tracee, &mut peer, watch, |_| {
         steps += 1;
         steps <= limit
     });
@@ -242,7 +243,7 @@ fn run_to(command: &mut Command, limit: usize, walk: &[Step], watch: &Watch) -> 
 }
 
 /// Steps while `on` says so, which is asked before each step, and not beyond the end mark.
-fn step(tracee: &mut Tracee, peer: &mut Peer, mut on: impl FnMut(&Tracee) -> bool) {
+fn step(tracee: &mut Tracee, peer: &mut Peer, watch: &Watch, mut on: impl FnMut(&Tracee) -> bool) {
     let mut deliver = None;
     let mut asked = false;
     loop {
@@ -252,7 +253,7 @@ fn step(tracee: &mut Tracee, peer: &mut Peer, mut on: impl FnMut(&Tracee) -> boo
         tracee.step(deliver.take()).unwrap();
         // A signal on the way is no step.
         asked = true;
-        match tracee.next_stop().unwrap() {
+        match watch.next_stop(tracee) {
             stop if stop.is_step() => asked = false,
             stop if is_mark(&stop) => return,
             Stop::Signal(info) => deliver = Some(info.signal()),
@@ -265,13 +266,13 @@ fn step(tracee: &mut Tracee, peer: &mut Peer, mut on: impl FnMut(&Tracee) -> boo
 /// Goes near step `limit` at full speed: to an instruction from which the fewest steps are left, where meeting it once costs
 /// as much as some steps. Gives the number of its step, or `limit` where the peer went another way than the first time and
 /// is at the end mark.
-fn leap(tracee: &mut Tracee, peer: &mut Peer, limit: usize, walk: &[Step]) -> usize {
+fn leap(tracee: &mut Tracee, peer: &mut Peer, watch: &Watch, limit: usize, walk: &[Step]) -> usize {
     const STEPS_A_VISIT: usize = 3;
     let ahead = walk[..limit.min(walk.len())].iter().enumerate();
     match ahead.min_by_key(|(at, step)| limit - at + step.visit * STEPS_A_VISIT) {
         // Where places are not told, all are the same.
         None | Some((0, _)) => 0,
-        Some((at, step)) => match place::run_to(tracee, *step) {
+        Some((at, step)) => match place::run_to(tracee, watch, *step) {
             Some(true) => at,
             Some(false) => limit,
             None => panic!("the peer ended between its marks: {}", peer.errors()),
@@ -285,7 +286,7 @@ mod place {
     use ipc_signal::{Pid, Signal, Stop, Tracee};
     use nix::sys::ptrace;
 
-    use super::Step;
+    use super::{Step, Watch};
 
     fn number(pid: Pid) -> nix::unistd::Pid {
         nix::unistd::Pid::from_raw(i32::try_from(pid.number()).unwrap())
@@ -297,13 +298,13 @@ mod place {
     }
 
     /// Runs to this step by a breakpoint. False at the end mark, `None` at the end of the process.
-    pub(super) fn run_to(tracee: &mut Tracee, step: Step) -> Option<bool> {
+    pub(super) fn run_to(tracee: &mut Tracee, watch: &Watch, step: Step) -> Option<bool> {
         const BREAKPOINT: u64 = 0xcc;
         let word = tracee.read_word(step.place).unwrap();
         let mut visit = 0;
         loop {
             tracee.write_word(step.place, word & !0xff | BREAKPOINT).unwrap();
-            let found = next(tracee, Tracee::resume)?;
+            let found = next(tracee, watch, Tracee::resume)?;
             tracee.write_word(step.place, word).unwrap();
             if !found {
                 return Some(false);
@@ -316,7 +317,7 @@ mod place {
                 return Some(true);
             }
             // Over the instruction, where the breakpoint comes back.
-            if !next(tracee, Tracee::step)? {
+            if !next(tracee, watch, Tracee::step)? {
                 return Some(false);
             }
         }
@@ -325,12 +326,13 @@ mod place {
     /// Has it go on by `go` until a trap, past other signals. False at the end mark, `None` at the end of the process.
     fn next(
         tracee: &mut Tracee,
+        watch: &Watch,
         go: impl Fn(&mut Tracee, Option<Signal>) -> ipc_signal::Result<()>,
     ) -> Option<bool> {
         let mut deliver = None;
         loop {
             go(tracee, deliver.take()).unwrap();
-            match tracee.next_stop().unwrap() {
+            match watch.next_stop(tracee) {
                 stop if stop.is_step() => return Some(true),
                 Stop::Signal(info) if info.signal() == Signal::TRAP => return Some(true),
                 stop if super::is_mark(&stop) => return Some(false),
@@ -347,13 +349,13 @@ mod place {
 mod place {
     use ipc_signal::{Pid, Tracee};
 
-    use super::Step;
+    use super::{Step, Watch};
 
     pub(super) fn of(_: Pid) -> usize {
         0
     }
 
-    pub(super) fn run_to(_: &mut Tracee, _: Step) -> Option<bool> {
+    pub(super) fn run_to(_: &mut Tracee, _: &Watch, _: Step) -> Option<bool> {
         None
     }
 }
@@ -362,17 +364,27 @@ fn is_mark(stop: &Stop) -> bool {
     matches!(stop, Stop::Signal(info) if info.signal() == MARK && info.cause() == Cause::Thread)
 }
 
-/// Kills a peer that takes longer than it may, so that the tracer, which waits in the kernel, sees an end.
-struct Watch(mpsc::Sender<Option<ProcessFd>>);
+/// Kills a peer that takes longer than it may from one stop to the next, so that the tracer, which waits in the kernel, sees
+/// an end. How many steps it takes, and for how long a loaded machine makes them, is no matter.
+struct Watch {
+    guarded: mpsc::Sender<Option<ProcessFd>>,
+    stops: Arc<AtomicU64>,
+}
 
 impl Watch {
     fn new() -> Self {
         let (sender, receiver) = mpsc::channel::<Option<ProcessFd>>();
+        let stops = Arc::new(AtomicU64::new(0));
+        let seen = Arc::clone(&stops);
         std::thread::spawn(move || {
             while let Ok(mut guarded) = receiver.recv() {
                 while let Some(process) = guarded.take() {
+                    let before = seen.load(Ordering::Relaxed);
                     match receiver.recv_timeout(WATCHDOG) {
                         Ok(next) => guarded = next,
+                        Err(RecvTimeoutError::Timeout) if seen.load(Ordering::Relaxed) != before => {
+                            guarded = Some(process);
+                        }
                         Err(RecvTimeoutError::Timeout) => {
                             let _ = process.send(Signal::KILL);
                         }
@@ -381,10 +393,15 @@ impl Watch {
                 }
             }
         });
-        Self(sender)
+        Self { guarded: sender, stops }
     }
 
     fn guard(&self, process: Option<ProcessFd>) {
-        self.0.send(process).unwrap();
+        self.guarded.send(process).unwrap();
+    }
+
+    fn next_stop(&self, tracee: &mut Tracee) -> Stop {
+        self.stops.fetch_add(1, Ordering::Relaxed);
+        tracee.next_stop().unwrap()
     }
 }

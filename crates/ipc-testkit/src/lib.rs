@@ -39,8 +39,9 @@ pub use peer::Peer;
 use std::time::{Duration, Instant};
 
 /// How long one operation may take before it counts as hung: so long that no loaded machine comes near it, and that whoever
-/// waits for an unfair lock gets it, because what is slow is not what it looks for.
-pub const WATCHDOG: Duration = Duration::from_secs(20);
+/// waits for an unfair lock gets it, because what is slow is not what it looks for. Whatever is to happen in the end is waited
+/// for so long, and never for a shorter time that a machine might need.
+pub const WATCHDOG: Duration = Duration::from_secs(120);
 
 /// Looks every millisecond whether `condition` holds, for what the kernel offers no event for: a peer that has fallen
 /// asleep in a call, an entry of /proc that appears.

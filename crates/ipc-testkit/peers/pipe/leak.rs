@@ -6,13 +6,12 @@ use std::path::Path;
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
-use std::time::Duration;
 
 use ipc_pipe::{CommandExt, FifoOptions, PipeOptions, pipe};
 use ipc_shm::{Sealed, SharedMemory};
 use ipc_signal::{MaskGuard, Pid, ProcessFd, Signal, SignalFd};
 use ipc_testkit::role::{Result, say};
-use ipc_testkit::{audit, name};
+use ipc_testkit::{WATCHDOG, audit, name};
 use ipc_uds::{Ancillary, Datagram, Listener, SeqPacket, Socket, Stream};
 
 const THREADS: usize = 8;
@@ -32,7 +31,7 @@ pub(crate) fn storm(arguments: &[String]) -> Result {
 fn pipes(path: &Path) -> Result {
     let (fifo, _) = FifoOptions::new().open_or_create(path)?;
     let _alive = fifo.keep_alive_reader()?;
-    let met = (fifo.try_writer()?, fifo.reader_timeout(Duration::from_secs(1))?);
+    let met = (fifo.try_writer()?, fifo.reader_timeout(WATCHDOG)?);
     // Their second open file description.
     assert!(met.0.try_write(b"x")? == 1 && met.1.try_read(&mut [0])? == 1);
     let pipe = PipeOptions::new().nonblocking(true).create()?;

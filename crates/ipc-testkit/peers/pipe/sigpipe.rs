@@ -5,11 +5,10 @@ use std::fs::{self, File};
 use std::io::{ErrorKind, Write};
 use std::os::fd::OwnedFd;
 use std::process::Command;
-use std::time::Duration;
 
 use ipc_pipe::{Error, Pages, copy, pipe};
-use ipc_testkit::refuse;
 use ipc_testkit::role::{Result, say};
+use ipc_testkit::{WATCHDOG, refuse};
 use nix::sys::signal::{SigHandler, SigSet, Signal, raise, signal};
 
 /// Rust's runtime ignores SIGPIPE whatever it inherits: undo that.
@@ -65,7 +64,7 @@ fn every_kind(count: usize) -> Result {
     let (full, filler) = pipe()?;
     filler.write_atomic(b"bytes to move")?;
     let frozen = Pages::new(4096)?.freeze()?;
-    let soon = Duration::from_secs(1);
+    let soon = WATCHDOG;
     let is_broken = |result: ipc_pipe::Result<usize>| matches!(result, Err(Error::PeerGone { .. }));
     for _ in 0..count {
         assert_eq!(writer.write(b"x").unwrap_err().kind(), ErrorKind::BrokenPipe);

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use ipc_pipe::{Error, Fifo, PipeEnd, copy, pipe};
 use ipc_sys::{Deadline, poll};
+use ipc_testkit::WATCHDOG;
 use ipc_testkit::role::{Result, say};
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
 
@@ -41,7 +42,7 @@ fn pattern(at: usize) -> u8 {
 pub(crate) fn writer(arguments: &[String]) -> Result {
     let len: usize = arguments[1].parse()?;
     begin()?;
-    let mut writer = Fifo::open(&arguments[0])?.writer_timeout(Duration::from_secs(5))?;
+    let mut writer = Fifo::open(&arguments[0])?.writer_timeout(WATCHDOG)?;
     let bytes: Vec<u8> = (0..len).map(pattern).collect();
     let (mut sent, mut turn) = (0, 0);
     while sent < len {
@@ -49,7 +50,7 @@ pub(crate) fn writer(arguments: &[String]) -> Result {
         let rest = &bytes[sent..len.min(sent + 50_000)];
         sent += match turn % 3 {
             0 => writer.write(rest)?,
-            1 => writer.write_timeout(rest, Duration::from_secs(5))?,
+            1 => writer.write_timeout(rest, WATCHDOG)?,
             _ => {
                 writer.write_atomic(&rest[..rest.len().min(4096)])?;
                 rest.len().min(4096)
@@ -63,14 +64,14 @@ pub(crate) fn writer(arguments: &[String]) -> Result {
 /// PATH: reads to the end in each way that there is; says how many bytes, and how often it was interrupted.
 pub(crate) fn reader(arguments: &[String]) -> Result {
     begin()?;
-    let mut reader = Fifo::open(&arguments[0])?.reader_timeout(Duration::from_secs(5))?;
+    let mut reader = Fifo::open(&arguments[0])?.reader_timeout(WATCHDOG)?;
     let (mut came, mut turn, mut buffer) = (0, 0, vec![0; 70_000]);
     let (mut through, to) = pipe()?;
     loop {
         turn += 1;
         let len = match turn % 3 {
             0 => reader.read(&mut buffer)?,
-            1 => reader.read_timeout(&mut buffer, Duration::from_secs(5))?,
+            1 => reader.read_timeout(&mut buffer, WATCHDOG)?,
             _ => {
                 let moved = reader.splice_to(&to, 30_000)?;
                 through.read_exact(&mut buffer[..moved])?;

@@ -6,8 +6,8 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::time::Duration;
 
 use ipc_shm::{Acceptance, Error, Invitation, Sealed, request};
-use ipc_testkit::crash;
 use ipc_testkit::role::{Result, Role, hear, say};
+use ipc_testkit::{WATCHDOG, crash};
 
 use crate::spsc::wait_of;
 
@@ -167,7 +167,7 @@ fn forker(arguments: &[String]) -> Result {
     }
     nix::sys::wait::waitpid(nix::unistd::Pid::from_raw(child), None)?;
     request.answer(&2)?;
-    let answer = pending.recv_timeout(Duration::from_secs(1))?;
+    let answer = pending.recv_timeout(WATCHDOG)?;
     say(format_args!("parent {answer}"))
 }
 

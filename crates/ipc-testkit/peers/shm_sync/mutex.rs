@@ -7,8 +7,8 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use ipc_shm::{Attempt, Error, InPlace, LockError, Shared, Vouched};
-use ipc_testkit::crash;
 use ipc_testkit::role::{Result, Role, hear, say};
+use ipc_testkit::{WATCHDOG, crash};
 
 use ipc_testkit::locks::{Everything, Many, add, attached, locked, repaired};
 
@@ -257,18 +257,18 @@ fn uncontended(arguments: &[String]) -> Result {
     let words = Shared::<ipc_testkit::locks::Words>::open(&arguments[1])?;
     let words = words.get()?;
     everything.once.call_once(|_| ())?;
-    drop(everything.pair.lock_timeout(Duration::from_secs(1)).map_err(LockError::give_up)?);
+    drop(everything.pair.lock_timeout(WATCHDOG).map_err(LockError::give_up)?);
     say("begin")?;
     for _ in 0..1000 {
         drop(locked(&everything.pair)?);
         drop(everything.pair.try_lock().map_err(LockError::give_up)?);
-        drop(everything.pair.lock_timeout(Duration::from_secs(1)).map_err(LockError::give_up)?);
+        drop(everything.pair.lock_timeout(WATCHDOG).map_err(LockError::give_up)?);
         everything.arrived.notify_one()?;
         everything.arrived.notify_all()?;
         everything.once.call_once(|_| ())?;
         words.semaphore.release(2)?;
         words.semaphore.acquire()?;
-        words.semaphore.acquire_timeout(Duration::from_secs(1))?;
+        words.semaphore.acquire_timeout(WATCHDOG)?;
         words.event.set()?;
         words.event.wait()?;
         words.event.reset();

@@ -203,7 +203,7 @@ pub(crate) fn hot(_: &[String]) -> Result {
         }
         set.op(&[Op::subtract(0, 1), Op::add(0, 1)])?;
         set.try_op(&[Op::add(1, 1)])?;
-        set.op_timeout(&[Op::add(1, 1)], std::time::Duration::from_secs(1))?;
+        set.op_timeout(&[Op::add(1, 1)], ipc_testkit::WATCHDOG)?;
         drop(semaphore.acquire()?);
         set.value(0)?;
         set.values()?;

@@ -7,6 +7,7 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::time::Duration;
 
 use ipc_sys::{Deadline, poll};
+use ipc_testkit::WATCHDOG;
 use ipc_testkit::role::{Result, Role, hear, say};
 use ipc_uds::{Ancillary, Datagram, Error, Framed, Listener, SeqPacket, Server, Stop, Stream};
 use nix::errno::Errno;
@@ -151,7 +152,7 @@ fn flooder(arguments: &[String]) -> Result {
                 }
                 full = Some(number);
                 if !naive {
-                    socket.send_timeout(&number.to_be_bytes(), Duration::from_secs(20))?;
+                    socket.send_timeout(&number.to_be_bytes(), WATCHDOG)?;
                 }
             }
             done => done?,

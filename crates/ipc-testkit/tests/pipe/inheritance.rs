@@ -6,7 +6,6 @@ use ipc_testkit::{peer, proof, repetitions};
 fn a8_children_of_many_threads_get_exactly_what_they_are_handed() {
     let count = repetitions(200, 5000);
     let mut peer = peer!("peer-pipe", "hand_storm", count);
-    peer.patience(30);
     let line = peer.hear();
     peer.finish();
     let (wrong, busy) = line.split_once(' ').unwrap();
@@ -23,12 +22,10 @@ fn a8_children_of_many_threads_get_exactly_what_they_are_handed() {
 fn a8_no_child_inherits_what_it_was_not_given() {
     let count = repetitions(500, 10_000);
     let mut ours = peer!("peer-pipe", "leak_storm", count);
-    ours.patience(60);
     ours.expect("0");
     ours.finish();
     // As often as it takes.
     let mut twin = peer!("peer-pipe", "leak_storm_twin", count, 100 * count);
-    twin.patience(60);
     let line = twin.hear();
     twin.finish();
     let (leaked, children) = line.split_once(' ').unwrap();

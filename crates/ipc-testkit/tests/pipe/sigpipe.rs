@@ -9,7 +9,6 @@ fn a2_no_write_dies_by_sigpipe() {
     let count = repetitions(1000, 100_000);
     for kernel in ["this", "older", "sandboxed"] {
         let mut ours = peer!("peer-pipe", "sigpipe", count, kernel);
-        ours.patience(10);
         ours.expect("alive");
         ours.finish();
     }

@@ -7,12 +7,10 @@ use std::time::{Duration, Instant};
 use futures_core::Stream;
 use ipc_shm::{Async, Error, Sealed, mpsc, request, spsc};
 use ipc_sys::process;
-use ipc_testkit::{proof, repetitions};
+use ipc_testkit::{WATCHDOG, proof, repetitions};
 use tokio::time::timeout;
 
 use crate::waiting::{Met, pollable};
-
-const WATCHDOG: Duration = Duration::from_secs(10);
 
 fn run<T>(future: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();

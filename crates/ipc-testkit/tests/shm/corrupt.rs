@@ -25,7 +25,6 @@ pub(crate) fn scribbled<E, const CALLS: usize>(
     let file = std::fs::OpenOptions::new().write(true).open(&path).unwrap();
     let good = std::fs::read(&path).unwrap();
     let mut peer = peer!("peer-shm", "spsc-scribbler", named.0, millis, seed);
-    peer.patience(millis as u64 / 1000 + 2);
     peer.expect("ready");
     let end = Instant::now() + Duration::from_millis(millis as u64 - 200);
     while Instant::now() < end {

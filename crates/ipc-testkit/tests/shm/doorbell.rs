@@ -2,10 +2,10 @@
 //! channel's counters, never by a clock.
 
 use std::fmt::Debug;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use ipc_shm::{Error, Payload, Wait, spsc};
-use ipc_testkit::{calls, command, peer, proof, until};
+use ipc_testkit::{WATCHDOG, calls, command, peer, proof, until};
 
 use crate::memory::Name;
 
@@ -113,7 +113,7 @@ fn a_killed_sender_is_told_by_the_kernel_alone() {
         assert_eq!(receiver.recv().unwrap(), 0);
         peer.kill();
         // Nothing is sent and nobody wakes: a receiver that does not ask waits to the end.
-        let told = receiver.recv_timeout(Duration::from_secs(10));
+        let told = receiver.recv_timeout(WATCHDOG);
         assert!(matches!(told, Err(Error::Disconnected)), "{wait:?}: {told:?}");
     }
 }

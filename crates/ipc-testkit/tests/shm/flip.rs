@@ -167,7 +167,6 @@ fn f3_a_position_that_flips_is_believed_once_and_never_twice() {
         let mut command = command!("peer-shm", "victim-flip", name, millis);
         command.args(flips.iter().flatten().map(ToString::to_string));
         let mut peer = ipc_testkit::Peer::start(&mut command);
-        peer.patience(20);
         peer.expect("ready");
         let end = Instant::now() + Duration::from_millis(millis as u64);
         let (mut calls, mut came) = (0_u64, 0_u64);

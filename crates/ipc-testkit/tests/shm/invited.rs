@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use ipc_shm::{Error, Refusal, Sealed, broadcast, latest};
 use ipc_testkit::{proof, repetitions};
 
+use crate::slow::Slow;
 use crate::waiting::{Met, pollable};
 
 fn start(kind: &str, wait: &str) -> Met {
@@ -17,7 +18,7 @@ const SLEEPS: [(&str, libc::c_long); 3] =
 
 /// Each of `rounds` writes wakes every reader, and so does the end.
 fn writes_wake(rounds: u64, mut readers: Vec<Met>, mut write: impl FnMut(Option<u64>)) {
-    let mut slow = 0;
+    let mut slow = Slow::with(readers.iter().map(|reader| &reader.peer));
     let asleep = |readers: &[Met]| {
         for (reader, (_, call)) in readers.iter().zip(SLEEPS) {
             reader.peer.until_asleep_in(call);
@@ -34,9 +35,9 @@ fn writes_wake(rounds: u64, mut readers: Vec<Met>, mut write: impl FnMut(Option<
             reader.peer.expect(&message.to_string());
         }
         // A lost wake-up would be healed by the reader's look every 60 ms: count those.
-        slow += u32::from(start.elapsed() > Duration::from_millis(55));
+        slow.note(start.elapsed());
     }
-    assert!(u64::from(slow) <= rounds / 20, "{slow} of {rounds} writes were found by a look");
+    slow.check();
     asleep(&readers);
     write(None);
     for mut reader in readers {

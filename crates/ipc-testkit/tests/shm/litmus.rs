@@ -42,7 +42,6 @@ fn f10_the_naive_sleeper_that_does_not_look_twice_is_not_woken() {
     let name = name::unique("sleeper");
     let _shared = Shared::<Words>::create(&name, |_| Ok(())).unwrap();
     let mut sleeper = peer!("peer-shm", "naive-sleeper", name);
-    sleeper.patience(60);
     sleeper.expect("ready");
     let waker = peer!("peer-shm", "naive-waker", name);
     let line = sleeper.hear();

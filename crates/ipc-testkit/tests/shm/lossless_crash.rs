@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use ipc_shm::broadcast::lossless;
 use ipc_shm::{Error, Wait};
-use ipc_testkit::{command, crash, peer, proof, repetitions};
+use ipc_testkit::{WATCHDOG, command, crash, peer, proof, repetitions};
 use nix::sys::signal::{Signal, kill};
 
 use crate::corrupt::scribbled;
@@ -14,9 +14,6 @@ use crate::memory::Name;
 type Block = [u64; 4];
 type Writer = lossless::Writer<Block>;
 type Reader = lossless::Reader<Block>;
-
-/// How long an end that is alone waits before the kernel is asked whether the other lives.
-const SOON: Duration = Duration::from_secs(2);
 
 #[test]
 fn f9_a_reader_killed_at_any_instruction_loses_nothing_for_the_others() {
@@ -34,7 +31,9 @@ fn f9_a_reader_killed_at_any_instruction_loses_nothing_for_the_others() {
             let mut wait = Duration::ZERO;
             for message in 0..40 {
                 let start = Instant::now();
-                writer.write_timeout(&[message; 4], SOON).unwrap_or_else(|error| panic!("{death}: {error}"));
+                writer
+                    .write_timeout(&[message; 4], WATCHDOG)
+                    .unwrap_or_else(|error| panic!("{death}: {error}"));
                 wait = wait.max(start.elapsed());
                 assert_eq!(other.try_recv().unwrap(), [message; 4], "{death}");
             }
@@ -44,7 +43,7 @@ fn f9_a_reader_killed_at_any_instruction_loses_nothing_for_the_others() {
             // The place is free again, and as good as new.
             let mut next = Reader::open(&_named.0).unwrap();
             for message in 40..80 {
-                writer.write_timeout(&[message; 4], SOON).unwrap();
+                writer.write_timeout(&[message; 4], WATCHDOG).unwrap();
                 assert_eq!(next.try_recv().unwrap(), [message; 4], "{death}");
                 assert_eq!(other.try_recv().unwrap(), [message; 4], "{death}");
             }
@@ -83,7 +82,7 @@ fn f9_readers_killed_under_load_stop_nobody() {
     steady.expect(&format!("0 {count}"));
     steady.finish();
     // The promise is 100 ms; a loaded machine may keep us off the CPU for longer.
-    assert!(longest < Duration::from_secs(2), "{longest:?}");
+    assert!(longest < WATCHDOG, "{longest:?}");
     proof!(
         "F9",
         "lossless: {rounds} readers killed under load, the other got all {count}; longest write {longest:?}"
@@ -130,7 +129,7 @@ fn f9_a_reader_that_looks_dead_is_told_and_gets_no_torn_message() {
     let mut late = peer!("peer-shm", "lossless-looks-dead", named.0);
     late.expect("ready");
     for message in 0..40 {
-        writer.write_timeout(&[message; 4], SOON).unwrap();
+        writer.write_timeout(&[message; 4], WATCHDOG).unwrap();
     }
     late.tell("now");
     late.expect("this process looked dead, and what it had claimed was taken away");
@@ -154,7 +153,7 @@ fn f11_a_lossless_writer_killed_at_any_instruction_leaves_whole_messages_and_is_
             let mut came = [0, 0];
             for (reader, came) in readers.iter_mut().zip(&mut came) {
                 loop {
-                    match reader.recv_timeout(SOON) {
+                    match reader.recv_timeout(WATCHDOG) {
                         Ok(message) => assert_eq!(message, [*came; 4], "{death}"),
                         Err(Error::Disconnected) => break,
                         Err(error) => panic!("{death}: {error}"),
@@ -167,9 +166,9 @@ fn f11_a_lossless_writer_killed_at_any_instruction_leaves_whole_messages_and_is_
             // The readers stay for the next one.
             let mut successor = Writer::open(&named.0).unwrap();
             for message in 0..40 {
-                successor.write_timeout(&[message; 4], SOON).unwrap();
+                successor.write_timeout(&[message; 4], WATCHDOG).unwrap();
                 for reader in &mut readers {
-                    assert_eq!(reader.recv_timeout(SOON).unwrap(), [message; 4], "{death}");
+                    assert_eq!(reader.recv_timeout(WATCHDOG).unwrap(), [message; 4], "{death}");
                 }
             }
         },
@@ -208,7 +207,7 @@ fn f11_readers_of_a_killed_lossless_writer_get_all_and_are_told() {
         }
         longest = longest.max(dead.unwrap().elapsed());
     }
-    assert!(longest < SOON, "{longest:?}");
+    assert!(longest < WATCHDOG, "{longest:?}");
     proof!(
         "F11",
         "lossless: {rounds} killed writers, {next} messages, 0 torn, 0 missing; told after at most {longest:?}"
@@ -235,7 +234,7 @@ fn f13_a_reader_that_joins_while_the_writer_runs_away_misses_nothing_from_its_fi
             held += u32::from(count < 100);
             death.peer.expect("joined");
             for message in count..count + 40 {
-                writer.write_timeout(&[message; 4], SOON).unwrap();
+                writer.write_timeout(&[message; 4], WATCHDOG).unwrap();
             }
             drop(writer);
             let line = death.peer.hear();
@@ -304,7 +303,7 @@ fn f1_a_process_that_scribbles_over_cursors_and_header_is_an_error_and_nothing_w
                 second.try_recv_batch(&mut [0; 5]).err(),
                 second.recv_timeout(short).err(),
             ];
-            assert!(start.elapsed() < Duration::from_secs(1), "an operation hung");
+            assert!(start.elapsed() < WATCHDOG, "an operation hung");
             results
         },
     );

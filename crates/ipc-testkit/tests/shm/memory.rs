@@ -81,9 +81,8 @@ fn f5_what_is_not_sealed_memory_is_refused_and_says_why() {
     for fd in [open("/dev/zero"), pipe.into(), socket.into(), directory] {
         assert_eq!(sealed(fd), Refusal::NotRegular);
     }
-    let on_disk = name::directory();
-    fs::write(on_disk.path().join("file"), [0; 8192]).unwrap();
-    assert_eq!(sealed(open(on_disk.path().join("file").to_str().unwrap())), Refusal::NotTmpfs);
+    // /tmp may be a tmpfs, as may be any directory of ours.
+    assert_eq!(sealed(open("/proc/self/status")), Refusal::NotTmpfs);
     match memfd_create(c"huge", MFdFlags::MFD_HUGETLB | MFdFlags::MFD_ALLOW_SEALING | MFdFlags::MFD_CLOEXEC) {
         Ok(fd) => assert_eq!(sealed(fd), Refusal::NotTmpfs),
         Err(errno) => println!("no memfd of huge pages here: {errno}"),
@@ -252,7 +251,6 @@ fn f13_of_many_who_replace_what_a_dead_one_left_one_does_and_all_meet() {
             (0..PARTIES).map(|_| peer!("peer-shm", role, prefix.0, names, meeting.0, PARTIES)).collect();
         let mut found: Vec<Vec<(String, String)>> = vec![Vec::new(); names];
         for peer in &mut peers {
-            peer.patience(120);
             for (turn, seen) in peer.hear().split_whitespace().enumerate() {
                 let (origin, file) = seen.split_once(':').unwrap();
                 found[turn].push((origin.to_owned(), file.to_owned()));

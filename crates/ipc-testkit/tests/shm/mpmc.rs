@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use ipc_shm::{ChannelOptions, Error, MemoryOptions, Refusal, Wait, mpmc, spsc};
-use ipc_testkit::{command, crash, name, peer, proof, repetitions, report};
+use ipc_testkit::{WATCHDOG, command, crash, name, peer, proof, repetitions, report};
 
 use crate::corrupt::scribbled;
 use crate::memory::Name;
@@ -196,7 +196,7 @@ fn f9_what_a_killed_receiver_held_is_given_to_another() {
         assert!(matches!(receiver.try_recv(), Err(Error::Empty)));
     }
     // The promise is 100 ms; a loaded machine may keep us off the CPU for longer.
-    assert!(longest < Duration::from_secs(1), "{longest:?}");
+    assert!(longest < WATCHDOG, "{longest:?}");
     // Given back without a death.
     sender.send(&7).unwrap();
     drop(receiver.hold().unwrap());
@@ -231,7 +231,7 @@ fn f9_what_is_lent_at_the_death_is_swept_and_what_is_dropped_is_passed_over() {
         assert!(matches!(receiver.try_recv(), Err(Error::Empty)));
     }
     // The promise is 100 ms; a loaded machine may keep us off the CPU for longer.
-    assert!(longest < Duration::from_secs(1), "{longest:?}");
+    assert!(longest < WATCHDOG, "{longest:?}");
     proof!(
         "F9",
         "mpmc: {rounds} times a borrow and a loan of a killed process swept after at most {longest:?}"
@@ -317,7 +317,7 @@ fn f9_who_looks_dead_is_refused_what_another_has_got() {
     sender.send(&7).unwrap();
     let mut late = peer!("peer-shm", "mpmc-looks-dead", named.0);
     late.expect("7");
-    assert_eq!(receiver.recv_timeout(Duration::from_secs(2)).unwrap(), 7);
+    assert_eq!(receiver.recv_timeout(WATCHDOG).unwrap(), 7);
     late.tell("now");
     late.expect("Some(\"this process looked dead, and what it had claimed was taken away\")");
     assert!(matches!(receiver.try_recv(), Err(Error::Empty)));

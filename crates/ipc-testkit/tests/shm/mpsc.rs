@@ -83,15 +83,17 @@ fn f10_a_receiver_asleep_on_many_lanes_is_woken_by_any() {
     assert!(matches!(receiver.admit(extra.attach().unwrap()), Err(Error::InvalidParameter { .. })));
     let rounds = repetitions(2_000, 100_000) as u64;
     let (answer, mut answers) = std::sync::mpsc::sync_channel::<u64>(0);
-    let mut slow = Slow::default();
-    std::thread::scope(|scope| {
+    let (tell, told) = std::sync::mpsc::channel();
+    let slow = std::thread::scope(|scope| {
         scope.spawn(move || {
+            tell.send(nix::unistd::gettid()).unwrap();
             let mut random = fastrand::Rng::new();
             for round in 0..rounds {
                 senders[random.usize(0..mpsc::LANES_MAX)].send(&round).unwrap();
                 answer.send(round).unwrap();
             }
         });
+        let mut slow = Slow::with_threads([told.recv().unwrap()]);
         for round in 0..rounds {
             let start = Instant::now();
             assert_eq!(receiver.recv().unwrap(), round);
@@ -99,6 +101,7 @@ fn f10_a_receiver_asleep_on_many_lanes_is_woken_by_any() {
             answers.recv().unwrap();
         }
         answers = std::sync::mpsc::sync_channel(0).1;
+        slow
     });
     slow.check();
     proof!("F10", "mpsc: {rounds} wake-ups over 127 lanes, 0 lost");

@@ -5,7 +5,7 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 use ipc_shm::{Acceptance, ChannelOptions, Error, Refusal, Sealed, Wait, request, spsc};
-use ipc_testkit::{command, crash, name, peer, proof, repetitions, report};
+use ipc_testkit::{WATCHDOG, command, crash, name, peer, proof, repetitions, report};
 
 use crate::corrupt::scribbled;
 use crate::memory::Name;
@@ -36,7 +36,7 @@ fn f10_no_wake_up_is_lost_between_caller_and_server() {
         client.set_wait(ours);
         let mut peer = peer!("peer-shm", "request-server", named.0, theirs);
         peer.expect("ready");
-        let mut slow = Slow::default();
+        let mut slow = Slow::with([&peer]);
         for question in 0..rounds {
             let start = Instant::now();
             assert_eq!(client.call(&question).unwrap(), answer_to(question));
@@ -90,7 +90,7 @@ fn a_request_given_up_by_the_server_is_an_error_of_its_own() {
     for _ in 0..40 {
         let mut pending = client.send(&1).unwrap();
         drop(server.recv().unwrap());
-        assert!(matches!(pending.recv_timeout(Duration::from_secs(1)), Err(Error::Unanswered)));
+        assert!(matches!(pending.recv_timeout(WATCHDOG), Err(Error::Unanswered)));
         assert!(matches!(pending.try_recv(), Err(Error::Empty)));
     }
     let pending = client.send(&1).unwrap();
@@ -201,7 +201,7 @@ fn f9_a_killed_server_is_told_to_every_call_and_none_is_served_twice() {
         }
     }
     // The promise is 100 ms; a loaded machine may keep us off the CPU for longer.
-    assert!(longest < Duration::from_secs(1), "{longest:?}");
+    assert!(longest < WATCHDOG, "{longest:?}");
     proof!(
         "F9",
         "request: killed server told after at most {longest:?}; its successor serves what it had not taken"

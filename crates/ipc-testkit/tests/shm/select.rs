@@ -8,7 +8,7 @@ use ipc_shm::{
     ChannelOptions, Error, Readable, SELECT_MAX, Sealed, Select, Source, Wait, broadcast, bytes, latest,
     mpmc, mpsc, request, spsc,
 };
-use ipc_testkit::{peer, proof, repetitions};
+use ipc_testkit::{WATCHDOG, peer, proof, repetitions};
 
 use crate::memory::Name;
 use crate::slow::Slow;
@@ -32,7 +32,7 @@ fn f10_no_wake_up_of_two_channels_is_lost() {
         met.peer.expect("ready");
         let mut select = Select::new();
         select.set_wait(wait);
-        let (mut slow, mut from) = (Slow::default(), [0_u64; 2]);
+        let (mut slow, mut from) = (Slow::with([&met.peer]), [0_u64; 2]);
         for round in 0..rounds {
             let start = Instant::now();
             let message = match select.wait(&mut [&mut numbers, &mut texts]).unwrap() {
@@ -82,7 +82,7 @@ fn f10_no_wake_up_of_calls_in_flight_is_lost() {
         servers.iter_mut().for_each(|met| met.peer.expect("ready"));
         let mut select = Select::new();
         select.set_wait(wait);
-        let (mut slow, mut from) = (Slow::default(), [0_u32; 3]);
+        let (mut slow, mut from) = (Slow::with(servers.iter().map(|met| &met.peer)), [0_u32; 3]);
         for round in 0..rounds {
             // Two of one client, so that both are announced on one bell.
             let mut calls: Vec<_> =
@@ -121,7 +121,7 @@ fn f10_no_wake_up_of_a_queue_for_many_is_lost() {
     peer.expect("ready");
     let mut select = Select::new();
     select.set_wait(Wait::Park);
-    let mut slow = Slow::default();
+    let mut slow = Slow::with([&peer]);
     for round in 0..rounds {
         turn.send(&round).unwrap();
         let start = Instant::now();
@@ -158,7 +158,7 @@ fn f10_no_wake_up_of_a_queue_for_many_is_lost() {
     select.set_wait(Wait::Poll);
     let mut other = mpmc::Sender::<u64>::anonymous(16).unwrap();
     while other.try_send(&1).is_ok() {}
-    assert!(matches!(select.wait_timeout(&mut [&mut other], SOON), Err(Error::NoSocket)));
+    assert!(matches!(select.wait_timeout(&mut [&mut other], WATCHDOG), Err(Error::NoSocket)));
     proof!("F10", "select: {rounds} messages of a queue for many, 0 wake-ups lost, {slow}");
 }
 
@@ -303,7 +303,7 @@ fn a_descriptor_beside_channels_is_polled_with_them() {
     // One that has no socket cannot be waited for beside it.
     let (_quiet, mut deaf) = ring(16);
     let (_held, silent) = UnixStream::pair().unwrap();
-    let waited = Select::new().wait_timeout(&mut [&mut deaf, &mut Readable(silent)], SOON);
+    let waited = Select::new().wait_timeout(&mut [&mut deaf, &mut Readable(silent)], WATCHDOG);
     assert!(matches!(waited, Err(Error::NoSocket)));
 }
 

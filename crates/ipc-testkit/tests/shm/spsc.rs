@@ -39,7 +39,7 @@ fn f10_no_wake_up_is_lost_in_ping_pong() {
         receiver.set_wait(if wait == "park" { Wait::Park } else { Wait::SpinThenPark });
         let mut peer = peer!("peer-shm", "spsc-echo", there.0, back.0, wait);
         peer.expect("ready");
-        let mut slow = Slow::default();
+        let mut slow = Slow::with([&peer]);
         for round in 0..rounds {
             sender.send(&round).unwrap();
             let start = Instant::now();

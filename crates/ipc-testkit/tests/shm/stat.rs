@@ -143,7 +143,6 @@ fn every_kind_is_seen() {
     for _ in 0..10 {
         receiver.recv(&mut buffer).unwrap();
     }
-    peer.patience(10);
     let mut rest = 10;
     while receiver.stat().unwrap().sender.messages < 20 {
         match receiver.try_recv(&mut buffer) {

@@ -1,10 +1,9 @@
 //! Death at each instruction: of a start, an attachment, a send, a receive.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
 use ipc_shm::{Error, Payload, Shared, broadcast, bytes, latest, remove_stale, spsc};
-use ipc_testkit::{calls, command, crash, name, proof, repetitions};
+use ipc_testkit::{WATCHDOG, calls, command, crash, name, proof, repetitions};
 
 use crate::memory::Name;
 
@@ -165,7 +164,6 @@ fn f9_a_receive_killed_at_any_instruction_loses_nothing() {
 }
 
 /// How long an end that is alone waits before the kernel is asked whether the other lives.
-const SOON: Duration = Duration::from_secs(2);
 
 #[test]
 fn f9_bytes_of_a_sender_killed_at_any_instruction_are_whole_or_nothing() {
@@ -182,7 +180,7 @@ fn f9_bytes_of_a_sender_killed_at_any_instruction_are_whole_or_nothing() {
             successor.send(&[9; 60]).unwrap();
             drop(successor);
             let (mut got, mut buffer) = (Vec::new(), Vec::new());
-            while receiver.recv_timeout(&mut buffer, SOON).is_ok() {
+            while receiver.recv_timeout(&mut buffer, WATCHDOG).is_ok() {
                 got.push((buffer[0], buffer.len()));
                 assert!(buffer.iter().all(|byte| *byte == buffer[0]), "{death}: torn");
             }
@@ -240,7 +238,7 @@ fn f11_a_broadcaster_killed_at_any_instruction_is_told_and_followed() {
         |death, (named, mut reader)| {
             let mut came = 0;
             loop {
-                match reader.recv_timeout(SOON) {
+                match reader.recv_timeout(WATCHDOG) {
                     Ok(message) => {
                         came += 1;
                         assert_eq!(message, [came; 4], "{death}");
@@ -256,7 +254,7 @@ fn f11_a_broadcaster_killed_at_any_instruction_is_told_and_followed() {
             seen[usize::try_from(came).unwrap()] += 1;
             let mut successor = broadcast::Writer::<[u64; 4]>::open(&named.0).unwrap();
             successor.write(&[9; 4]).unwrap();
-            assert_eq!(reader.recv_timeout(SOON).unwrap(), [9; 4], "{death}");
+            assert_eq!(reader.recv_timeout(WATCHDOG).unwrap(), [9; 4], "{death}");
         },
     );
     assert!(seen[1] > 0 && died > 0);
@@ -278,8 +276,8 @@ fn f9_whoever_is_killed_while_it_waits_holds_nobody_up() {
         |death, (named, mut sender)| {
             let mut successor = spsc::Receiver::<u64>::open(&named.0).unwrap();
             for message in 0..40 {
-                sender.send_timeout(&message, SOON).unwrap_or_else(|error| panic!("{death}: {error}"));
-                assert_eq!(successor.recv_timeout(SOON).unwrap(), message, "{death}");
+                sender.send_timeout(&message, WATCHDOG).unwrap_or_else(|error| panic!("{death}: {error}"));
+                assert_eq!(successor.recv_timeout(WATCHDOG).unwrap(), message, "{death}");
             }
         },
     );
@@ -297,9 +295,9 @@ fn f9_whoever_is_killed_while_it_waits_holds_nobody_up() {
         |death, (named, mut receiver)| {
             let mut successor = spsc::Sender::<u64>::open(&named.0).unwrap();
             for message in 0..40 {
-                assert_eq!(receiver.recv_timeout(SOON).unwrap(), message, "{death}");
+                assert_eq!(receiver.recv_timeout(WATCHDOG).unwrap(), message, "{death}");
                 successor
-                    .send_timeout(&(message + 16), SOON)
+                    .send_timeout(&(message + 16), WATCHDOG)
                     .unwrap_or_else(|error| panic!("{death}: {error}"));
             }
         },

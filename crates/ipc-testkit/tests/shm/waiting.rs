@@ -9,7 +9,7 @@ use ipc_shm::{
     spsc,
 };
 use ipc_sys::{Deadline, poll, process};
-use ipc_testkit::{Peer, command, proof, repetitions};
+use ipc_testkit::{Peer, WATCHDOG, command, proof, repetitions};
 use ipc_uds::{Framed, Stream};
 
 use crate::memory::Name;
@@ -63,6 +63,11 @@ fn readable(fd: impl AsFd, millis: u64) -> bool {
     poll::wait(fd, libc::POLLIN, deadline).unwrap().is_some()
 }
 
+/// Whether it does in the end: nobody looks at it meanwhile, so that a wake-up that was lost is not healed.
+fn becomes_readable(fd: impl AsFd) -> bool {
+    poll::wait(fd, libc::POLLIN, Deadline::after(WATCHDOG)).unwrap().is_some()
+}
+
 /// How many bytes wait in a socket.
 fn bytes_in(fd: impl AsFd) -> usize {
     ipc_sys::socket::readable(fd).unwrap()
@@ -71,7 +76,7 @@ fn bytes_in(fd: impl AsFd) -> usize {
 #[test]
 fn f10_no_wake_up_is_lost_over_sockets() {
     let rounds = repetitions(5_000, 500_000) as u64;
-    let mut slow = Slow::default();
+    let mut told = Vec::new();
     for theirs in ["poll", "park"] {
         let mut met = Met::start("polled-echo", theirs);
         let mut sender = met.agree(spsc::Sender::<u64, Sealed>::offer(pollable(16)).unwrap());
@@ -79,6 +84,7 @@ fn f10_no_wake_up_is_lost_over_sockets() {
         met.peer.expect("ready");
         let mut receiver = Polled::new(receiver).unwrap();
         receiver.set_wait(Wait::Poll);
+        let mut slow = Slow::with([&met.peer]);
         for round in 0..rounds {
             sender.send(&round).unwrap();
             let start = Instant::now();
@@ -89,7 +95,7 @@ fn f10_no_wake_up_is_lost_over_sockets() {
                 loop {
                     match receiver.try_recv() {
                         Err(Error::Empty) if receiver.arm().unwrap() => {
-                            assert!(readable(&receiver, 2_000), "round {round}: a wake-up was lost");
+                            assert!(becomes_readable(&receiver), "round {round}: a wake-up was lost");
                         }
                         Err(Error::Empty) => {}
                         done => break done.unwrap(),
@@ -101,6 +107,7 @@ fn f10_no_wake_up_is_lost_over_sockets() {
             slow.note(start.elapsed());
         }
         slow.check();
+        told.push(slow.to_string());
         drop(sender);
         met.peer.expect("gone");
         met.peer.finish();
@@ -113,7 +120,7 @@ fn f10_no_wake_up_is_lost_over_sockets() {
     met.peer.expect("ready");
     let mut receiver = Polled::new(receiver).unwrap();
     let (mut lost, mut tried) = (0, 0);
-    let end = Instant::now() + Duration::from_secs(3);
+    let end = Instant::now() + WATCHDOG;
     while lost == 0 && Instant::now() < end {
         sender.send(&tried).unwrap();
         if matches!(receiver.try_recv(), Err(Error::Empty)) {
@@ -130,7 +137,7 @@ fn f10_no_wake_up_is_lost_over_sockets() {
     assert!(lost > 0, "the naive twin lost nothing in {tried} rounds");
     proof!(
         "F10",
-        "{rounds} round trips each over sockets and futexes, 0 lost, {slow}; the naive twin lost one in {tried}"
+        "{rounds} round trips each over sockets and futexes, 0 lost, {told:?}; the naive twin lost one in {tried}"
     );
 }
 
@@ -144,7 +151,7 @@ fn f10_a_sender_that_polls_is_told_of_room() {
     assert!(sender.arm().unwrap());
     assert!(!readable(&sender, 0));
     receiver.recv().unwrap();
-    assert!(readable(&sender, 2_000));
+    assert!(becomes_readable(&sender));
     sender.try_send(&2).unwrap();
 
     // One of bytes is told of room for what was refused, not of room for less.
@@ -162,7 +169,7 @@ fn f10_a_sender_that_polls_is_told_of_room() {
     for _ in 0..10 {
         receiver.recv(&mut message).unwrap();
     }
-    assert!(readable(&sender, 2_000));
+    assert!(becomes_readable(&sender));
     assert!(!sender.arm().unwrap());
     sender.try_send(&[0; 500]).unwrap();
 }
@@ -193,7 +200,7 @@ fn an_end_that_is_awake_costs_its_peer_no_system_call() {
     assert!(receiver.arm().unwrap());
     assert_eq!(bytes_in(&receiver), 0, "the next announcement empties it");
     met.peer.close_input();
-    assert!(readable(&receiver, 2_000), "the end is told");
+    assert!(becomes_readable(&receiver), "the end is told");
     assert!(matches!(receiver.try_recv(), Err(Error::Disconnected)));
     met.peer.finish();
 }
@@ -201,7 +208,7 @@ fn an_end_that_is_awake_costs_its_peer_no_system_call() {
 #[test]
 fn a_killed_peer_is_seen_at_once_by_who_polls() {
     let rounds = repetitions(20, 500);
-    let mut shortest = Duration::MAX;
+    let (mut shortest, mut account) = (Duration::MAX, Slow::with([]));
     for round in 0..rounds {
         let mut met = Met::start("polled-sender", "");
         let mut receiver = met.agree(spsc::Receiver::<u64, Sealed>::offer(pollable(16)).unwrap());
@@ -236,15 +243,15 @@ fn a_killed_peer_is_seen_at_once_by_who_polls() {
             assert!(receiver.arm().unwrap());
             met.peer.kill();
             start = Instant::now();
-            assert!(readable(&receiver, 2_000), "round {round}");
+            assert!(becomes_readable(&receiver), "round {round}");
             assert!(!receiver.arm().unwrap());
             received(receiver.try_recv().unwrap_err(), count);
         }
-        shortest = shortest.min(start.elapsed());
+        shortest = shortest.min(account.asleep(start.elapsed()));
     }
     // A look comes every 60 ms: one that is always waited for would show in the best of them.
     assert!(shortest < Duration::from_millis(50), "{shortest:?}");
-    proof!("F10", "{rounds} peers killed, each told to who polls, the fastest after {shortest:?}");
+    proof!("F10", "{rounds} peers killed, each told to who polls, the fastest after {shortest:?} of sleep");
 }
 
 #[test]
@@ -261,9 +268,7 @@ fn a_watched_process_is_told_dead_although_its_child_keeps_everything() {
         // The naive twin: lock and socket live on in the child.
         assert!(matches!(receiver.recv_timeout(Duration::from_millis(150)), Err(Error::TimedOut)));
         receiver.watch(pidfd).unwrap();
-        let start = Instant::now();
-        assert!(matches!(receiver.recv_timeout(Duration::from_secs(2)), Err(Error::Disconnected)));
-        assert!(start.elapsed() < Duration::from_secs(1));
+        assert!(matches!(receiver.recv_timeout(WATCHDOG), Err(Error::Disconnected)));
         met.peer.close_input();
     }
     let mut reader = latest::Reader::<u64, Sealed>::from_fd(
@@ -327,8 +332,6 @@ fn f1_a_peer_that_floods_the_socket_harms_only_its_channel() {
     let sent = flood();
     assert!(sent > 64 * 1000);
     receiver.set_wait(Wait::Poll);
-    let start = Instant::now();
-    assert!(matches!(receiver.recv(), Err(Error::PeerCorrupt { .. })));
-    assert!(start.elapsed() < Duration::from_secs(2));
+    assert!(matches!(receiver.recv_timeout(WATCHDOG), Err(Error::PeerCorrupt { .. })));
     assert!(matches!(receiver.try_recv(), Err(Error::PeerCorrupt { .. })));
 }

@@ -9,7 +9,6 @@ use crate::numbers;
 fn e5_a_hundred_ends_under_one_signal_all_reaped() {
     let rounds = repetitions(20, 200);
     let mut reaper = peer!("peer-signal", "reap", rounds, 100);
-    reaper.patience(60);
     let found = numbers(&reaper.hear());
     let [wrong, zombies, deliveries] = found[..] else { panic!("{found:?}") };
     reaper.finish();
@@ -25,7 +24,6 @@ fn e5_a_hundred_ends_under_one_signal_all_reaped() {
 #[test]
 fn e5_child_events_live_with_std_and_with_a_foreign_wait() {
     let mut peer = peer!("peer-signal", "coexist");
-    peer.patience(10);
     let line = peer.hear();
     peer.finish();
     let remembered: u64 = line.strip_prefix("ok ").unwrap().parse().unwrap();

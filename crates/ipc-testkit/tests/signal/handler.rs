@@ -14,7 +14,6 @@ use crate::{is_installed, numbers};
 fn e1_a_storm_stops_nobody_and_every_delivery_is_kept_or_counted() {
     let each = repetitions(5_000, 50_000);
     let mut peer = peer!("peer-signal", "storm", each);
-    peer.patience(30);
     let found = numbers(&peer.hear());
     let [sent, delivered, longest] = found[..] else { panic!("{found:?}") };
     peer.finish();
@@ -24,7 +23,6 @@ fn e1_a_storm_stops_nobody_and_every_delivery_is_kept_or_counted() {
         "a thread made no turn for {longest} ms"
     );
     let mut naive = peer!("peer-signal", "storm-naive");
-    naive.patience(30);
     let stalled_after = numbers(&naive.hear())[0];
     proof!(
         "E1",
@@ -36,7 +34,6 @@ fn e1_a_storm_stops_nobody_and_every_delivery_is_kept_or_counted() {
 fn e1_errno_is_what_it_was() {
     let rounds = repetitions(100_000, 1_000_000);
     let mut peer = peer!("peer-signal", "errno", rounds);
-    peer.patience(120);
     let found = numbers(&peer.hear());
     let [ours, naive] = found[..] else { panic!("{found:?}") };
     peer.finish();
@@ -107,7 +104,6 @@ fn e9_registering_under_a_storm_loses_nothing() {
         (repetitions(5_000, 50_000), repetitions(20_000, 200_000))
     };
     let mut peer = peer!("peer-signal", "register", rounds, count);
-    peer.patience(60);
     assert_eq!(peer.hear(), format!("{count} Ours Default"));
     peer.finish();
     proof!("E9", "{} registrations under {count} queued signals, all counted, default restored", 2 * rounds);

@@ -64,8 +64,5 @@ fn signal_hook_and_tokio_live_beside_us() {
 }
 
 fn script(text: &str) -> Peer {
-    let mut python = Peer::start(Command::new("python3").arg("-c").arg(text));
-    // It takes a while to start on a loaded machine.
-    python.patience(20);
-    python
+    Peer::start(Command::new("python3").arg("-c").arg(text))
 }

@@ -86,7 +86,6 @@ fn e6_a_pidfd_never_reaches_who_got_the_number_next() {
     let mut command = Command::new("unshare");
     command.args(["-pf", "--kill-child", "--mount-proc"]).arg(role.get_program()).args(role.get_args());
     let mut peer = Peer::start(&mut command);
-    peer.patience(20);
     let found = numbers(&peer.hear());
     let [reached, naive] = found[..] else { panic!("{found:?}") };
     peer.finish();

@@ -8,7 +8,6 @@ use crate::numbers;
 fn e7_masks_come_back_through_nesting_unwinding_and_threads() {
     let (rounds, seed) = (repetitions(2_000, 10_000), seed());
     let mut peer = peer!("peer-signal", "mask", rounds, seed);
-    peer.patience(30);
     let found = numbers(&peer.hear());
     let [changed, naive] = found[..] else { panic!("{found:?}") };
     peer.finish();

@@ -9,11 +9,9 @@ use crate::numbers;
 fn fidelity(signal: i32, each: usize) -> (u64, u64, u64, u64) {
     let mut receiver = peer!("peer-signal", "receive-values", signal, 4, each);
     receiver.expect("ready");
-    receiver.patience(30);
     let mut senders: Vec<Peer> = (0..4)
         .map(|sender| peer!("peer-signal", "send-values", receiver.id(), signal, sender, each))
         .collect();
-    senders.iter_mut().for_each(|sender| sender.patience(30));
     let full = senders.iter_mut().map(|sender| numbers(&sender.hear())[0]).sum();
     send(Pid::try_from(receiver.id()).unwrap(), Signal::USR2).unwrap();
     let found = numbers(&receiver.hear());

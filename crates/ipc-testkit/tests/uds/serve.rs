@@ -96,7 +96,6 @@ fn g3_idle_clients_cost_no_time() {
     let mut server = peer!("peer-uds", "limited", path.display(), 2000, 60_000);
     server.expect("listening");
     let mut idlers = peer!("peer-uds", "idlers", path.display(), CLIENTS);
-    idlers.patience(20);
     idlers.expect("connected");
     // Somebody who comes after them is served, then: all of them have been accepted.
     let mut last = peer!("peer-uds", "crowd", path.display(), 1);
@@ -107,16 +106,13 @@ fn g3_idle_clients_cost_no_time() {
     idlers.tell("end");
     idlers.finish();
     server.tell("end");
-    server.patience(20);
     server.expect(&(CLIENTS + 1).to_string());
 
     let polled = place.path("polled");
     let mut twin = peer!("peer-uds", "naive-poller", polled.display(), CLIENTS);
     twin.expect("listening");
     let mut idlers = peer!("peer-uds", "idlers", polled.display(), CLIENTS);
-    idlers.patience(20);
     idlers.expect("connected");
-    twin.patience(20);
     twin.expect("polling");
     let naive = time_in_a_while(twin.id());
     assert!(naive > 0);
