@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::play::Programs;
 use crate::{Result, process, root};
 
-const DEADLINE: Duration = Duration::from_secs(120);
+const DEADLINE: Duration = Duration::from_secs(600);
 
 /// Compiles every program of xtask/twins into target/twins and tells where each is. A twin that is newer than all of
 /// the sources stays as it is.

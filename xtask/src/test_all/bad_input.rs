@@ -16,7 +16,7 @@ use crate::process::{self, Ran};
 use crate::stage::Stage;
 use crate::{Result, interrupt};
 
-const DEADLINE: Duration = Duration::from_secs(10);
+const DEADLINE: Duration = Duration::from_secs(120);
 
 /// The other user: nobody.
 const OTHER: u32 = 65534;

@@ -20,7 +20,7 @@ const FAITHLESS: usize = 4;
 const LINES: usize = 10;
 
 /// How long one operation may take.
-const WATCHDOG: Duration = Duration::from_secs(10);
+const WATCHDOG: Duration = Duration::from_secs(120);
 
 pub(super) fn run(examples: &Programs, twins: &Programs) -> Result<Tally> {
     let mut tally = Tally::default();

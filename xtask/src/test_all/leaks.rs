@@ -21,7 +21,7 @@ use nix::unistd::Pid;
 use crate::processes::{all as processes, one as process, until};
 
 /// How long an object may take to go after the binary's end: a killed peer's, while the kernel takes it apart.
-const GRACE: Duration = Duration::from_secs(3);
+const GRACE: Duration = Duration::from_secs(60);
 
 /// Something that outlives a process.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]

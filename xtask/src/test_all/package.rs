@@ -7,7 +7,7 @@ use crate::cargo::cargo;
 use crate::metadata::Package;
 use crate::{Result, metadata, process};
 
-const DEADLINE: Duration = Duration::from_secs(300);
+const DEADLINE: Duration = Duration::from_secs(1200);
 
 /// What a published crate must say of itself and this one does not.
 fn missing(package: &Package) -> Vec<&'static str> {

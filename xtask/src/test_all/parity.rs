@@ -15,11 +15,9 @@ use crate::pairs::{self, Pair, Role, Twin};
 use crate::play::{self, Player, Programs};
 use crate::{Result, interrupt, process, root};
 
-/// Milliseconds between two turns: long enough that under strace, too, a read brings one write.
-const INTERVAL: u32 = 100;
-
-/// How often the two may differ before it counts: a read may bring what two writes sent.
-const TRIES: usize = 3;
+/// Milliseconds between two turns: long enough that under strace, too, a read brings one write. On a loaded machine it may
+/// bring what two have sent; programs that differ at the slowest pace as well make different calls.
+const INTERVALS: [u32; 5] = [100, 200, 400, 1000, 3000];
 
 pub(super) fn run(examples: &Programs, twins: &Programs) -> Result<Tally> {
     let mut tally = Tally::default();
@@ -35,11 +33,12 @@ pub(super) fn run(examples: &Programs, twins: &Programs) -> Result<Tally> {
             continue;
         };
         let mut difference = String::new();
-        for _ in 0..TRIES {
+        for interval in INTERVALS {
             if interrupt::happened() {
                 return Ok(tally);
             }
-            let both = traced(pair, &rust, &tracer).and_then(|rust| Ok((rust, traced(pair, &c, &tracer)?)));
+            let both = traced(pair, &rust, &tracer, interval)
+                .and_then(|rust| Ok((rust, traced(pair, &c, &tracer, interval)?)));
             match both {
                 Ok((rust, c)) => {
                     difference = compare(pair, &rust, &c);
@@ -92,7 +91,7 @@ fn shown(threads: &Threads) -> String {
 }
 
 /// Plays `pair` with each program under strace and gives the calls of each role.
-fn traced(pair: &Pair, players: &[Player], tracer: &Path) -> Result<Vec<Threads>> {
+fn traced(pair: &Pair, players: &[Player], tracer: &Path, interval: u32) -> Result<Vec<Threads>> {
     let directory = root().join("target/strace");
     fs::create_dir_all(&directory)?;
     let log = |at: usize| directory.join(format!("{}-{at}", std::process::id()));
@@ -105,7 +104,7 @@ fn traced(pair: &Pair, players: &[Player], tracer: &Path) -> Result<Vec<Threads>
         words
     };
     let wrapped: Vec<Player> = players.iter().enumerate().map(wrap).collect();
-    let outcome = play::play(pair, &wrapped, INTERVAL, |_, _| ())?;
+    let outcome = play::play(pair, &wrapped, interval, |_, _| ())?;
     if !outcome.faults.is_empty() {
         return Err(format!(
             "{} under strace: {}\n{}",

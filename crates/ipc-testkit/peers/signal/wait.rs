@@ -54,7 +54,12 @@ pub(crate) fn deadlines(_: &[String]) -> role::Result {
         }
         true
     };
-    let endless = (0..5).filter(|_| naive()).count();
+    // Kept off the CPU for a whole timeout, it comes back by luck.
+    let begin = Instant::now();
+    let mut endless = (0..5).filter(|_| naive()).count();
+    while endless == 0 && begin.elapsed() < ipc_testkit::WATCHDOG / 2 {
+        endless += usize::from(naive());
+    }
     // Zero and a century are timeouts as well.
     assert!(matches!(wait_timeout(signal, Duration::ZERO), Err(Error::TimedOut)));
     queue(Pid::own(), signal, 1)?;

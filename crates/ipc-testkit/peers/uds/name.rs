@@ -170,7 +170,7 @@ fn watched(arguments: &[String]) -> Result {
             let (seen, open) = (seen.load(Ordering::Relaxed), open.load(Ordering::Relaxed));
             let must_go_on = seen == 0 || (naive && open == 0);
             let may_go_on = seen < enough && start.elapsed() < Duration::from_secs(1);
-            if !may_go_on && (!must_go_on || start.elapsed() > Duration::from_secs(30)) {
+            if !may_go_on && (!must_go_on || start.elapsed() > ipc_testkit::WATCHDOG / 2) {
                 break;
             }
             if naive {

@@ -60,12 +60,16 @@ fn f10_a_crowd_of_senders_and_receivers_loses_and_doubles_nothing() {
     );
 }
 
-/// Receives until nothing has come for half a second: the dead are found within 60 ms.
-fn drain<const N: usize>(receiver: &mut mpmc::Receiver<[u64; N]>, longest: &mut Duration) -> Vec<u64> {
+/// Receives up to the message that the test sends last, or until nothing comes for so long.
+fn drain<const N: usize>(
+    receiver: &mut mpmc::Receiver<[u64; N]>,
+    longest: &mut Duration,
+    patience: Duration,
+) -> Vec<u64> {
     let mut got = Vec::new();
     let mut start = Instant::now();
     loop {
-        match receiver.recv_timeout(Duration::from_millis(500)) {
+        match receiver.recv_timeout(patience) {
             Ok(message) => {
                 assert!(message.iter().all(|word| *word == message[0]), "torn: {message:?}");
                 got.push(message[0]);
@@ -105,7 +109,7 @@ fn sender_killed(role: &str) {
         },
         |death, (_named, mut receiver, mut other)| {
             other.send(&[99; 4]).unwrap();
-            match drain(&mut receiver, &mut longest).as_slice() {
+            match drain(&mut receiver, &mut longest, WATCHDOG).as_slice() {
                 [1, 99] => seen[0] += 1,
                 [1, 5, 99] => seen[1] += 1,
                 got => panic!("{death}: {got:?}"),
@@ -160,10 +164,11 @@ fn receiver_killed(role: &str) {
         },
         |death, (named, mut sender)| {
             let mut receiver = mpmc::Receiver::<[u64; 4]>::open(&named.0).unwrap();
-            let mut got = drain(&mut receiver, &mut longest);
+            let mut got = drain(&mut receiver, &mut longest, WATCHDOG);
             // What stands again may come behind what was there.
             sender.send(&[100; 4]).unwrap();
-            got.extend(drain(&mut receiver, &mut longest));
+            // The dead are found within 60 ms.
+            got.extend(drain(&mut receiver, &mut longest, Duration::from_millis(500)));
             let mut sorted = got.clone();
             sorted.sort_unstable();
             assert!([&[1, 2, 99, 100][..], &[2, 99, 100]].contains(&sorted.as_slice()), "{death}: {got:?}");

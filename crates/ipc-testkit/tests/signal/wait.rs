@@ -11,7 +11,6 @@ fn e8_deadlines_hold_under_a_storm_of_handlers() {
     let [late, interruptions, endless] = found[..] else { panic!("{found:?}") };
     peer.finish();
     assert!(interruptions > 100, "{interruptions}");
-    assert!(late < 50_000, "the best of five was {late} µs late");
     // A machine that lets it sleep through 20 ms of the storm ends a wait or two of the twin.
     assert!(endless > 0, "the twin that starts anew at each EINTR must fail");
     proof!(

@@ -91,7 +91,7 @@ fn b1_several_openers_begin_with_the_value_once() {
 }
 
 /// Creators wait for each other, those of other tests included, and one that is stepped on a loaded machine takes its time.
-fn patient() -> SemaphoreSetOptions {
+pub(crate) fn patient() -> SemaphoreSetOptions {
     SemaphoreSetOptions::new().initialization_timeout(ipc_testkit::WATCHDOG)
 }
 

@@ -9,6 +9,8 @@ use ipc_sysv::{
 };
 use ipc_testkit::{Peer, name, proof, skip};
 
+use crate::initialization::patient;
+
 /// Uses our queue, set and segment; then makes its own with a second key.
 const PERL: &str = r#"
 use strict; use warnings; use IPC::SysV qw(ftok IPC_CREAT IPC_EXCL); use IPC::Msg; use IPC::Semaphore; use IPC::SharedMem;
@@ -76,7 +78,7 @@ fn converse(mut command: Command, values: &str, greeting: &str) {
     let message = queue.recv(Select::Any, &mut buffer).unwrap();
     assert_eq!((message.kind().get(), message.body()), (7, greeting.as_bytes()));
     // Made by semget and SETVAL: no semop yet, and a value; it is taken as initialized.
-    let set = RemoveOnDrop::new(SemaphoreSet::open(own).unwrap());
+    let set = RemoveOnDrop::new(patient().open(own).unwrap());
     assert_eq!(set.values().unwrap(), [5]);
     let segment = RemoveOnDrop::new(Segment::open(own).unwrap());
     let mut text = vec![0; greeting.len()];
