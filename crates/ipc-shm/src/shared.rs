@@ -8,6 +8,7 @@ use std::marker::PhantomData;
 use std::mem::ManuallyDrop;
 use std::ops::Range;
 use std::os::fd::OwnedFd;
+use std::ptr::NonNull;
 
 use nix::fcntl::OFlag;
 
@@ -269,6 +270,23 @@ pub(crate) fn init<T: InPlace>(mapping: &Mapping, prepare: impl FnOnce(&T) -> Re
     let place = mapping.at(HEADER).cast::<T>();
     // SAFETY: new memory: zeroed, page aligned, long enough for the layout's `T`, and nobody else knows of it.
     unsafe { T::init(place.as_ptr()) }?;
-    // SAFETY: initialised in the line above; mapped during the call.
+    let _prepared = Prepared { mapping, place };
+    // SAFETY: initialised above; mapped during the call.
     prepare(unsafe { place.as_ref() })
+}
+
+/// Memory that `prepare` has had in its hands: what it locked and forgot is held still, whether or not it panicked and
+/// whatever becomes of the rest of the making.
+struct Prepared<'m, T: InPlace> {
+    mapping: &'m Mapping,
+    place: NonNull<T>,
+}
+
+impl<T: InPlace> Drop for Prepared<'_, T> {
+    fn drop(&mut self) {
+        // SAFETY: initialised, aligned, and mapped as long as `mapping` is borrowed.
+        if unsafe { T::is_held(self.place.as_ptr()) } {
+            self.mapping.keep();
+        }
+    }
 }

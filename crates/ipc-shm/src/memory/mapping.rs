@@ -9,7 +9,7 @@ use std::mem::ManuallyDrop;
 use std::os::fd::{AsFd, AsRawFd};
 use std::ptr::NonNull;
 use std::slice;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use ipc_sys::fork::ForkMark;
 use ipc_sys::huge::{AlignedMap, HUGE};
@@ -27,6 +27,8 @@ pub(crate) struct Mapping {
     len: usize,
     writable: bool,
     mark: ForkMark,
+    /// Whether it stays mapped when this is dropped.
+    kept: AtomicBool,
 }
 
 /// What ends the mapping when it is dropped.
@@ -71,11 +73,20 @@ impl Mapping {
         let start = NonNull::new(attachment.as_mut_ptr()).ok_or(io::ErrorKind::InvalidInput)?;
         // SAFETY: the kernel attached these whole pages just now, and the attachment is ours alone.
         unsafe { dont_fork(start, len) }?;
-        Ok(Self { start, owner: ManuallyDrop::new(Owner::SystemV(attachment)), len, writable: true, mark })
+        Ok(Self::over(start, Owner::SystemV(attachment), len, true, mark))
     }
 
     fn of_file((start, owner): (NonNull<u8>, Owner), len: usize, writable: bool, mark: ForkMark) -> Self {
-        Self { start, owner: ManuallyDrop::new(owner), len, writable, mark }
+        Self::over(start, owner, len, writable, mark)
+    }
+
+    fn over(start: NonNull<u8>, owner: Owner, len: usize, writable: bool, mark: ForkMark) -> Self {
+        Self { start, owner: ManuallyDrop::new(owner), len, writable, mark, kept: AtomicBool::new(false) }
+    }
+
+    /// Leaves it mapped for good: something that outlives this handle leads to it.
+    pub(crate) fn keep(&self) {
+        self.kept.store(true, Ordering::Relaxed);
     }
 
     /// Whether others can be given a descriptor of it.
@@ -94,7 +105,7 @@ impl Mapping {
     pub(crate) fn clear(&self, from: usize, to: u64) {
         let to = usize::try_from(to.div_ceil(8)).unwrap_or(usize::MAX);
         for word in self.all().get(from / 8..to).unwrap_or_default() {
-            word.store(0, std::sync::atomic::Ordering::Relaxed);
+            word.store(0, Ordering::Relaxed);
         }
     }
 
@@ -171,7 +182,7 @@ impl Words for Mapping {
 
 impl Drop for Mapping {
     fn drop(&mut self) {
-        if self.mark.is_ours() {
+        if self.mark.is_ours() && !*self.kept.get_mut() {
             // SAFETY: dropped here and nowhere else, and not used again.
             unsafe { ManuallyDrop::drop(&mut self.owner) }
         }

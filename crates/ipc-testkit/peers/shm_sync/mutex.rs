@@ -6,7 +6,7 @@ use std::process::Command;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use ipc_shm::{Attempt, Error, InPlace, LockError, Shared, Vouched};
+use ipc_shm::{Attempt, Error, InPlace, LockError, Mutex, Shared, Vouched};
 use ipc_testkit::role::{Result, Role, hear, say};
 use ipc_testkit::{WATCHDOG, crash};
 
@@ -20,6 +20,7 @@ pub(crate) const ROLES: &[Role] = &[
     ("adder", adder),
     ("execute", execute),
     ("fork", fork),
+    ("prepare", prepare),
     ("namespace", namespace),
     ("wait-holding", wait_holding),
     ("hold-many", hold_many),
@@ -133,6 +134,32 @@ fn fork(arguments: &[String]) -> Result {
     hear()?;
     drop(guard);
     say("unlocked")
+}
+
+/// `prepare NAME`: memory that is not made after all, with a lock in it that was locked meanwhile and forgotten. NAME is taken.
+fn prepare(arguments: &[String]) -> Result {
+    let other = Shared::<Mutex<u64>>::anonymous(|_| Ok(()))?;
+    // SAFETY: nobody else has this memory.
+    let other = unsafe { other.trust() };
+    let forget = |everything: &Everything| std::mem::forget(everything.second.lock());
+    let failed = Shared::anonymous(|everything| {
+        forget(everything);
+        Err(Error::Broken)
+    });
+    let panicked = std::panic::catch_unwind(|| {
+        Shared::anonymous(|everything| {
+            forget(everything);
+            panic!("as the test wants it")
+        })
+    });
+    let taken = Shared::create(&arguments[0], |everything| {
+        forget(everything);
+        Ok(())
+    });
+    let made = (failed.is_ok(), panicked.is_ok(), taken.is_ok());
+    // The C library's list of what this thread holds leads through all of them.
+    drop(other.get()?.lock().map_err(LockError::give_up)?);
+    say(format_args!("{made:?}"))
 }
 
 /// `namespace ROLE NAME`: plays the role as the first process of a new pid namespace.

@@ -263,6 +263,14 @@ fn f7_a_forked_child_is_not_the_owner() {
 }
 
 #[test]
+fn a_lock_forgotten_in_memory_that_is_not_made_after_all_leads_nowhere() {
+    let (_shared, name) = memory::<Everything>("prepare");
+    let mut peer = peer!("peer-shm-sync", "prepare", name);
+    peer.expect("(false, false, false)");
+    peer.finish();
+}
+
+#[test]
 fn f7_the_first_thread_of_two_pid_namespaces_is_not_the_same() {
     let (shared, name) = memory::<Everything>("f7-namespace");
     let (other, other_name) = memory::<Everything>("f7-namespace-other");
