@@ -23,7 +23,8 @@ use crate::{Common, Error, Result, Trusted, Vouched};
 ///
 /// [`Shared::get`] gives the reference: at once where every bit pattern is harmless ([`AnyBits`]), else behind
 /// [`Shared::trust`]. A handle belongs to the process that made it: a forked child gets [`Error::Forked`] and attaches anew
-/// from a descriptor of [`Shared::share`]; a reference from before the fork kills the child (SIGSEGV), never the parent.
+/// from a descriptor of [`Shared::share`]; a reference from before the fork kills the child (SIGSEGV), never the parent, and a
+/// guard that is dropped there does nothing.
 ///
 /// # After a crash
 /// The value stays as the killed process left it; each type of [`InPlace`] says what that means. A process killed while it

@@ -8,11 +8,12 @@ use std::marker::PhantomData;
 use std::ops::{Deref, DerefMut};
 use std::time::Duration;
 
+use ipc_sys::fork::ForkMark;
 use ipc_sys::pthread::Acquired;
 use zerocopy::FromBytes;
 
 use super::recovery::{LockResult, Recovery, private};
-use super::robust::Robust;
+use super::robust::{Locked, Robust};
 use crate::in_place::{InPlace, kind};
 use crate::{Refusal, Result};
 
@@ -72,6 +73,8 @@ pub struct Mutex<T> {
 #[must_use = "dropping it unlocks the mutex"]
 pub struct MutexGuard<'a, T> {
     mutex: &'a Mutex<T>,
+    /// Who locked it.
+    by: ForkMark,
     /// Its owner died and nobody has repaired what it left.
     died: bool,
     /// Not Send: a mutex is unlocked by its owner.
@@ -137,9 +140,10 @@ impl<T: FromBytes + Send> Mutex<T> {
     }
 
     #[inline]
-    fn locked(&self, acquired: Result<Acquired>) -> LockResult<MutexGuard<'_, T>> {
-        let died = acquired? == Acquired::OwnerDied;
-        let guard = MutexGuard { mutex: self, died, thread: PhantomData };
+    fn locked(&self, locked: Result<Locked>) -> LockResult<MutexGuard<'_, T>> {
+        let Locked { how, by } = locked?;
+        let died = how == Acquired::OwnerDied;
+        let guard = MutexGuard { mutex: self, by, died, thread: PhantomData };
         if died { Err(Recovery::new(guard).into()) } else { Ok(guard) }
     }
 }
@@ -173,7 +177,7 @@ impl<T> DerefMut for MutexGuard<'_, T> {
 impl<T> Drop for MutexGuard<'_, T> {
     #[inline]
     fn drop(&mut self) {
-        if self.died { self.mutex.lock.give_up() } else { self.mutex.lock.unlock() }
+        if self.died { self.mutex.lock.give_up(self.by) } else { self.mutex.lock.unlock(self.by) }
     }
 }
 

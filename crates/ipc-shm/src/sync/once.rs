@@ -5,9 +5,10 @@
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use ipc_sys::fork::ForkMark;
 use ipc_sys::pthread::Acquired;
 
-use super::robust::Robust;
+use super::robust::{Locked, Robust};
 use crate::in_place::{InPlace, kind};
 use crate::{Refusal, Result};
 
@@ -86,11 +87,12 @@ impl Once {
 
     #[cold]
     fn call(&self, action: impl FnOnce(Attempt)) -> Result<()> {
-        if self.lock.lock(None)? == Acquired::OwnerDied {
+        let Locked { how, by } = self.lock.lock(None)?;
+        if how == Acquired::OwnerDied {
             // What the dead one was at is in `state`.
             self.lock.consistent();
         }
-        let _unlock = Unlock(&self.lock);
+        let _unlock = Unlock(&self.lock, by);
         let attempt = match self.state.load(Ordering::Relaxed) {
             DONE => return Ok(()),
             NEW => Attempt::First,
@@ -104,11 +106,11 @@ impl Once {
 }
 
 /// Unlocks when `action` panics, too.
-struct Unlock<'a>(&'a Robust);
+struct Unlock<'a>(&'a Robust, ForkMark);
 
 impl Drop for Unlock<'_> {
     fn drop(&mut self) {
-        self.0.unlock();
+        self.0.unlock(self.1);
     }
 }
 

@@ -8,6 +8,7 @@ use std::io;
 use std::time::Duration;
 
 use ipc_sys::Deadline;
+use ipc_sys::fork::ForkMark;
 use ipc_sys::pthread::{self, Acquired, Errno};
 
 use crate::{Error, Refusal, Result};
@@ -17,8 +18,15 @@ use crate::{Error, Refusal, Result};
 const MAX_HELD: usize = pthread::ROBUST_LIST_LIMIT / 2;
 
 thread_local! {
-    /// How many this thread holds.
-    static HELD: Cell<usize> = const { Cell::new(0) };
+    /// How many this thread holds, in which process: a forked child has a copy of it, and of the guards, and holds none.
+    static HELD: Cell<Option<(ForkMark, usize)>> = const { Cell::new(None) };
+}
+
+/// That it was locked, and by which process.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Locked {
+    pub(super) how: Acquired,
+    pub(super) by: ForkMark,
 }
 
 /// A `pthread_mutex_t` without what it guards. A reference to one says that it was initialised in place and that whoever
@@ -68,7 +76,7 @@ impl Robust {
     /// pthread_mutex_trylock, which is a little faster than pthread_mutex_lock, and where that finds the mutex held
     /// pthread_mutex_lock, or pthread_mutex_clocklock on CLOCK_MONOTONIC.
     #[inline]
-    pub(super) fn lock(&self, timeout: Option<Duration>) -> Result<Acquired> {
+    pub(super) fn lock(&self, timeout: Option<Duration>) -> Result<Locked> {
         self.count(|held| {
             // SAFETY: `self` is initialised and mapped, and others keep to the protocol (the type's contract).
             match unsafe { pthread::try_lock(self.0.get()) } {
@@ -80,22 +88,28 @@ impl Robust {
 
     /// pthread_mutex_trylock.
     #[inline]
-    pub(super) fn try_lock(&self) -> Result<Acquired> {
+    pub(super) fn try_lock(&self) -> Result<Locked> {
         // SAFETY: as in `lock`.
         self.count(|_| unsafe { pthread::try_lock(self.0.get()) })
     }
 
-    /// pthread_mutex_unlock.
+    /// pthread_mutex_unlock; nothing in a child that was forked from who locked it, where there may be other memory by now.
     #[inline]
-    pub(super) fn unlock(&self) {
-        HELD.with(|held| held.set(held.get().saturating_sub(1)));
-        // SAFETY: as in `lock`. In a child forked from the owner it changes nothing (EPERM).
+    pub(super) fn unlock(&self, by: ForkMark) {
+        if !by.is_ours() {
+            return;
+        }
+        HELD.set(HELD.get().map(|(mark, held)| (mark, held.saturating_sub(1))));
+        // SAFETY: as in `lock`.
         let _ = unsafe { pthread::unlock(self.0.get()) };
     }
 
     /// Unlocks what was obtained from a dead owner and not repaired: nobody gets it again, and all who wait are told.
-    pub(super) fn give_up(&self) {
-        self.unlock();
+    pub(super) fn give_up(&self, by: ForkMark) {
+        if !by.is_ours() {
+            return;
+        }
+        self.unlock(by);
         // SAFETY: as in `lock`, and it was unlocked without being made consistent.
         unsafe { pthread::settle_not_recoverable(self.0.get()) };
     }
@@ -126,14 +140,17 @@ impl Robust {
     }
 
     #[inline]
-    fn count(&self, lock: impl FnOnce(usize) -> Result<Acquired, Errno>) -> Result<Acquired> {
-        let held = HELD.get();
+    fn count(&self, lock: impl FnOnce(usize) -> Result<Acquired, Errno>) -> Result<Locked> {
+        let (by, held) = match HELD.get() {
+            Some((mark, held)) if mark.is_ours() => (mark, held),
+            _ => (ForkMark::new().map_err(Error::system("mmap", OBJECT))?, 0),
+        };
         if held >= MAX_HELD {
             return Err(Error::TooManyLocks { max: MAX_HELD });
         }
-        let acquired = lock(held).map_err(|errno| self.failure(errno))?;
-        HELD.with(|count| count.set(held + 1));
-        Ok(acquired)
+        let how = lock(held).map_err(|errno| self.failure(errno))?;
+        HELD.set(Some((by, held + 1)));
+        Ok(Locked { how, by })
     }
 
     #[cold]

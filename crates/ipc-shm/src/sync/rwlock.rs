@@ -11,12 +11,13 @@ use std::sync::atomic::{AtomicU64, Ordering, compiler_fence};
 use std::time::Duration;
 
 use ipc_sys::Deadline;
+use ipc_sys::fork::ForkMark;
 use ipc_sys::memory::cpu;
 use ipc_sys::pthread::Acquired;
 use zerocopy::FromBytes;
 
 use super::recovery::{LockResult, Recovery, private};
-use super::robust::Robust;
+use super::robust::{Locked, Robust};
 use crate::in_place::{InPlace, kind};
 use crate::{Error, Refusal, Result};
 
@@ -73,6 +74,8 @@ const GIVEN_UP: u64 = 2;
 #[must_use = "dropping it unlocks the lock"]
 pub struct ReadGuard<'a, T> {
     place: &'a Robust,
+    /// Who locked it.
+    by: ForkMark,
     data: &'a UnsafeCell<T>,
     /// Not Send: a mutex is unlocked by its owner.
     thread: PhantomData<*const ()>,
@@ -84,6 +87,8 @@ pub struct ReadGuard<'a, T> {
 pub struct WriteGuard<'a, T> {
     state: &'a AtomicU64,
     places: &'a [Place],
+    /// Who locked them.
+    by: ForkMark,
     data: &'a UnsafeCell<T>,
     /// A writer died and nobody has repaired what it left.
     died: bool,
@@ -194,23 +199,23 @@ impl<T: FromBytes + Send + Sync, const READERS: usize> RwLock<T, READERS> {
     }
 
     #[inline]
-    fn read_with(&self, lock: impl FnOnce(&Robust) -> Result<Acquired>) -> Result<ReadGuard<'_, T>> {
+    fn read_with(&self, lock: impl FnOnce(&Robust) -> Result<Locked>) -> Result<ReadGuard<'_, T>> {
         const { assert!(READERS > 0 && READERS <= 256, "a writer holds a mutex for each reader") };
         // Readers on different processors begin at different places.
         let first = usize::try_from(cpu()).unwrap_or(0) % READERS;
         let (before, from) = self.places.split_at(first);
         let mut free = from.iter().chain(before).map(|Place(place)| (place, place.try_lock()));
         let found = free.find(|(_, tried)| !matches!(tried, Err(Error::WouldBlock)));
-        let (place, acquired) = match (found, from) {
+        let (place, Locked { how, by }) = match (found, from) {
             (Some((place, tried)), _) => (place, tried?),
             (None, [Place(place), ..]) => (place, lock(place)?),
             (None, []) => return Err(Error::WouldBlock),
         };
-        if acquired == Acquired::OwnerDied {
+        if how == Acquired::OwnerDied {
             // A reader changed nothing, and of a writer `state` tells.
             place.consistent();
         }
-        let guard = ReadGuard { place, data: &self.data, thread: PhantomData };
+        let guard = ReadGuard { place, by, data: &self.data, thread: PhantomData };
         match self.state.load(Ordering::Relaxed) {
             CLEAN => Ok(guard),
             WRITING => Err(Error::OwnerDied),
@@ -218,14 +223,15 @@ impl<T: FromBytes + Send + Sync, const READERS: usize> RwLock<T, READERS> {
         }
     }
 
-    fn write_with(&self, mut lock: impl FnMut(&Robust) -> Result<Acquired>) -> LockResult<WriteGuard<'_, T>> {
+    fn write_with(&self, mut lock: impl FnMut(&Robust) -> Result<Locked>) -> LockResult<WriteGuard<'_, T>> {
         const { assert!(READERS > 0 && READERS <= 256, "a writer holds a mutex for each reader") };
-        let mut held = Held { places: &self.places, count: 0 };
+        let by = ForkMark::new().map_err(Error::system("mmap", "a lock in shared memory"))?;
+        let mut held = Held { places: &self.places, by, count: 0 };
         for Place(place) in &self.places {
             // A place may be a reader's; writers meet at the first one.
-            let acquired = lock(place)?;
+            let Locked { how, .. } = lock(place)?;
             held.count += 1;
-            if acquired == Acquired::OwnerDied {
+            if how == Acquired::OwnerDied {
                 place.consistent();
             }
         }
@@ -239,7 +245,7 @@ impl<T: FromBytes + Send + Sync, const READERS: usize> RwLock<T, READERS> {
         // A process that is killed has made its stores in the order of its instructions.
         compiler_fence(Ordering::SeqCst);
         let (state, places, data) = (&self.state, &self.places[..], &self.data);
-        let guard = WriteGuard { state, places, data, died, thread: PhantomData };
+        let guard = WriteGuard { state, places, by, data, died, thread: PhantomData };
         if died { Err(Recovery::new(guard).into()) } else { Ok(guard) }
     }
 }
@@ -247,12 +253,13 @@ impl<T: FromBytes + Send + Sync, const READERS: usize> RwLock<T, READERS> {
 /// The first places, held by a writer that is not complete.
 struct Held<'a> {
     places: &'a [Place],
+    by: ForkMark,
     count: usize,
 }
 
 impl Drop for Held<'_> {
     fn drop(&mut self) {
-        self.places.iter().take(self.count).rev().for_each(|Place(place)| place.unlock());
+        self.places.iter().take(self.count).rev().for_each(|Place(place)| place.unlock(self.by));
     }
 }
 
@@ -286,15 +293,19 @@ impl<T> DerefMut for WriteGuard<'_, T> {
 impl<T> Drop for ReadGuard<'_, T> {
     #[inline]
     fn drop(&mut self) {
-        self.place.unlock();
+        self.place.unlock(self.by);
     }
 }
 
 impl<T> Drop for WriteGuard<'_, T> {
     fn drop(&mut self) {
+        if !self.by.is_ours() {
+            // A forked child's copy, in which there may be other memory by now.
+            return;
+        }
         compiler_fence(Ordering::SeqCst);
         self.state.store(if self.died { GIVEN_UP } else { CLEAN }, Ordering::Release);
-        drop(Held { places: self.places, count: self.places.len() });
+        drop(Held { places: self.places, by: self.by, count: self.places.len() });
     }
 }
 

@@ -118,12 +118,15 @@ fn execute(arguments: &[String]) -> Result {
 fn fork(arguments: &[String]) -> Result {
     let shared = open::<Everything>(arguments)?;
     let guard = locked(&shared.get()?.pair)?;
+    let others = (shared.get()?.table.write().map_err(LockError::give_up)?, shared.get()?.second.lock());
     // SAFETY: this process has one thread, so the child may do what it likes.
     #[expect(clippy::disallowed_methods, reason = "a peer of one thread")]
     let child = unsafe { libc::fork() };
     if child == 0 {
         let forked = matches!(shared.get(), Err(Error::Forked));
         drop(shared.share());
+        // Copies of its parent's, of which it holds nothing.
+        drop((guard, others));
         // SAFETY: ends this process without running what belongs to the parent.
         unsafe { libc::_exit(if forked { 7 } else { 1 }) }
     }
@@ -132,7 +135,7 @@ fn fork(arguments: &[String]) -> Result {
     unsafe { libc::waitpid(child, &raw mut status, 0) };
     say(format_args!("child {}", libc::WEXITSTATUS(status)))?;
     hear()?;
-    drop(guard);
+    drop((guard, others));
     say("unlocked")
 }
 
