@@ -57,6 +57,20 @@ fn f9_a_reader_killed_at_any_instruction_loses_nothing_for_the_others() {
 }
 
 #[test]
+fn a_writer_that_waits_for_readers_does_not_begin_with_a_dead_one() {
+    let named = Name::new("lossless-gather");
+    let mut writer = Writer::create(&named.0, 16).unwrap();
+    let mut doomed = peer!("peer-shm", "lossless-reader", named.0, "park", 0);
+    doomed.expect("ready");
+    writer.wait_for_readers(1).unwrap();
+    doomed.kill();
+    let waited = writer.wait_for_readers_timeout(1, Duration::from_millis(5));
+    assert!(matches!(waited, Err(Error::TimedOut)), "{waited:?}");
+    let _living = Reader::open(&named.0).unwrap();
+    writer.wait_for_readers(1).unwrap();
+}
+
+#[test]
 fn f9_readers_killed_under_load_stop_nobody() {
     let rounds = repetitions(8, 300);
     let named = Name::new("lossless-kills");

@@ -73,7 +73,7 @@ impl<T: Payload> Writer<T> {
         Ok(())
     }
 
-    /// Waits until at least `count` readers have joined: what is written from then on, they all get.
+    /// Waits until at least `count` readers have joined and live: what is written from then on, they all get.
     ///
     /// # Blocking
     /// Until they are there; a signal does not end it.
@@ -151,16 +151,21 @@ impl<T: Payload> Writer<T> {
         }
         let Self { end: Attached { ring, link, wait, .. }, looked } = self;
         let view = &link.own;
-        let mut sweep = |_: &mut Gathering<'_, T, View>| {
-            if is_time(looked) {
-                for place in cursor::places(cursor::members(view)) {
-                    place::sweep(view, place)?;
-                }
-            }
-            Ok(())
+        let sweep = || {
+            let mut places = cursor::places(cursor::members(view));
+            places.try_for_each(|place| place::sweep(view, place).map(drop))
         };
         let mut gathering = Gathering { log: ring, count };
-        room::wait(&mut gathering, view, *wait, deadline, &mut sweep)
+        loop {
+            room::wait(&mut gathering, view, *wait, deadline, |_| {
+                if is_time(looked) { sweep() } else { Ok(()) }
+            })?;
+            // Those who have died since the last look do not count.
+            sweep()?;
+            if gathering.is_ready() {
+                return Ok(());
+            }
+        }
     }
 }
 
