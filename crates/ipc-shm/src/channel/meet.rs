@@ -67,7 +67,9 @@ pub struct Acceptance {
     pub(crate) parcel: Parcel,
 }
 
-/// An end of common memory that no process has attached yet: a descriptor, and a socket where the channel is pollable.
+/// An end of common memory that no process has attached yet: a descriptor, and a socket where the channel is pollable. Copies of
+/// them that somebody keeps (who sent them, a `Command` that a child inherited them from) hold nothing: the end is whose process
+/// attaches it, one at a time.
 pub struct Unattached<E: End> {
     parcel: Parcel,
     tag: u64,

@@ -1,10 +1,11 @@
 //! A process that forks with everything in its hands.
 #![expect(unsafe_code, reason = "a child is forked raw")]
 
+use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use ipc_shm::broadcast::lossless;
-use ipc_shm::{Barrier, Error, Sealed, Shared, mpmc, spsc};
+use ipc_shm::{Barrier, Error, Sealed, Shared, Unattached, mpmc, spsc};
 use ipc_testkit::role::{Result, Role, say};
 use nix::fcntl::{FcntlArg, fcntl};
 use nix::sys::signal::Signal;
@@ -13,8 +14,12 @@ use nix::unistd::Pid;
 
 use crate::ends::{Ends, word};
 
-pub(crate) const ROLES: &[Role] =
-    &[("fork-all", fork_all), ("fork-loans", fork_loans), ("fork-and-drop", fork_and_drop)];
+pub(crate) const ROLES: &[Role] = &[
+    ("fork-all", fork_all),
+    ("fork-loans", fork_loans),
+    ("fork-and-drop", fork_and_drop),
+    ("inherited", inherited),
+];
 
 /// Runs this in a child, which ends with it.
 pub(crate) fn in_child(run: impl FnOnce() -> Result) -> Result<WaitStatus> {
@@ -72,6 +77,15 @@ fn fork_and_drop(arguments: &[String]) -> Result {
     say(format_args!("naive {}", whole.l_type != libc::F_UNLCK as i16))?;
     drop(open);
     waitpid(Pid::from_raw(child), None)?;
+    Ok(())
+}
+
+/// `inherited`: attaches the receiving end that it finds where others have their input, and waits to be killed.
+fn inherited(_: &[String]) -> Result {
+    let descriptor = std::io::stdin().as_fd().try_clone_to_owned()?;
+    let mut receiver = Unattached::<spsc::Receiver<u64>>::try_from(vec![descriptor])?.attach()?;
+    say("ready")?;
+    receiver.recv()?;
     Ok(())
 }
 

@@ -109,11 +109,19 @@ impl Segment {
 
     /// Common memory from a descriptor that was received or inherited.
     pub(crate) fn common_from(file: OwnedFd, wanted: &Layout, max: usize) -> Result<Self> {
-        let segment = Self::map(file, DESCRIPTOR, Seals::Length, true, max)?;
+        let mut segment = Self::map(file, DESCRIPTOR, Seals::Length, true, max)?;
         segment.layout.expect(wanted).map_err(|reason| Error::refused(DESCRIPTOR, reason))?;
+        // Whoever else has the same descriptor shares its opening: our locks would not exclude him, and live as long as he
+        // does. Where another of our own cannot be had (no /proc, or a file that only its owner may open), it must do.
+        let own = segment.opened_again(OFlag::O_RDWR);
+        let is_own = own.is_ok();
+        if let Ok(own) = own {
+            segment.file = own;
+        }
         segment.take(lock::ATTACHED, Kind::Read)?;
-        // Whoever got the same descriptor shares this opening, and with it a lock that does not exclude him.
-        segment.held.store(0, Ordering::Relaxed);
+        if !is_own {
+            segment.held.store(0, Ordering::Relaxed);
+        }
         Ok(segment)
     }
 
