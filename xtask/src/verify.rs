@@ -33,7 +33,7 @@ type Part = (&'static str, &'static str, fn(&Options) -> Result<Tally>);
 const PARTS: &[Part] = &[
     ("storms", "every two-process test with its full count: single-step and kill storms", storms),
     ("properties", "every property with 20 times as many inputs", properties),
-    ("loom", "every interleaving of the algorithms in shared memory", loom),
+    ("loom", "every interleaving of the algorithms in shared memory, of up to 3 preemptions", loom),
     ("miri", "undefined behaviour in every unit test that needs no kernel; the models with 16 seeds", miri),
     ("address", "AddressSanitizer over unit and property tests, and handlers under a storm", |options| {
         sanitizer("address", options)
@@ -125,7 +125,7 @@ fn loom(options: &Options) -> Result<Tally> {
     let mut command = cargo(["test", "--release", "--no-run", "--lib", "--target-dir", "target/loom"]);
     command.args(packages.iter().flat_map(|package| ["--package", package]));
     command.env("RUSTFLAGS", "--cfg ipc_loom");
-    tests(&mut command, options, &[("LOOM_MAX_PREEMPTIONS", "3")])
+    tests(&mut command, options, &[])
 }
 
 /// `cargo +nightly`, or why there is none with this component.

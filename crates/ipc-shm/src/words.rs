@@ -67,6 +67,15 @@ pub(crate) fn peer_load(word: &AtomicU64) -> u64 {
     value
 }
 
+/// Reads a word that nobody but us writes.
+#[inline]
+pub(crate) fn own_load(word: &AtomicU64) -> u64 {
+    #[cfg(not(ipc_loom))]
+    return word.load(Ordering::Relaxed);
+    #[cfg(ipc_loom)]
+    crate::models::own_load(word)
+}
+
 /// Stores a word that the other process reads by [`peer_load`]: whoever sees it sees what was written before.
 #[inline]
 pub(crate) fn publish(word: &AtomicU64, value: u64) {

@@ -19,10 +19,10 @@ use ipc_sys::{Deadline, futex};
 use crate::channel::area::{consumer, producer};
 use crate::channel::counters::{self, Counter};
 use crate::channel::doorbell::{
-    POLLS, Sleep, Wait, Waiter, draw, first_polls, is_asleep, is_polled, low, may_look, pause, polls_on,
-    settle, soonest,
+    POLLS, Sleep, Wait, Waiter, as_announced, draw, first_polls, is_asleep, is_polled, low, may_look, pause,
+    polls_on, settle, soonest,
 };
-use crate::words::{AtomicU64, Words, fence, peer_load};
+use crate::words::{AtomicU64, Words, fence, is_left_out, peer_load};
 use crate::{Error, Result};
 
 /// Whether a sleeper's barrier stands for the writer's fence.
@@ -58,8 +58,14 @@ pub(crate) fn call<W: Words>(memory: &W, fences: Fences) {
 fn wake<W: Words>(memory: &W) {
     // Cleared before the ticket moves: who sets it after that has seen the new ticket, or finds it changed. In sealed
     // memory nobody sets it.
-    memory.word(consumer::ASLEEP).store(0, Ordering::Relaxed);
+    let clear = || memory.word(consumer::ASLEEP).store(0, Ordering::Relaxed);
+    if !is_left_out("clear first") {
+        clear();
+    }
     draw(memory.word(producer::TICKET));
+    if is_left_out("clear first") {
+        clear();
+    }
     memory.wake(producer::TICKET, i32::MAX);
     counters::add(memory, producer::COUNTERS, Counter::Woken, 1);
 }
@@ -116,7 +122,10 @@ impl<W: Words> Called<W> {
     pub(crate) fn ticket<'w>(&self, memory: &'w W) -> (&'w AtomicU64, u32) {
         match &self.bell {
             Some((_, waiter)) => waiter.ticket_of(memory),
-            None => (memory.word(producer::TICKET), self.expected),
+            None => {
+                let ticket = memory.word(producer::TICKET);
+                (ticket, as_announced(ticket, self.expected))
+            }
         }
     }
 

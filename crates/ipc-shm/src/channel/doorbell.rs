@@ -26,7 +26,7 @@ use ipc_sys::Deadline;
 use ipc_sys::futex;
 
 use crate::channel::counters::{self, Counter};
-use crate::words::{AtomicU64, Words, fence, peer_load, publish};
+use crate::words::{AtomicU64, Words, fence, is_left_out, own_load, peer_load, publish};
 use crate::{Error, Result};
 
 /// How often a sleeper looks whether the other side lives: 60 ms, under 17 times a second.
@@ -235,7 +235,7 @@ impl Waiter {
         let done = if may_look() { ready() } else { Ok(false) };
         let slept = match (&done, on) {
             (Ok(false), Sleep::Ticket) => peer
-                .wait(self.ticket, self.expected, soonest(deadline))
+                .wait(self.ticket, self.ticket_of(peer).1, soonest(deadline))
                 .map_err(Error::system("futex(FUTEX_WAIT)", "the channel")),
             (Ok(false), Sleep::Socket) => own.poll(soonest(deadline)).map_err(Error::no_socket),
             _ => Ok(futex::Wait::Woken),
@@ -272,7 +272,8 @@ impl Waiter {
 
     /// The word to sleep on, and what it must hold for that.
     pub(crate) fn ticket_of<'w, W: Words>(&self, peer: &'w W) -> (&'w AtomicU64, u32) {
-        (peer.word(self.ticket), self.expected)
+        let ticket = peer.word(self.ticket);
+        (ticket, as_announced(ticket, self.expected))
     }
 
     fn set<W: Words>(&mut self, gear: u64, own: &W) {
@@ -298,7 +299,7 @@ pub(crate) fn polls_on(wait: Wait, polls: u32, ticket: &AtomicU64) -> bool {
 
 /// Moves our ticket on, which must be ours alone to write, and says on which CPU.
 pub(crate) fn draw(ticket: &AtomicU64) {
-    let next = low(ticket.load(Ordering::Relaxed)).wrapping_add(1);
+    let next = low(own_load(ticket)).wrapping_add(1);
     publish(ticket, here() << 32 | u64::from(next));
 }
 
@@ -315,11 +316,13 @@ pub(crate) fn settle(was_hot: bool) {
 
 /// What makes each announcement another one: a waker answers each once.
 fn next_epoch() -> u64 {
-    #[cfg(ipc_loom)]
-    if crate::models::is_left_out("epoch") {
-        return 0;
-    }
-    EPOCH
+    if is_left_out("epoch") { 0 } else { EPOCH }
+}
+
+/// What a ticket must hold for a sleep: what it held before the sleep was announced. Read any later, it would include the wake
+/// that is to end this very sleep.
+pub(crate) fn as_announced(ticket: &AtomicU64, before: u32) -> u32 {
+    if is_left_out("ticket") { low(peer_load(ticket)) } else { before }
 }
 
 /// Whether a bell says that its owner sleeps, on whatever.
@@ -335,10 +338,7 @@ pub(crate) fn is_polled(bell: u64) -> bool {
 
 /// Whether the look that follows [`settle`] is made: always, but in a mutant of the models.
 pub(crate) fn may_look() -> bool {
-    #[cfg(ipc_loom)]
-    return !crate::models::is_left_out("look");
-    #[cfg(not(ipc_loom))]
-    true
+    !is_left_out("look")
 }
 
 /// The CPU that we run on, plus one: what the upper half of a ticket says of the last waker. Polling on its CPU would

@@ -5,12 +5,21 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering;
 
 use ipc_sys::{Deadline, futex};
-use loom::sync::Arc;
-use loom::sync::atomic::AtomicBool;
-use loom::thread;
+#[cfg(ipc_loom)]
+use loom::{
+    sync::{Arc, atomic::AtomicBool},
+    thread,
+};
+#[cfg(not(ipc_loom))]
+use std::{
+    sync::{Arc, atomic::AtomicBool},
+    thread,
+};
 
+use super::check;
+#[cfg(ipc_loom)]
+use super::finds;
 use super::heap::Heap;
-use super::{check, finds};
 use crate::Error;
 use crate::channel::Wait;
 use crate::channel::broadcast::lossless::cursor::{self, Cursor};
@@ -286,12 +295,13 @@ fn taken_for_dead() {
     check(3, looks_dead);
 }
 
+#[cfg(ipc_loom)]
 #[test]
 fn mutants() {
     for name in ["publish", "peer_load"] {
         finds(name, 2, stream);
     }
-    for name in ["caller", "waiter", "look"] {
+    for name in ["caller", "waiter", "look", "ticket"] {
         finds(name, 3, || sleeper(false));
         finds(name, 3, || sleeper(true));
         finds(name, 3, gathers);

@@ -5,12 +5,21 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering;
 
 use ipc_sys::Deadline;
-use loom::sync::Arc;
-use loom::sync::atomic::AtomicBool;
-use loom::thread;
+#[cfg(ipc_loom)]
+use loom::{
+    sync::{Arc, atomic::AtomicBool},
+    thread,
+};
+#[cfg(not(ipc_loom))]
+use std::{
+    sync::{Arc, atomic::AtomicBool},
+    thread,
+};
 
+use super::check;
+#[cfg(ipc_loom)]
+use super::finds;
 use super::heap::Heap;
-use super::{check, finds};
 use crate::Error;
 use crate::channel::Wait;
 use crate::channel::area::{FIRST, producer};
@@ -218,16 +227,22 @@ fn sleeper_for_room() {
     waiting.join().unwrap();
 }
 
-/// One message, one sleeper: nothing else wakes it.
-fn sleeper() {
+/// So many messages, one sleeper: nothing else wakes it.
+fn sleeper(messages: u64) {
     let [sender, receiver] = parties();
     let sending = thread::spawn(move || {
-        assert_eq!(send(&sender, 10), Some(Ok(())));
-        MESSAGES.ring(&sender.memory);
+        for message in 10..10 + messages {
+            assert_eq!(send(&sender, message), Some(Ok(())));
+            MESSAGES.ring(&sender.memory);
+        }
     });
-    let message = || receiver.is_ready(false);
-    MESSAGES.wait(&receiver.memory, Wait::Park, Deadline::NEVER, &Cell::new(0), message, || Ok(())).unwrap();
-    assert_eq!(receive(&receiver), Some(10));
+    for wanted in 10..10 + messages {
+        let message = || receiver.is_ready(false);
+        MESSAGES
+            .wait(&receiver.memory, Wait::Park, Deadline::NEVER, &Cell::new(0), message, || Ok(()))
+            .unwrap();
+        assert_eq!(receive(&receiver), Some(wanted));
+    }
     sending.join().unwrap();
 }
 
@@ -320,22 +335,28 @@ fn claims_that_were_taken_away() {
 
 #[test]
 fn bells() {
-    check(3, sleeper);
+    check(3, || sleeper(1));
+    check(2, || sleeper(2));
     check(3, sleeper_for_room);
     check(3, goodbye);
     check(3, loan_dropped);
 }
 
+#[cfg(ipc_loom)]
 #[test]
 fn mutants() {
     finds("attributed", 2, || dead_sender(1));
-    finds("swap", 3, sleeper);
+    finds("swap", 3, || sleeper(1));
     finds("returned", 2, || dead_receiver(2));
     finds("sweep", 2, id_used_again);
     finds("commit", 3, late_commit);
     finds("release", 3, late_release);
+    for name in ["look", "ticket"] {
+        finds(name, 3, || sleeper(1));
+    }
+    finds("clear first", 2, || sleeper(2));
     for name in ["caller", "sleeper"] {
-        finds(name, 3, sleeper);
+        finds(name, 3, || sleeper(1));
         finds(name, 3, goodbye);
         finds(name, 3, loan_dropped);
     }

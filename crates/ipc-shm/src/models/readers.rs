@@ -62,21 +62,25 @@ fn log() {
     writing.join().unwrap();
 }
 
-/// One message and one sleeper: the call wakes it.
-fn sleeper() {
+/// One message, or one after another, and one sleeper: the call wakes it each time.
+fn sleeper(messages: u64) {
     let shape = log::Shape::new(2, 0);
     let memory = Heap::new(FIRST + 2 * log::Shape::stride::<u64>());
     shape.init::<u64, _>(&memory);
     let mut writer = Log::<u64, _>::resume(memory.clone(), shape);
     let mut reader = Reading::<u64, _>::new(memory, shape);
     let writing = thread::spawn(move || {
-        writer.write(&7);
-        call::call(&writer.memory, Fences::Both);
+        for message in 0..messages {
+            writer.write(&message);
+            call::call(&writer.memory, Fences::Both);
+        }
     });
     let mut called = Called::together(Fences::Both);
-    let ready = || Ok(reader.is_ready());
-    called.wait(&reader.memory, Strategy::Park, Deadline::NEVER, ready, || Ok(())).unwrap();
-    assert_eq!(reader.next(), Found::Message(7));
+    for message in 0..messages {
+        let ready = || Ok(reader.is_ready());
+        called.wait(&reader.memory, Strategy::Park, Deadline::NEVER, ready, || Ok(())).unwrap();
+        assert_eq!(reader.next(), Found::Message(message));
+    }
     writing.join().unwrap();
 }
 
@@ -108,13 +112,15 @@ fn broadcast_mutants() {
 
 #[test]
 fn common_bell() {
-    check(3, sleeper);
+    check(3, || sleeper(1));
+    check(3, || sleeper(2));
 }
 
 #[cfg(ipc_loom)]
 #[test]
 fn common_bell_mutants() {
-    finds("caller", 3, sleeper);
-    finds("waiter", 3, sleeper);
-    finds("look", 3, sleeper);
+    for name in ["caller", "waiter", "look", "ticket"] {
+        finds(name, 3, || sleeper(1));
+    }
+    finds("clear first", 3, || sleeper(2));
 }

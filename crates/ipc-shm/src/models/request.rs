@@ -92,7 +92,7 @@ fn request_mutants() {
     for name in ["publish", "peer_load", "window"] {
         finds(name, 2, calls);
     }
-    for name in ["waker", "waiter"] {
+    for name in ["waker", "waiter", "look", "ticket"] {
         finds(name, 3, question);
         finds(name, 3, answer);
     }

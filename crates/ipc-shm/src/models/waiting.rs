@@ -109,7 +109,7 @@ fn select() {
 #[cfg(ipc_loom)]
 #[test]
 fn select_mutants() {
-    for name in ["waker", "waiter", "look"] {
+    for name in ["waker", "waiter", "look", "ticket"] {
         finds(name, 2, selected);
     }
 }
@@ -152,5 +152,6 @@ fn own_bells_mutants() {
             finds(name, 2, move || own_bell(how));
         }
     }
+    finds("ticket", 2, || own_bell(Strategy::Park));
     finds("drain before the look", 2, || own_bell(Strategy::Poll));
 }

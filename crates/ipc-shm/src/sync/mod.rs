@@ -9,7 +9,7 @@ mod arrival;
 mod barrier;
 mod condvar;
 mod event;
-#[cfg(all(test, ipc_loom))]
+#[cfg(test)]
 mod models;
 mod mutex;
 mod once;

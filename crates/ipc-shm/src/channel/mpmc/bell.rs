@@ -13,7 +13,7 @@ use std::sync::atomic::Ordering;
 use ipc_sys::Deadline;
 
 use crate::channel::area::{consumer, producer};
-use crate::channel::doorbell::{POLLS, Wait, pause, soonest};
+use crate::channel::doorbell::{POLLS, Wait, as_announced, may_look, pause, soonest};
 use crate::words::{AtomicU64, Words, fence, is_left_out};
 use crate::{Error, Result};
 
@@ -71,8 +71,14 @@ impl Bell {
     #[cold]
     fn wake<W: Words>(self, memory: &W) {
         // Cleared before the ticket moves: who sets it after that has seen the new ticket, or finds it changed.
-        memory.word(self.asleep).store(0, Ordering::Relaxed);
+        let clear = || memory.word(self.asleep).store(0, Ordering::Relaxed);
+        if !is_left_out("clear first") {
+            clear();
+        }
         memory.word(self.ticket).fetch_add(1, Ordering::Release);
+        if is_left_out("clear first") {
+            clear();
+        }
         memory.wake(self.ticket, i32::MAX);
     }
 
@@ -112,12 +118,13 @@ impl Bell {
             polls = 0;
             let ticket = self.announce(memory);
             fence("sleeper", Ordering::SeqCst);
-            if ready() {
+            if may_look() && ready() {
                 return Ok(());
             }
             if !is_left_out("departures") && self.departures(memory) != heard.get() {
                 continue;
             }
+            let ticket = as_announced(self.ticket(memory), ticket);
             memory
                 .wait(self.ticket, ticket, soonest(deadline))
                 .map_err(Error::system("futex(FUTEX_WAIT)", "the channel"))?;

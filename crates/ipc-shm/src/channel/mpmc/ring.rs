@@ -120,7 +120,7 @@ pub(crate) struct Ring<T, W> {
     pub(crate) id: Id,
     payload: PhantomData<fn(T) -> T>,
     /// After how many steps a model kills this one.
-    #[cfg(ipc_loom)]
+    #[cfg(any(ipc_loom, test))]
     pub(crate) steps: std::cell::Cell<u32>,
 }
 
@@ -131,7 +131,7 @@ impl<T, W: Words> Ring<T, W> {
             shape,
             id,
             payload: PhantomData,
-            #[cfg(ipc_loom)]
+            #[cfg(any(ipc_loom, test))]
             steps: std::cell::Cell::new(u32::MAX),
         }
     }
@@ -301,7 +301,7 @@ impl<T, W: Words> Ring<T, W> {
 
     /// A step that only one can make.
     fn swap(&self, index: usize, from: u64, to: u64) -> bool {
-        #[cfg(ipc_loom)]
+        #[cfg(any(ipc_loom, test))]
         crate::models::step(&self.steps);
         let success = if is_left_out("swap") { Ordering::Relaxed } else { Ordering::AcqRel };
         self.memory.word(index).compare_exchange(from, to, success, Ordering::Relaxed).is_ok()

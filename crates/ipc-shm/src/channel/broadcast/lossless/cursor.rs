@@ -129,7 +129,7 @@ pub(crate) struct Cursor {
     /// What the state holds while the place is ours.
     ours: u64,
     /// After how many steps a model kills this reader.
-    #[cfg(ipc_loom)]
+    #[cfg(any(ipc_loom, test))]
     pub(crate) steps: std::cell::Cell<u32>,
 }
 
@@ -140,7 +140,7 @@ impl Cursor {
         Self {
             place,
             ours: (before & !KIND).wrapping_add(NEXT) | LIVE,
-            #[cfg(ipc_loom)]
+            #[cfg(any(ipc_loom, test))]
             steps: std::cell::Cell::new(u32::MAX),
         }
     }
@@ -192,7 +192,7 @@ impl Cursor {
     /// A step that may be the last.
     #[inline]
     fn step(&self) {
-        #[cfg(ipc_loom)]
+        #[cfg(any(ipc_loom, test))]
         crate::models::step(&self.steps);
     }
 }

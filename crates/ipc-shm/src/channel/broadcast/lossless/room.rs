@@ -16,7 +16,7 @@ use crate::channel::area::{consumer, producer};
 use crate::channel::broadcast::lossless::cursor::Seen;
 use crate::channel::call::Fences;
 use crate::channel::counters::{self, Counter};
-use crate::channel::doorbell::{POLLS, Sleep, Wait, may_look, pause, settle, soonest};
+use crate::channel::doorbell::{POLLS, Sleep, Wait, as_announced, may_look, pause, settle, soonest};
 use crate::channel::sleeper::Sleeper;
 use crate::words::{AtomicU64, Words, peer_load};
 use crate::{Error, Result};
@@ -87,7 +87,8 @@ impl Room {
 
     /// The word to sleep on, and what it must hold for that.
     pub(crate) fn ticket<'w, W: Words>(&self, memory: &'w W) -> (&'w AtomicU64, u32) {
-        (memory.word(TICKET), self.expected)
+        let ticket = memory.word(TICKET);
+        (ticket, as_announced(ticket, self.expected))
     }
 }
 
