@@ -43,14 +43,13 @@ pub(crate) fn writer(arguments: &[String]) -> Result {
     let len: usize = arguments[1].parse()?;
     begin()?;
     let mut writer = Fifo::open(&arguments[0])?.writer_timeout(WATCHDOG)?;
-    let bytes: Vec<u8> = (0..len).map(pattern).collect();
     let (mut sent, mut turn) = (0, 0);
     while sent < len {
         turn += 1;
-        let rest = &bytes[sent..len.min(sent + 50_000)];
+        let rest: Vec<u8> = (sent..len.min(sent + 50_000)).map(pattern).collect();
         sent += match turn % 3 {
-            0 => writer.write(rest)?,
-            1 => writer.write_timeout(rest, WATCHDOG)?,
+            0 => writer.write(&rest)?,
+            1 => writer.write_timeout(&rest, WATCHDOG)?,
             _ => {
                 writer.write_atomic(&rest[..rest.len().min(4096)])?;
                 rest.len().min(4096)
