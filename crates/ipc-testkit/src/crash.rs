@@ -131,32 +131,39 @@ pub fn meddled_at_every_step<T>(
     })
 }
 
-/// For how long since its first death a test may add further ones in the quick tier, beyond those that are certain.
-const BUDGET: Duration = Duration::from_millis(1500);
+/// For how long since its first death a test may add further ones, beyond those that are certain: in the quick tier, and in
+/// the full one, where a twentieth is certain and all that were asked for are the most. A death that is found out by a look
+/// every 60 ms takes 20 times as long as another.
+const QUICK: Duration = Duration::from_millis(1500);
+const FULL: Duration = Duration::from_secs(15);
 
 thread_local! {
     /// When this test, which has a thread of its own, began to kill.
     static BEGIN: Instant = Instant::now();
 }
 
-/// Calls `run` for `most` of `of` points, and for more where there is time.
-fn at_some(of: usize, most: usize, mut run: impl FnMut(usize)) -> usize {
+/// Calls `run` for so many of `of` points as the tier says: in the quick one for `asked`, and for more where there is time;
+/// in the full one for `asked` at most.
+fn at_some(of: usize, asked: usize, mut run: impl FnMut(usize)) -> usize {
     let (begin, now) = (BEGIN.with(Instant::clone), Instant::now());
-    let certain = if crate::is_long() { of } else { most.min(of) };
+    let full = asked.min(of);
+    let (certain, most, budget) = match crate::repetitions_or_long(0, 1, 2) {
+        0 => (full, of, QUICK),
+        1 => (full.div_ceil(20), full, FULL),
+        _ => (of, of, Duration::MAX),
+    };
     for point in 0..certain {
         run(point * of / certain);
     }
     let mut points = certain;
-    if crate::repetitions(0, 1) == 0 && certain < of {
-        // A golden section of the points apart, so that each new one falls into the largest gap.
-        let stride = (of * 618 / 1000..).find(|stride| coprime(*stride, of)).unwrap_or(1);
-        for turn in 1..of {
-            if begin.elapsed() > BUDGET {
-                break;
-            }
-            run(turn * stride % of);
-            points += 1;
+    // A golden section of the points apart, so that each new one falls into the largest gap.
+    let stride = (of * 618 / 1000..).find(|stride| coprime(*stride, of)).unwrap_or(1);
+    for turn in 1..of {
+        if points == most || begin.elapsed() > budget {
+            break;
         }
+        run(turn * stride % of);
+        points += 1;
     }
     println!("{points} of {of} instructions in {:.1} s", now.elapsed().as_secs_f64());
     points

@@ -61,7 +61,17 @@ pub fn until(what: &str, mut condition: impl FnMut() -> bool) {
 /// `IPC_TIER=full`, or `IPC_TIER=long` for [`is_long`].
 #[must_use]
 pub fn repetitions(quick: usize, full: usize) -> usize {
-    if std::env::var_os("IPC_TIER").is_some_and(|tier| tier == "full") || is_long() { full } else { quick }
+    repetitions_or_long(quick, full, full)
+}
+
+/// As [`repetitions`], with a count of its own for [`is_long`], which takes its time.
+#[must_use]
+pub fn repetitions_or_long(quick: usize, full: usize, long: usize) -> usize {
+    match std::env::var_os("IPC_TIER") {
+        Some(tier) if tier == "full" => full,
+        Some(tier) if tier == "long" => long,
+        _ => quick,
+    }
 }
 
 /// Whether this is `cargo xtask verify --long`: nothing is cut short for the sake of the clock.

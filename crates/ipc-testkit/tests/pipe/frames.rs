@@ -4,7 +4,7 @@ use std::io::{self, Read};
 
 use ipc_frame::{Error, FrameReader};
 use ipc_pipe::{Fifo, PipeReader};
-use ipc_testkit::{Peer, name, peer, proof, repetitions, report};
+use ipc_testkit::{Peer, name, peer, proof, repetitions_or_long, report};
 
 const LEN: usize = 1 << 20;
 
@@ -30,7 +30,7 @@ impl Read for Deadly {
 
 #[test]
 fn a7_a_writer_killed_inside_a_frame_leaves_no_half_of_it() {
-    let (count, seed) = (repetitions(100, 10_000), report::seed());
+    let (count, seed) = (repetitions_or_long(100, 2_000, 10_000), report::seed());
     let mut random = fastrand::Rng::with_seed(seed);
     let directory = name::directory();
     let path = directory.path().join("fifo");

@@ -2,11 +2,11 @@
 
 use std::os::unix::process::ExitStatusExt;
 
-use ipc_testkit::{peer, proof, repetitions};
+use ipc_testkit::{peer, proof, repetitions_or_long};
 
 #[test]
 fn a2_no_write_dies_by_sigpipe() {
-    let count = repetitions(1000, 100_000);
+    let count = repetitions_or_long(1000, 20_000, 100_000);
     for kernel in ["this", "older", "sandboxed"] {
         let mut ours = peer!("peer-pipe", "sigpipe", count, kernel);
         ours.expect("alive");

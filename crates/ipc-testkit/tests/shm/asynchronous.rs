@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use futures_core::Stream;
 use ipc_shm::{Async, Error, Sealed, mpsc, request, spsc};
 use ipc_sys::process;
-use ipc_testkit::{WATCHDOG, proof, repetitions};
+use ipc_testkit::{WATCHDOG, proof, repetitions, repetitions_or_long};
 use tokio::time::timeout;
 
 use crate::waiting::{Met, pollable};
@@ -32,7 +32,7 @@ async fn told<T>(future: impl Future<Output = T>) -> T {
 
 #[test]
 fn f10_no_wake_up_of_a_task_is_lost() {
-    let rounds = repetitions(3_000, 300_000) as u64;
+    let rounds = repetitions_or_long(3_000, 50_000, 300_000) as u64;
     let mut met = Met::start("polled-echo", "park");
     let sender = met.agree(spsc::Sender::<u64, Sealed>::offer(pollable(16)).unwrap());
     let receiver = met.agree(spsc::Receiver::<u64, Sealed>::offer(pollable(16)).unwrap());
@@ -56,7 +56,7 @@ fn f10_no_wake_up_of_a_task_is_lost() {
 
 #[test]
 fn f10_no_answer_and_no_question_of_a_task_is_lost() {
-    let rounds = repetitions(3_000, 300_000) as u64;
+    let rounds = repetitions_or_long(3_000, 50_000, 300_000) as u64;
     let mut met = Met::start("invited-server", "park");
     let client = met.agree(request::Client::<u64, u64, Sealed>::offer(pollable(16)).unwrap());
     met.peer.expect("ready");

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use ipc_shm::{ChannelOptions, Error, Refusal, Sealed, bytes, spsc};
-use ipc_testkit::{WATCHDOG, peer, proof, repetitions, report};
+use ipc_testkit::{WATCHDOG, peer, proof, repetitions, repetitions_or_long, report};
 
 use crate::memory::Name;
 
@@ -16,7 +16,7 @@ use roles::message;
 
 #[test]
 fn messages_of_every_length_cross_whole_both_ways() {
-    let count = repetitions(20_000, 1_000_000) as u64;
+    let count = repetitions_or_long(20_000, 200_000, 1_000_000) as u64;
     let named = Name::new("bytes");
     let mut receiver = bytes::Receiver::create(&named.0, 4096).unwrap();
     let mut peer = peer!("peer-shm", "bytes-sender", named.0, 0, count);
@@ -45,7 +45,7 @@ fn messages_of_every_length_cross_whole_both_ways() {
 
 #[test]
 fn what_is_written_in_place_is_read_in_place() {
-    let count = repetitions(20_000, 1_000_000) as u64;
+    let count = repetitions_or_long(20_000, 200_000, 1_000_000) as u64;
     let named = Name::new("lent");
     // SAFETY: the other process is our peer, which writes nothing here but by this library.
     let mut receiver = unsafe { bytes::Receiver::create(&named.0, 4096).unwrap().trust() };
@@ -126,7 +126,7 @@ fn f12_positions_wrap_as_a_queue_would_and_too_long_is_refused() {
         assert!(matches!(sender.send(&[0; 1017]), Err(Error::TooLong { len: 1017, max: 1016 })));
         let mut random = fastrand::Rng::with_seed(seed);
         let (mut model, mut next, mut buffer) = (VecDeque::new(), 0, Vec::new());
-        for _ in 0..repetitions(10_000, 1_000_000) {
+        for _ in 0..repetitions_or_long(10_000, 200_000, 1_000_000) {
             let bytes = message(next, sender.max_len());
             let done = match random.u8(0..6) {
                 // Given up, it was never there.

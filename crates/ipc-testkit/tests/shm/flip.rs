@@ -6,7 +6,7 @@ use std::os::unix::fs::FileExt;
 use std::time::{Duration, Instant};
 
 use ipc_shm::{Error, Sealed, SharedMemory, bytes, spsc};
-use ipc_testkit::{command, crash, peer, proof, repetitions};
+use ipc_testkit::{command, crash, peer, proof, repetitions, repetitions_or_long};
 use nix::fcntl::{FallocateFlags, FcntlArg, SealFlag, fallocate, fcntl};
 
 use crate::ends::{Ends, Large};
@@ -42,7 +42,7 @@ fn f3_a_word_that_changes_at_any_instruction_of_attach_or_use_wins_nothing() {
                 continue;
             }
             *points = crash::meddled_at_every_step(
-                repetitions(4, 400),
+                repetitions_or_long(4, 200, 400),
                 || {
                     let named = Name::new("flip");
                     Ends::create(kind, &named.0).unwrap();
@@ -158,7 +158,7 @@ const FIRST: u64 = 512;
 
 #[test]
 fn f3_a_position_that_flips_is_believed_once_and_never_twice() {
-    let millis = repetitions(300, 10_000);
+    let millis = repetitions_or_long(300, 5_000, 10_000);
     let flipped = |what: &str,
                    flips: &[[u64; 3]],
                    name: &str,

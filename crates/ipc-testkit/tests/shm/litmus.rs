@@ -4,7 +4,7 @@
 use std::sync::atomic::AtomicU64;
 
 use ipc_shm::Shared;
-use ipc_testkit::{name, peer, proof, repetitions, skip};
+use ipc_testkit::{name, peer, proof, repetitions, repetitions_or_long, skip};
 
 type Words = [AtomicU64; 320];
 
@@ -26,7 +26,8 @@ fn f10_membarrier_stands_for_the_wakers_fence() {
         waker.finish();
         (made.parse::<u64>().unwrap(), missed.parse::<u64>().unwrap())
     };
-    let (made, missed) = run("barrier", repetitions(50_000, 2_000_000), repetitions(2000, 60_000));
+    let (made, missed) =
+        run("barrier", repetitions_or_long(50_000, 500_000, 2_000_000), repetitions(2000, 60_000));
     assert_eq!(missed, 0, "after {made} rounds both sides missed each other");
     // Until it has failed: one round in a thousand does where each has a CPU to itself.
     let (naive, naive_missed) = run("nothing", usize::MAX >> 1, 60_000);

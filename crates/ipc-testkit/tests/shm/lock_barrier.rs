@@ -5,7 +5,7 @@ use std::thread;
 use std::time::Duration;
 
 use ipc_shm::{Error, Shared};
-use ipc_testkit::{WATCHDOG, command, crash, name, peer, proof, repetitions, timed};
+use ipc_testkit::{WATCHDOG, command, crash, name, peer, proof, repetitions, repetitions_or_long, timed};
 
 use ipc_testkit::locks::Words;
 
@@ -29,7 +29,7 @@ fn f10_three_processes_meet_each_time_and_one_of_them_comes_last() {
 #[test]
 fn f6_a_party_killed_before_it_arrives_breaks_the_barrier_for_all_who_wait() {
     let mut longest = Duration::ZERO;
-    for _ in 0..repetitions(5, 200) {
+    for _ in 0..repetitions_or_long(5, 100, 200) {
         let (shared, name) = words("killed");
         let mut third = peer!("peer-shm-sync", "join", name);
         third.expect("joined");

@@ -4,7 +4,7 @@ use std::fs;
 use std::process::Command;
 
 use ipc_shm::{LockError, Mutex};
-use ipc_testkit::{Peer, WATCHDOG, name, proof, repetitions, skip};
+use ipc_testkit::{Peer, WATCHDOG, name, proof, repetitions_or_long, skip};
 
 use crate::lock_mutex::memory;
 use ipc_testkit::locks::{Pair, add};
@@ -61,7 +61,7 @@ fn f6_a_c_program_shares_the_mutex_and_the_news_of_a_death() {
         peer
     };
 
-    let count = repetitions(20_000, 1_000_000);
+    let count = repetitions_or_long(20_000, 300_000, 1_000_000);
     let mut c = start(count);
     for _ in 0..count {
         add(&mut pair.lock().unwrap());

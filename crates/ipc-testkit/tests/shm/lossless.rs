@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use ipc_shm::broadcast::{self, lossless};
 use ipc_shm::{ChannelOptions, Error, MemoryOptions, Origin, Presence, Refusal, Select, Wait, spsc};
-use ipc_testkit::{Peer, peer, proof, repetitions, report};
+use ipc_testkit::{Peer, peer, proof, repetitions_or_long, report};
 
 use crate::memory::Name;
 use crate::slow::Slow;
@@ -24,7 +24,7 @@ fn readers(name: &str, how: [&str; 3]) -> Vec<Peer> {
 
 #[test]
 fn f10_readers_of_any_speed_get_every_message_and_no_wake_up_is_lost() {
-    let count = repetitions(6_000, 300_000) as u64;
+    let count = repetitions_or_long(6_000, 60_000, 300_000) as u64;
     let mut waited = 0;
     for (barrier, how) in [
         (true, ["park", "park", "park"]),
@@ -66,7 +66,7 @@ fn f10_readers_of_any_speed_get_every_message_and_no_wake_up_is_lost() {
 
 #[test]
 fn f10_each_message_of_a_full_log_wakes_the_writer_that_waits_for_it() {
-    let rounds = repetitions(2_000, 200_000) as u64;
+    let rounds = repetitions_or_long(2_000, 50_000, 200_000) as u64;
     let named = Name::new("lossless-turns");
     let mut writer = lossless::Writer::<u64>::create(&named.0, 16).unwrap();
     writer.set_wait(Wait::Park);
@@ -110,7 +110,7 @@ fn readers_join_and_leave_under_load_and_miss_nothing_in_between() {
     steady.expect("ready");
     let mut visitors = [(); 2].map(|()| peer!("peer-shm", "lossless-visitor", named.0));
     visitors.iter_mut().for_each(|visitor| visitor.expect("ready"));
-    let end = Instant::now() + Duration::from_millis(repetitions(700, 20_000) as u64);
+    let end = Instant::now() + Duration::from_millis(repetitions_or_long(700, 10_000, 20_000) as u64);
     let mut count = 0;
     while Instant::now() < end {
         for _ in 0..100 {
@@ -149,7 +149,7 @@ fn f12_positions_wrap_and_every_reader_sees_the_same_queue() {
         };
         let mut next = 0_u64;
         let mut readers: Vec<(lossless::Reader<[u8; 12]>, VecDeque<u64>)> = Vec::new();
-        for _ in 0..repetitions(20_000, 1_000_000) {
+        for _ in 0..repetitions_or_long(20_000, 200_000, 1_000_000) {
             let room = 16 - readers.iter().map(|(_, queue)| queue.len()).max().unwrap_or(0);
             match random.u8(0..20) {
                 0 if readers.len() < 5 => {

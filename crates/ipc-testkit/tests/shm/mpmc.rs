@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use ipc_shm::{ChannelOptions, Error, MemoryOptions, Refusal, Wait, mpmc, spsc};
-use ipc_testkit::{WATCHDOG, command, crash, name, peer, proof, repetitions, report};
+use ipc_testkit::{WATCHDOG, command, crash, name, peer, proof, repetitions, repetitions_or_long, report};
 
 use crate::corrupt::scribbled;
 use crate::memory::Name;
@@ -15,7 +15,7 @@ type Receiver = mpmc::Receiver<u64>;
 
 #[test]
 fn f10_a_crowd_of_senders_and_receivers_loses_and_doubles_nothing() {
-    let count = repetitions(5_000, 500_000) as u64;
+    let count = repetitions_or_long(5_000, 50_000, 500_000) as u64;
     for wait in ["park", "default", "spin"] {
         let named = Name::new("crowd");
         let mut ours = Receiver::create(&named.0, 64).unwrap();
@@ -368,7 +368,7 @@ fn all_of_one_side_gone_is_told_to_the_other() {
 #[test]
 fn who_leaves_is_told_of_at_once_and_not_at_the_next_look() {
     // Both in their own process, where the time of a look counts from the start of the wait.
-    let rounds = repetitions(20, 300);
+    let rounds = repetitions_or_long(20, 100, 300);
     let (mut told, mut killed) = (Vec::new(), Vec::new());
     for round in 0..rounds {
         for dies in [false, true] {
@@ -445,7 +445,7 @@ fn f12_positions_wrap_at_2_56_as_a_queue_would() {
             let mut senders = [first, second];
             let mut random = fastrand::Rng::with_seed(seed);
             let (mut model, mut next) = (VecDeque::new(), 0);
-            for _ in 0..repetitions(20_000, 1_000_000) {
+            for _ in 0..repetitions_or_long(20_000, 200_000, 1_000_000) {
                 let who = random.usize(0..2);
                 if random.bool() {
                     match senders[who].try_send(&make(next)) {

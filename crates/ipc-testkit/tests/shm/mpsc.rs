@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use ipc_shm::{Error, Sealed, Wait, mpsc, spsc};
-use ipc_testkit::{peer, proof, repetitions};
+use ipc_testkit::{peer, proof, repetitions, repetitions_or_long};
 
 use crate::memory::Name;
 use crate::slow::Slow;
@@ -28,7 +28,7 @@ fn f9_senders_join_and_die_and_the_others_lose_nothing() {
         let mut receiver = mpsc::Receiver::<u64>::new();
         receiver.set_wait(wait);
         assert!(matches!(receiver.recv(), Err(Error::Disconnected)));
-        let count = repetitions(20_000, 1_000_000) as u64;
+        let count = repetitions_or_long(20_000, 200_000, 1_000_000) as u64;
         let (_first_name, first, _) = lane(&mut receiver, 0, count);
         let (_second_name, mut second, doomed) = lane(&mut receiver, 1, u64::MAX >> 1);
         let mut third = None;

@@ -4,7 +4,7 @@ use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
 use ipc_shm::{ChannelOptions, Error, Refusal, Sealed, broadcast, latest};
-use ipc_testkit::{WATCHDOG, peer, proof, repetitions, report};
+use ipc_testkit::{WATCHDOG, peer, proof, repetitions, repetitions_or_long, report};
 
 use crate::memory::Name;
 
@@ -126,7 +126,7 @@ fn several_readers_each_get_everything_or_learn_what_they_lost() {
     for reader in &mut readers {
         reader.expect("ready");
     }
-    let count = repetitions(50_000, 5_000_000) as u64;
+    let count = repetitions_or_long(50_000, 1_000_000, 5_000_000) as u64;
     for value in 0..count {
         writer.write(&[value; 32]).unwrap();
     }
@@ -175,7 +175,7 @@ fn f12_positions_wrap_and_a_lapped_reader_goes_on() {
         let seed = report::seed();
         let mut random = fastrand::Rng::with_seed(seed);
         let (mut written, mut next) = (0_u64, 0_u64);
-        for _ in 0..repetitions(20_000, 1_000_000) {
+        for _ in 0..repetitions_or_long(20_000, 200_000, 1_000_000) {
             if random.u8(0..17) < 9 {
                 writer.write(&written).unwrap();
                 written += 1;

@@ -5,7 +5,7 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 use ipc_shm::{Acceptance, ChannelOptions, Error, Refusal, Sealed, Wait, request, spsc};
-use ipc_testkit::{WATCHDOG, command, crash, name, peer, proof, repetitions, report};
+use ipc_testkit::{WATCHDOG, command, crash, name, peer, proof, repetitions, repetitions_or_long, report};
 
 use crate::corrupt::scribbled;
 use crate::memory::Name;
@@ -29,7 +29,7 @@ fn both(capacity: usize) -> (Client, Server, Name) {
 
 #[test]
 fn f10_no_wake_up_is_lost_between_caller_and_server() {
-    let rounds = repetitions(5_000, 1_000_000) as u64;
+    let rounds = repetitions_or_long(5_000, 200_000, 1_000_000) as u64;
     for (theirs, ours) in [("park", Wait::Park), ("default", Wait::SpinThenPark), ("park", Wait::Spin)] {
         let named = Name::new("calls");
         let mut client = Client::create(&named.0, 16).unwrap();
@@ -469,7 +469,7 @@ fn f12_positions_wrap_and_every_answer_goes_to_its_question() {
             let mut random = fastrand::Rng::with_seed(seed);
             let (mut asked, mut waiting) = (VecDeque::new(), Vec::new());
             let (mut pending, mut next, mut done) = (Vec::new(), 0, 0);
-            for _ in 0..repetitions(5_000, 500_000) {
+            for _ in 0..repetitions_or_long(5_000, 100_000, 500_000) {
                 match random.u8(0..4) {
                     0 => match client.try_send(&make(next)) {
                         Ok(call) => {

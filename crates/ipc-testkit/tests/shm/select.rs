@@ -8,7 +8,7 @@ use ipc_shm::{
     ChannelOptions, Error, Readable, SELECT_MAX, Sealed, Select, Source, Wait, broadcast, bytes, latest,
     mpmc, mpsc, request, spsc,
 };
-use ipc_testkit::{WATCHDOG, peer, proof, repetitions};
+use ipc_testkit::{WATCHDOG, peer, proof, repetitions, repetitions_or_long};
 
 use crate::memory::Name;
 use crate::slow::Slow;
@@ -23,7 +23,7 @@ fn ring(options: impl Into<ChannelOptions>) -> (spsc::Sender<u64>, spsc::Receive
 
 #[test]
 fn f10_no_wake_up_of_two_channels_is_lost() {
-    let rounds = repetitions(4_000, 300_000) as u64;
+    let rounds = repetitions_or_long(4_000, 50_000, 300_000) as u64;
     for wait in [Wait::Park, Wait::Poll, Wait::SpinThenPark] {
         let mut met = Met::start("selected-senders", rounds);
         let mut numbers = met.agree(spsc::Receiver::<u64, Sealed>::offer(pollable(16)).unwrap());
@@ -72,7 +72,7 @@ fn f10_no_wake_up_of_two_channels_is_lost() {
 
 #[test]
 fn f10_no_wake_up_of_calls_in_flight_is_lost() {
-    let rounds = repetitions(2_000, 200_000) as u64;
+    let rounds = repetitions_or_long(2_000, 50_000, 200_000) as u64;
     for wait in [Wait::Park, Wait::Poll, Wait::SpinThenPark] {
         let mut servers: Vec<_> = (0..2).map(|_| Met::start("invited-server", "park")).collect();
         let clients: Vec<_> = servers
@@ -112,7 +112,7 @@ fn f10_no_wake_up_of_calls_in_flight_is_lost() {
 
 #[test]
 fn f10_no_wake_up_of_a_queue_for_many_is_lost() {
-    let rounds = repetitions(2_000, 200_000) as u64;
+    let rounds = repetitions_or_long(2_000, 50_000, 200_000) as u64;
     let (named, turns) = (Name::new("select-many"), Name::new("turns"));
     let mut queue = mpmc::Receiver::<u64>::create(&named.0, 16).unwrap();
     let mut turn = spsc::Sender::<u64>::create(&turns.0, 16).unwrap();
@@ -262,7 +262,7 @@ fn every_kind_of_end_can_be_waited_for() {
     while full.try_send(&0).is_ok() {}
     let mut select = Select::new();
     select.set_wait(Wait::Park);
-    for round in 0..repetitions(40, 2_000) as u64 {
+    for round in 0..repetitions_or_long(40, 500, 2_000) as u64 {
         let ends: &mut [&mut dyn Source] = &mut [&mut log, &mut cell, &mut lanes, &mut full];
         let nothing = select.wait_timeout(ends, if round < 4 { SOON } else { Duration::ZERO });
         assert!(matches!(nothing, Err(Error::TimedOut)), "{nothing:?}");

@@ -5,7 +5,7 @@ use std::os::unix::fs::FileExt;
 use std::time::{Duration, Instant};
 
 use ipc_shm::{ChannelOptions, Error, Polled, Sealed, Select, Wait, mpsc, request};
-use ipc_testkit::{WATCHDOG, proof, repetitions};
+use ipc_testkit::{WATCHDOG, proof, repetitions, repetitions_or_long};
 
 use crate::memory::Name;
 use crate::slow::Slow;
@@ -35,7 +35,7 @@ fn both(options: impl Into<ChannelOptions>) -> (request::Client<u64, u64>, reque
 
 #[test]
 fn f9_clients_join_and_die_and_each_answer_goes_to_who_asked() {
-    let count = repetitions(5_000, 300_000) as u64;
+    let count = repetitions_or_long(5_000, 50_000, 300_000) as u64;
     for wait in [Wait::Park, Wait::Poll, Wait::SpinThenPark] {
         let mut servers = request::Servers::new();
         servers.set_wait(wait);
@@ -250,7 +250,7 @@ fn lanes_run_out_with_a_typed_error_and_those_that_ended_make_room() {
 
 #[test]
 fn a_server_beside_others_is_woken_for_each_of_its_clients() {
-    let rounds = repetitions(2_000, 200_000) as u64;
+    let rounds = repetitions_or_long(2_000, 50_000, 200_000) as u64;
     for wait in [Wait::Park, Wait::Poll] {
         let mut servers = request::Servers::new();
         let mut clients: Vec<_> = (0..2).map(|number| client(&servers, number, rounds).0).collect();

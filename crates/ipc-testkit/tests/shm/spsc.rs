@@ -5,7 +5,7 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 use ipc_shm::{Acceptance, ChannelOptions, Error, Invitation, Refusal, Sealed, Wait, spsc};
-use ipc_testkit::{Peer, WATCHDOG, name, peer, proof, repetitions, report, skip};
+use ipc_testkit::{Peer, WATCHDOG, name, peer, proof, repetitions, repetitions_or_long, report, skip};
 
 use crate::memory::Name;
 use crate::slow::Slow;
@@ -16,7 +16,7 @@ fn a_stream_arrives_whole_and_in_order_however_both_wait() {
         let named = Name::new("stream");
         let mut receiver = spsc::Receiver::<u64>::create(&named.0, 64).unwrap();
         receiver.set_wait(ours);
-        let count = repetitions(200_000, 5_000_000) as u64;
+        let count = repetitions_or_long(200_000, 1_000_000, 5_000_000) as u64;
         let mut peer = peer!("peer-shm", "spsc-sender", named.0, 0, count, theirs);
         for message in 0..count {
             assert_eq!(receiver.recv().unwrap(), message);
@@ -30,7 +30,7 @@ fn a_stream_arrives_whole_and_in_order_however_both_wait() {
 
 #[test]
 fn f10_no_wake_up_is_lost_in_ping_pong() {
-    let rounds = repetitions(20_000, 1_000_000) as u64;
+    let rounds = repetitions_or_long(20_000, 500_000, 1_000_000) as u64;
     let mut longest = Duration::ZERO;
     for wait in ["park", "default"] {
         let (there, back) = (Name::new("there"), Name::new("back"));
@@ -360,7 +360,7 @@ fn f12_positions_wrap_at_2_32_and_2_64_as_a_queue_would() {
             let mut random = fastrand::Rng::with_seed(seed);
             let mut model = VecDeque::new();
             let mut next = 0;
-            for _ in 0..repetitions(20_000, 1_000_000) {
+            for _ in 0..repetitions_or_long(20_000, 200_000, 1_000_000) {
                 match random.u8(0..5) {
                     0 => match sender.try_send(&make(next)) {
                         Ok(()) => {

@@ -10,7 +10,7 @@ use ipc_shm::{
     Acceptance, ChannelStat, Error, Invitation, Origin, Presence, Refusal, Sealed, SharedMemory, Wait,
     broadcast, bytes, holders, latest, list, mpsc, spsc,
 };
-use ipc_testkit::{Peer, peer, proof, repetitions};
+use ipc_testkit::{Peer, peer, proof, repetitions_or_long};
 
 use crate::memory::Name;
 
@@ -76,7 +76,7 @@ fn top_shows_true_numbers_of_two_processes_and_who_died() {
 fn looking_at_a_stream_changes_nothing_of_it() {
     let named = Name::new("watched");
     let mut receiver = spsc::Receiver::<u64>::create(&named.0, 64).unwrap();
-    let count = repetitions(200_000, 5_000_000) as u64;
+    let count = repetitions_or_long(200_000, 500_000, 5_000_000) as u64;
     let mut top = peer!("shm_top", "--interval", 1, named.0);
     assert!(top.hear().contains("CHANNEL"));
     let mut peer = peer!("peer-shm", "spsc-sender", named.0, 0, count, "default");

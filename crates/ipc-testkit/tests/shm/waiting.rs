@@ -9,7 +9,7 @@ use ipc_shm::{
     spsc,
 };
 use ipc_sys::{Deadline, poll, process};
-use ipc_testkit::{Peer, WATCHDOG, command, proof, repetitions};
+use ipc_testkit::{Peer, WATCHDOG, command, proof, repetitions, repetitions_or_long};
 use ipc_uds::{Framed, Stream};
 
 use crate::memory::Name;
@@ -75,7 +75,7 @@ fn bytes_in(fd: impl AsFd) -> usize {
 
 #[test]
 fn f10_no_wake_up_is_lost_over_sockets() {
-    let rounds = repetitions(5_000, 500_000) as u64;
+    let rounds = repetitions_or_long(5_000, 100_000, 500_000) as u64;
     let mut told = Vec::new();
     for theirs in ["poll", "park"] {
         let mut met = Met::start("polled-echo", theirs);
