@@ -8,6 +8,7 @@ use std::io;
 use std::ops::Deref;
 
 use ipc_sys::errno;
+use ipc_sys::fork::ForkMark;
 use ipc_sys::sysv::By;
 
 use crate::error::{Call, Error, Result};
@@ -111,6 +112,9 @@ pub(crate) fn mode_flags(mode: u32) -> libc::c_int {
 /// # After a crash
 /// A process that is killed removes nothing: the object stays, as every System V object does.
 ///
+/// # Fork
+/// Dropped in a forked child, it removes nothing.
+///
 /// # Examples
 /// ```
 /// use ipc_sysv::{Key, MessageQueue, RemoveOnDrop};
@@ -126,12 +130,14 @@ pub(crate) fn mode_flags(mode: u32) -> libc::c_int {
 pub struct RemoveOnDrop<T: Handle> {
     handle: T,
     armed: bool,
+    /// Whose duty it is; `None` where the kernel cannot tell a child (before Linux 4.14).
+    mark: Option<ForkMark>,
 }
 
 impl<T: Handle> RemoveOnDrop<T> {
     /// Takes the duty to remove `handle`'s object.
     pub fn new(handle: T) -> Self {
-        Self { handle, armed: true }
+        Self { handle, armed: true, mark: ForkMark::new().ok() }
     }
 
     /// Removes the object now, and says how that went.
@@ -160,7 +166,7 @@ impl<T: Handle> Deref for RemoveOnDrop<T> {
 
 impl<T: Handle> Drop for RemoveOnDrop<T> {
     fn drop(&mut self) {
-        if self.armed {
+        if self.armed && self.mark.is_none_or(|mark| mark.is_ours()) {
             // It may be gone already, and there is nobody to tell.
             let _ = remove(&self.handle);
         }

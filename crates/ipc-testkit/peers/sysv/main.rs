@@ -17,6 +17,7 @@ fn main() -> role::Result {
         ("count-up", queue::count_up),
         ("create-segment", segment::create_segment),
         ("create-set", semaphore::create_set),
+        ("fork-with-a-guard", semaphore::fork_with_a_guard),
         ("fork-with-a-permit", semaphore::fork_with_a_permit),
         ("hold", semaphore::hold),
         ("hold-without-undo", semaphore::hold_without_undo),

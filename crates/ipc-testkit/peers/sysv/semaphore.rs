@@ -191,6 +191,23 @@ pub(crate) fn fork_with_a_permit(arguments: &[String]) -> Result {
     say(semaphore.value()?)
 }
 
+/// Forks while it holds a set that is to go at the end of the scope; the child drops its copy.
+#[expect(clippy::disallowed_methods, reason = "this peer has one thread")]
+pub(crate) fn fork_with_a_guard(_: &[String]) -> Result {
+    let set = RemoveOnDrop::new(SemaphoreSet::create(Key::PRIVATE, &[1])?);
+    // SAFETY: the only thread, so the child may do what it likes.
+    let child = unsafe { nix::unistd::fork()? };
+    let nix::unistd::ForkResult::Parent { child } = child else {
+        drop(set);
+        return Ok(());
+    };
+    nix::sys::wait::waitpid(child, None)?;
+    say(set.verify().is_ok())?;
+    let handle = set.clone();
+    drop(set);
+    say(handle.verify().is_err_and(|error| error.is_removed()))
+}
+
 /// Each call that programs make again and again, between marks.
 pub(crate) fn hot(_: &[String]) -> Result {
     let set = RemoveOnDrop::new(SemaphoreSet::create(Key::PRIVATE, &[1, 5])?);

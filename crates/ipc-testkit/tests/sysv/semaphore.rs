@@ -142,3 +142,12 @@ fn forked_child_has_no_permit() {
     peer.finish();
     assert_eq!(set.value(0).unwrap(), 1);
 }
+
+#[test]
+fn forked_child_removes_nothing() {
+    let mut peer = peer!("peer-sysv", "fork-with-a-guard");
+    // The child dropped its copy, and the set is still there; then the parent removed it.
+    peer.expect("true");
+    peer.expect("true");
+    peer.finish();
+}
