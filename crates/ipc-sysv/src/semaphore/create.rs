@@ -245,9 +245,13 @@ impl SemaphoreSetOptions {
                         return Ok((set, Origin::Opened));
                     }
                     if let Some(values) = values {
-                        if initialize(id, values)? {
-                            return Ok((set, Origin::Adopted));
-                        }
+                        match initialize(id, values) {
+                            Ok(true) => return Ok((set, Origin::Adopted)),
+                            Err(error) if errno::is(&error, libc::EACCES) => {
+                                return Err(Failure::Uninitialized);
+                            }
+                            done => done?,
+                        };
                         continue;
                     }
                 }

@@ -5,7 +5,7 @@ use std::os::unix::fs::MetadataExt;
 
 use ipc_sysv::{
     Error, Key, Limit, MessageBuffer, MessageQueue, MessageType, Op, Permissions, RemoveOnDrop, Segment,
-    SegmentOptions, Select, SemaphoreSet,
+    SegmentOptions, Select, SemaphoreSet, SemaphoreSetOptions,
 };
 use ipc_testkit::role::{Result, say};
 use nix::sched::CloneFlags;
@@ -251,6 +251,11 @@ pub(crate) fn as_nobody(arguments: &[String]) -> Result {
     check!(segment.unlock(), Err(Error::PermissionDenied { .. }));
     check!(segment.set_permissions(mine), Err(error) if error.errno() == Some(libc::EPERM));
     check!(segment.remove(), Err(error) if error.errno() == Some(libc::EPERM));
+
+    // A set that may be read, whose creator died before it was initialized.
+    let readable = SemaphoreSetOptions::new().mode(0o400);
+    let forsaken = readable.open_or_create(Key::new(argument(arguments, 3)?), &[7]);
+    check!(forsaken, Err(Error::Uninitialized { .. }));
 
     // What cannot be read is listed, and looked at by a handle, nevertheless.
     check!(ipc_sysv::semaphores()?.id(set.id()).into_iter().count(), 1);

@@ -56,7 +56,12 @@ fn b8_another_user_is_refused() {
     let set = RemoveOnDrop::new(SemaphoreSet::create(crate::key(), &[1]).unwrap());
     let queue = RemoveOnDrop::new(MessageQueue::create(crate::key()).unwrap());
     let segment = RemoveOnDrop::new(Segment::create(crate::key(), 100).unwrap());
-    assert!(says_ok("as-nobody", &[set.id(), queue.id(), segment.id()]));
+    let forsaken = crate::key().number();
+    let forsaken_id =
+        ipc_sys::sysv::semaphore::get(forsaken, 1, libc::IPC_CREAT | libc::IPC_EXCL | 0o644).unwrap();
+    let forsaken_set = RemoveOnDrop::new(SemaphoreSet::from_id(forsaken_id).unwrap());
+    assert!(says_ok("as-nobody", &[set.id(), queue.id(), segment.id(), forsaken]));
+    assert_eq!(forsaken_set.values().unwrap(), [0], "left as it was");
     assert_eq!(set.values().unwrap(), [1]);
     proof!("B8", "nobody is refused everything on root's objects of mode 0600, and sees them listed");
 }
