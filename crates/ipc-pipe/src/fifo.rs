@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use ipc_sys::errno;
+use ipc_sys::fork::ForkMark;
 use ipc_sys::path::{Entry, FileId};
 use nix::fcntl::{AT_FDCWD, AtFlags};
 use nix::unistd::{AccessFlags, faccessat};
@@ -215,7 +216,7 @@ impl Fifo {
     /// copy of the guard removes nothing.
     #[must_use]
     pub fn unlink_on_drop(self) -> UnlinkGuard {
-        UnlinkGuard { process: std::process::id(), fifo: self }
+        UnlinkGuard { mark: ForkMark::new().ok(), fifo: self }
     }
 
     fn open_now(&self, options: &mut OpenOptions) -> Result<OwnedFd> {
@@ -255,7 +256,8 @@ impl Fifo {
 #[derive(Debug)]
 pub struct UnlinkGuard {
     fifo: Fifo,
-    process: u32,
+    /// Whose name it is; `None` where the kernel cannot tell a child (before Linux 4.14).
+    mark: Option<ForkMark>,
 }
 
 impl std::ops::Deref for UnlinkGuard {
@@ -268,7 +270,7 @@ impl std::ops::Deref for UnlinkGuard {
 
 impl Drop for UnlinkGuard {
     fn drop(&mut self) {
-        if self.process == std::process::id() {
+        if self.mark.is_none_or(|mark| mark.is_ours()) {
             let _ = self.fifo.unlink();
         }
     }

@@ -10,6 +10,7 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
+use ipc_sys::fork::ForkMark;
 use ipc_sys::path::{Entry, FileId, Metadata};
 use ipc_sys::{errno, socket};
 
@@ -33,7 +34,8 @@ pub enum Stale {
 pub(crate) struct BoundName {
     entry: Entry,
     id: FileId,
-    process: u32,
+    /// Whose name it is; `None` where the kernel cannot tell a child (before Linux 4.14).
+    mark: Option<ForkMark>,
     _lock: Option<Lock>,
 }
 
@@ -72,7 +74,7 @@ impl BoundName {
             made => made.map_err(failed("bind"))?,
         }
         let found = entry.metadata().map_err(failed("stat"))?;
-        let name = Self { entry, id: found.id, process: std::process::id(), _lock: lock };
+        let name = Self { entry, id: found.id, mark: ForkMark::new().ok(), _lock: lock };
         if found.mode != mode {
             name.widen(mode).map_err(failed("chmod"))?;
         }
@@ -94,7 +96,7 @@ impl BoundName {
 impl Drop for BoundName {
     fn drop(&mut self) {
         // A forked child has a copy of us; the name is its parent's.
-        if self.process == std::process::id() {
+        if self.mark.is_none_or(|mark| mark.is_ours()) {
             let _ = self.entry.unlink_if(self.id);
         }
     }
@@ -172,7 +174,7 @@ fn alive(address: &Address) -> Result<bool> {
 struct Lock {
     entry: Entry,
     id: FileId,
-    process: u32,
+    mark: Option<ForkMark>,
     _file: OwnedFd,
 }
 
@@ -202,7 +204,7 @@ impl Lock {
             }
             // Whoever held it before us may have removed the name meanwhile: then ours locks nothing.
             if entry.metadata().is_ok_and(|now| now.id == found.id) {
-                return Ok(Self { entry, id: found.id, process: std::process::id(), _file: file });
+                return Ok(Self { entry, id: found.id, mark: ForkMark::new().ok(), _file: file });
             }
         }
     }
@@ -210,7 +212,7 @@ impl Lock {
 
 impl Drop for Lock {
     fn drop(&mut self) {
-        if self.process == std::process::id() {
+        if self.mark.is_none_or(|mark| mark.is_ours()) {
             let _ = self.entry.unlink_if(self.id);
         }
     }

@@ -55,6 +55,7 @@ fn main() -> role::Result {
         ("numbers_reader", sharing::numbers_reader),
         ("modes", sharing::modes),
         ("count_pipes", sharing::count_pipes),
+        ("first_forks", sharing::first_forks),
         ("forks", sharing::forks),
     ])
 }

@@ -114,3 +114,25 @@ pub(crate) fn forks(arguments: &[String]) -> Result {
     assert!(!Path::new(&arguments[0]).exists());
     say("unharmed")
 }
+
+/// PATH: as the first process of a pid namespace, whose child is the first of another one, and drops its copy of the guard. Says
+/// whether the FIFO is still there.
+#[expect(clippy::disallowed_methods, reason = "a peer of one thread, which is here to fork")]
+pub(crate) fn first_forks(arguments: &[String]) -> Result {
+    use nix::sched::{CloneFlags, unshare};
+    unshare(CloneFlags::CLONE_NEWPID)?;
+    // SAFETY: this process has one thread.
+    if let ForkResult::Parent { child } = unsafe { nix::unistd::fork() }? {
+        waitpid(child, None)?;
+        return Ok(());
+    }
+    let guard = Fifo::create(&arguments[0])?.unlink_on_drop();
+    unshare(CloneFlags::CLONE_NEWPID)?;
+    // SAFETY: this process has one thread.
+    if let ForkResult::Parent { child } = unsafe { nix::unistd::fork() }? {
+        waitpid(child, None)?;
+        say(Path::new(&arguments[0]).exists())?;
+    }
+    drop(guard);
+    std::process::exit(0)
+}

@@ -21,6 +21,7 @@ pub(crate) const ROLES: &[Role] = &[
     ("intruder", intruder),
     ("watched", watched),
     ("forker", forker),
+    ("first-forker", first_forker),
     ("without-proc", without_proc),
 ];
 
@@ -109,11 +110,33 @@ fn stranger(arguments: &[String]) -> Result {
     }
 }
 
+/// `first-forker PATH`: as the first process of a pid namespace, whose child is the first of another one; says as `forker` does.
+#[expect(clippy::disallowed_methods, reason = "this peer has one thread")]
+fn first_forker(arguments: &[String]) -> Result {
+    use nix::sched::{CloneFlags, unshare};
+    unshare(CloneFlags::CLONE_NEWPID)?;
+    // SAFETY: this process has one thread, so that no lock is held for ever in the child.
+    match unsafe { nix::unistd::fork() }? {
+        nix::unistd::ForkResult::Child => {
+            let done = forker_of(&arguments[0], || Ok(unshare(CloneFlags::CLONE_NEWPID)?));
+            std::process::exit(i32::from(done.is_err()));
+        }
+        nix::unistd::ForkResult::Parent { child } => {
+            nix::sys::wait::waitpid(child, None)?;
+            Ok(())
+        }
+    }
+}
+
 /// `forker PATH`: a forked child drops its copy of the listener; says whether the names are still there, and whether one
 /// can connect.
 fn forker(arguments: &[String]) -> Result {
-    let path = &arguments[0];
+    forker_of(&arguments[0], || Ok(()))
+}
+
+fn forker_of(path: &str, before_fork: impl FnOnce() -> Result) -> Result {
     let listener = listen(path, Stale::Replace)?;
+    before_fork()?;
     #[expect(clippy::disallowed_methods, reason = "this peer has one thread")]
     // SAFETY: this process has one thread, so that no lock is held for ever in the child.
     match unsafe { nix::unistd::fork() }? {
@@ -126,7 +149,7 @@ fn forker(arguments: &[String]) -> Result {
         }
     }
     say(fs::exists(path)? && fs::exists(format!("{path}.lock"))?)?;
-    say(Stream::connect(&**path).is_ok())?;
+    say(Stream::connect(path).is_ok())?;
     drop(listener);
     say(!fs::exists(path)? && !fs::exists(format!("{path}.lock"))?)
 }

@@ -4,7 +4,7 @@ use std::io::Read;
 use std::os::unix::process::ExitStatusExt;
 
 use ipc_pipe::Fifo;
-use ipc_testkit::{Peer, name, peer, repetitions};
+use ipc_testkit::{Peer, name, peer, repetitions, skip};
 
 #[test]
 fn writers_and_readers_share_a_pipe_without_loss() {
@@ -77,5 +77,17 @@ fn a_forked_child_harms_nobody() {
     let directory = name::directory();
     let mut peer = peer!("peer-pipe", "forks", directory.path().join("fifo").display());
     peer.expect("unharmed");
+    peer.finish();
+}
+
+/// Parent and child have the same number, 1, each in its own namespace.
+#[test]
+fn a_forked_child_in_another_pid_namespace_harms_nobody() {
+    if !nix::unistd::geteuid().is_root() {
+        skip!("a new pid namespace needs root");
+    }
+    let directory = name::directory();
+    let mut peer = peer!("peer-pipe", "first_forks", directory.path().join("fifo").display());
+    peer.expect("true");
     peer.finish();
 }

@@ -265,6 +265,20 @@ fn g6_a_forked_child_removes_no_name() {
     forker.finish();
 }
 
+/// Parent and child have the same number, 1, each in its own namespace.
+#[test]
+fn g6_a_forked_child_in_another_pid_namespace_removes_no_name() {
+    if !is_root() {
+        skip!("a new pid namespace needs root");
+    }
+    let place = Place::new();
+    let mut forker = peer!("peer-uds", "first-forker", place.path("s").display());
+    for _ in 0..3 {
+        forker.expect("true");
+    }
+    forker.finish();
+}
+
 #[test]
 fn g6_a_full_file_system_is_an_error() {
     if !is_root() {
