@@ -125,7 +125,7 @@ pub struct Served {
     pub clients: u64,
     /// Connections that the policy did not admit.
     pub denied: u64,
-    /// Handlers that returned an error or panicked.
+    /// Handlers that returned an error or panicked, and clients for which there was no thread or no place in the runtime.
     pub failed: u64,
 }
 
@@ -247,8 +247,8 @@ impl<L: Accept> Server<L> {
     /// A handler that neither reads nor writes is waited for.
     ///
     /// # Errors
-    /// What accept(2) says of a listener that is none (EINVAL, ENOTSOCK, EOPNOTSUPP) → [`Error::System`]. EMFILE, ENFILE,
-    /// ENOBUFS, ENOMEM end nothing: the server waits until a client has gone.
+    /// What accept(2) says of a listener that is none (EINVAL, ENOTSOCK, EOPNOTSUPP) → [`Error::System`]. Other errors (EMFILE,
+    /// ENFILE, ENOBUFS, ENOMEM, a security module's EACCES) end nothing: the server waits until a client has gone, or 100 ms.
     pub fn serve_until<H>(self, stop: impl AsFd, handler: H) -> Result<Served>
     where
         H: Fn(&L::Connection) -> io::Result<()> + Sync,
@@ -281,7 +281,7 @@ impl<L: Accept> Server<L> {
     where
         H: Fn(&L::Connection) -> io::Result<()> + Sync,
     {
-        // What to do about EMFILE when none of our own clients is there to go.
+        // How long accept is left alone when none of our own clients is there to go.
         const PAUSE: Duration = Duration::from_millis(100);
         let mut denied = 0;
         loop {
@@ -309,14 +309,15 @@ impl<L: Accept> Server<L> {
                     Some(libc::EINVAL | libc::ENOTSOCK | libc::EOPNOTSUPP | libc::EBADF) => {
                         return Err(error);
                     }
-                    Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM) => {
+                    // Another acceptor was faster, or the client has gone.
+                    Some(libc::EAGAIN | libc::ECONNABORTED) => {}
+                    // The connection may still be there, so that the listener is readable.
+                    _ => {
                         let now = room.len();
                         if room.wait(|left| left < now, stop, Deadline::after(PAUSE))? {
                             return Ok(denied);
                         }
                     }
-                    // EAGAIN: another acceptor was faster. The rest is of a connection that failed before it was accepted.
-                    _ => {}
                 },
             }
         }

@@ -305,6 +305,44 @@ fn a_server_of_no_listener_ends_with_the_errno() {
     assert_eq!(error.errno(), Some(libc::ENOTSOCK));
 }
 
+/// A listener whose accept is refused by a security module: the connection stays where it is.
+struct Refused(std::os::unix::net::UnixListener, std::sync::atomic::AtomicUsize);
+
+impl AsFd for Refused {
+    fn as_fd(&self) -> std::os::fd::BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+impl ipc_uds::Accept for Refused {
+    type Connection = std::os::unix::net::UnixStream;
+
+    fn try_accept(&self) -> ipc_uds::Result<Self::Connection> {
+        self.1.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+        let source = io::Error::from_raw_os_error(libc::EACCES);
+        Err(Error::PermissionDenied { operation: "accept", object: None, source })
+    }
+}
+
+#[test]
+fn a_server_does_not_spin_while_accept_is_refused() {
+    let path = std::env::temp_dir().join(format!("ipc-uds-{}-refused", std::process::id()));
+    let listener = Refused(std::os::unix::net::UnixListener::bind(&path).unwrap(), 0.into());
+    let _client = Stream::connect(&path).unwrap();
+    std::fs::remove_file(&path).unwrap();
+    let stop = ipc_uds::Stop::new().unwrap();
+    std::thread::scope(|scope| {
+        let server = scope.spawn(|| Server::new(&listener).serve_until(&stop, |_| Ok(())));
+        let (pause, _other) = Stream::pair().unwrap();
+        let paused = pause.read_timeout(&mut [0], Duration::from_millis(300));
+        assert!(matches!(paused, Err(Error::TimedOut)));
+        stop.stop();
+        assert_eq!(server.join().unwrap().unwrap().clients, 0);
+    });
+    let asked = listener.1.into_inner();
+    assert!((1..=4).contains(&asked), "{asked} times in 300 ms");
+}
+
 #[test]
 fn what_is_accepted_is_close_on_exec_and_blocks() {
     let listener: Listener = Listener::bind(Address::unnamed()).unwrap();

@@ -15,6 +15,7 @@ pub(crate) const ROLES: &[Role] = &[
     ("budgeted", budgeted),
     ("crowd", crowd),
     ("idlers", idlers),
+    ("unwatched", unwatched),
 ];
 
 /// `upper PATH TOTAL`: answers TOTAL clients in upper case, then says what it has done.
@@ -145,4 +146,25 @@ fn idlers(arguments: &[String]) -> Result {
     hear()?;
     drop(idle);
     Ok(())
+}
+
+/// `unwatched`: a server of tasks whose runtime cannot watch one connection more; says how many it has served and how many of
+/// them failed.
+fn unwatched(_: &[String]) -> Result {
+    let listener: Listener = Listener::bind(ipc_uds::Address::unnamed())?;
+    let address = listener.local_address()?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let served = runtime.block_on(async {
+        let stop = async {
+            ipc_testkit::refuse::call(libc::SYS_epoll_ctl, libc::ENOSPC).unwrap();
+            for _ in 0..2 {
+                let client = Stream::connect(&address).unwrap();
+                while !matches!(client.try_read(&mut [0]), Ok(0)) {
+                    tokio::task::yield_now().await;
+                }
+            }
+        };
+        ipc_uds::Server::new(listener).serve_async(stop, |_| async { Ok(()) }).await
+    })?;
+    say(format_args!("{} {}", served.clients, served.failed))
 }

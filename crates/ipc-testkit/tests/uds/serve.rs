@@ -194,3 +194,10 @@ fn g9_a_server_at_its_limit_of_descriptors_serves_again() {
     server.expect("0");
     server.finish();
 }
+
+#[test]
+fn g9_a_connection_that_cannot_be_watched_ends_no_server() {
+    let mut server = peer!("peer-uds", "unwatched");
+    server.expect("2 2");
+    server.finish();
+}

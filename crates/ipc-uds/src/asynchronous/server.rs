@@ -158,12 +158,11 @@ impl<L: AcceptAsync> Server<L> {
                 }
                 Next::Accepted(Ok(connection)) => {
                     served.clients += 1;
-                    if let Some(bytes) = self.buffer {
-                        let connection = Bare(connection.as_fd());
-                        connection.set_send_buffer(bytes)?;
-                        connection.set_receive_buffer(bytes)?;
-                    }
-                    let connection = Arc::new(Async::new(connection)?);
+                    // What is wrong with one connection ends that one.
+                    let Ok(connection) = prepared(connection, self.buffer) else {
+                        served.failed += 1;
+                        continue;
+                    };
                     open.push(Arc::downgrade(&connection));
                     let handled = handler(Arc::clone(&connection));
                     tasks.spawn(watched(handled, Arc::downgrade(&connection), self.idle));
@@ -173,16 +172,23 @@ impl<L: AcceptAsync> Server<L> {
                     Some(libc::EINVAL | libc::ENOTSOCK | libc::EOPNOTSUPP | libc::EBADF) => {
                         return Err(error);
                     }
-                    Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM) => {
-                        tokio::time::sleep(Duration::from_millis(100)).await;
-                    }
-                    _ => {}
+                    Some(libc::EAGAIN | libc::ECONNABORTED) => {}
+                    _ => tokio::time::sleep(Duration::from_millis(100)).await,
                 },
             }
         }
         served.failed += close(&mut tasks, &open, self.grace).await;
         Ok(served)
     }
+}
+
+fn prepared<S: Watched>(connection: S, buffer: Option<usize>) -> Result<Arc<Async<S>>> {
+    if let Some(bytes) = buffer {
+        let connection = Bare(connection.as_fd());
+        connection.set_send_buffer(bytes)?;
+        connection.set_receive_buffer(bytes)?;
+    }
+    Async::new(connection).map(Arc::new)
 }
 
 enum Next<S> {
