@@ -3,7 +3,7 @@
 //! A receiver binds a name; a sender needs none, but cannot be answered then. A full receiver makes its senders wait
 //! (/proc/sys/net/unix/max_dgram_qlen messages). An empty message is a message: there is no end of file.
 
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixDatagram;
 use std::time::Duration;
 
@@ -248,6 +248,12 @@ impl AsFd for Datagram {
     #[inline]
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.fd.as_fd()
+    }
+}
+
+impl AsRawFd for Datagram {
+    fn as_raw_fd(&self) -> RawFd {
+        self.fd.as_raw_fd()
     }
 }
 

@@ -4,7 +4,7 @@
 //! this crate sends no empty one; see [`SeqPacket::recv`] for one of a foreign peer.
 
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::time::Duration;
 
 use ipc_sys::socket::{self, message};
@@ -206,6 +206,12 @@ impl AsFd for SeqPacket {
     #[inline]
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.fd.as_fd()
+    }
+}
+
+impl AsRawFd for SeqPacket {
+    fn as_raw_fd(&self) -> RawFd {
+        self.fd.as_raw_fd()
     }
 }
 

@@ -344,6 +344,16 @@ fn a_server_does_not_spin_while_accept_is_refused() {
 }
 
 #[test]
+fn raw_numbers_are_told_for_other_reactors() {
+    fn raw(fd: &(impl AsFd + std::os::fd::AsRawFd)) -> bool {
+        std::os::fd::AsRawFd::as_raw_fd(&fd.as_fd()) == fd.as_raw_fd()
+    }
+    let listener: Listener = Listener::bind(Address::unnamed()).unwrap();
+    assert!(raw(&Stream::pair().unwrap().0) && raw(&SeqPacket::pair().unwrap().0));
+    assert!(raw(&Datagram::pair().unwrap().0) && raw(&listener));
+}
+
+#[test]
 fn what_is_accepted_is_close_on_exec_and_blocks() {
     let listener: Listener = Listener::bind(Address::unnamed()).unwrap();
     let client = Stream::connect(listener.local_address().unwrap()).unwrap();
