@@ -57,9 +57,6 @@ pub enum Error {
     /// Nothing is there yet.
     #[error("nothing has arrived yet")]
     WouldBlock,
-    /// A call of which a handler is the end was ended by one (EINTR).
-    #[error("interrupted by a signal handler")]
-    Interrupted,
     /// It is not our child, or somebody has waited for it already (ECHILD).
     #[error("{target} is no child of this process, or has been waited for already")]
     NoChild {
@@ -106,7 +103,6 @@ impl Error {
             Self::PermissionDenied { .. } => libc::EPERM,
             Self::QueueFull { .. } | Self::WouldBlock => libc::EAGAIN,
             Self::TimedOut => libc::ETIMEDOUT,
-            Self::Interrupted => libc::EINTR,
             Self::NoChild { .. } => libc::ECHILD,
             Self::System { source, .. } => return source.raw_os_error(),
         })
