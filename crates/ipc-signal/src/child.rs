@@ -202,12 +202,16 @@ pub fn try_wait_child(children: impl Into<Children>, what: Waiting) -> Result<(P
 /// | (the time is over) | [`Error::TimedOut`] |
 pub fn wait_child_timeout(child: impl Into<Pid>, timeout: Duration) -> Result<ChildState> {
     let pid = child.into();
-    let process = crate::ProcessFd::open(pid).map_err(|error| match error {
-        Error::NoSuchProcess { target } => Error::NoChild { target },
+    let no_child = |error| match error {
+        Error::NoSuchProcess { .. } | Error::NoChild { .. } => {
+            Error::NoChild { target: Children::One(pid).to_string() }
+        }
         other => other,
-    })?;
+    };
+    let process = crate::ProcessFd::open(pid).map_err(no_child)?;
     process.wait_end_timeout(timeout)?;
-    wait_child(pid, Waiting::ENDS).map(|(_, state)| state)
+    // By the pidfd: who has the number by now may live for long.
+    process.reap().map_err(no_child)
 }
 
 fn look(children: Children, options: i32) -> Result<Option<(Pid, ChildState)>> {
