@@ -77,12 +77,13 @@ pub(crate) extern "C" fn handle(number: libc::c_int, info: *mut libc::siginfo_t,
             // SAFETY: null or a table from Box::into_raw that is freed only after `quiesce`, which waits for this reader.
             let table = unsafe { table.load(Ordering::SeqCst).as_ref() }?;
             table.run(&page, &SignalInfo::new(what));
-            Some((table.former, table.entries.is_empty()))
-        });
-        if let Some((former, idle)) = former {
-            if idle && former.is_default() {
-                give_back(number, &former);
+            // As a reader: whoever registers meanwhile puts our handler in force after it.
+            if table.entries.is_empty() && table.former.is_default() {
+                give_back(number, &table.former);
             }
+            Some(table.former)
+        });
+        if let Some(former) = former {
             // SAFETY: the arguments are the kernel's own, and `former` was in force for this signal before us.
             unsafe { former.call(number, info, context) };
         }
