@@ -16,6 +16,7 @@ use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use nix::fcntl::{OFlag, open};
 use nix::sys::stat::Mode;
 
+#[cfg(feature = "sysv")]
 pub(crate) use find::ATTEMPTS;
 pub use find::Origin;
 pub(crate) use make::{Permissions, allocate};
