@@ -246,6 +246,29 @@ fn sleeper(messages: u64) {
     sending.join().unwrap();
 }
 
+/// Two messages, two receivers that take one each: neither sleeps beside a message, whatever step the other is at.
+fn two_receivers() {
+    let [sender, first, second] = parties();
+    let receive_one = |receiver: Party| loop {
+        if let Some(message) = receive(&receiver) {
+            break message;
+        }
+        let message = || receiver.is_ready(false);
+        MESSAGES
+            .wait(&receiver.memory, Wait::Park, Deadline::NEVER, &Cell::new(0), message, || Ok(()))
+            .unwrap();
+    };
+    let receiving = thread::spawn(move || receive_one(first));
+    let sending = thread::spawn(move || {
+        for message in [10, 20] {
+            assert_eq!(send(&sender, message), Some(Ok(())));
+            MESSAGES.ring(&sender.memory);
+        }
+    });
+    assert_eq!(receive_one(second) + receiving.join().unwrap(), 30);
+    sending.join().unwrap();
+}
+
 /// A loan that is dropped: who sleeps behind it gets the message that was sent meanwhile.
 fn loan_dropped() {
     let [lender, other, receiver] = parties();
@@ -340,6 +363,7 @@ fn bells() {
     check(3, sleeper_for_room);
     check(3, goodbye);
     check(3, loan_dropped);
+    check(1, two_receivers);
 }
 
 #[cfg(ipc_loom)]
@@ -361,6 +385,7 @@ fn mutants() {
         finds(name, 3, loan_dropped);
     }
     finds("pass over", 3, late_loan_dropped);
+    finds("lagging head", 1, two_receivers);
     for name in ["departures", "leave"] {
         finds(name, 3, goodbye);
     }

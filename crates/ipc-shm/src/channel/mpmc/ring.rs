@@ -274,12 +274,17 @@ impl<T, W: Words> Ring<T, W> {
         self.swap(self.shape.slot::<T>(pos), self.id.on(full), full);
     }
 
-    /// Whether there is a message, or room: whatever stands at the position that a claim would look at.
+    /// Whether there is a message, or room, or the end lags behind a claim: who made it may be stopped before it moves the end
+    /// on, so whoever finds that does it.
     pub(crate) fn is_ready(&self, to_write: bool) -> bool {
         let (end, wanted) = if to_write { (TAIL, 0) } else { (HEAD, 1) };
         let pos = self.memory.word(end).load(Ordering::Acquire);
         let word = self.number(pos).load(Ordering::Acquire);
-        word == behind(pos, wanted) || ahead(word, pos) > 1 || (to_write && ahead(word, pos) >= 0)
+        let step = ahead(word, pos);
+        if is_left_out("lagging head") && !to_write {
+            return word == behind(pos, 1) || step > 1;
+        }
+        step >= wanted
     }
 
     /// How far the word of `pos` is ahead of it, where that makes sense.
@@ -332,5 +337,31 @@ impl<T: FromBytes + IntoBytes, W: Words> Ring<T, W> {
     /// Copies message `pos`, which is claimed.
     pub(crate) fn read(&self, pos: u64) -> T {
         take(self.message(pos))
+    }
+}
+
+#[cfg(all(test, not(ipc_loom)))]
+mod tests {
+    use super::*;
+    use crate::models::Heap;
+
+    #[test]
+    fn what_stands_behind_a_message_that_another_is_just_taking_is_news() {
+        let shape = Shape::new(2, 0);
+        let memory = Heap::new(FIRST + 2 * Shape::stride::<u64>());
+        shape.init::<u64, _>(&memory);
+        let [sender, other, receiver] =
+            [1, 200, 201].map(|id| Ring::<u64, _>::new(memory.clone(), shape, Id(id)));
+        for message in [10, 11] {
+            assert!(matches!(sender.claim_to_write(), Ok(Claim::Ours(pos)) if {
+                sender.write(pos, &message);
+                sender.commit(pos)
+            }));
+        }
+        // It is stopped before it moves the head.
+        assert!(other.take(0));
+        assert!(receiver.is_ready(false), "it sleeps beside a message");
+        assert_eq!(receiver.claim_to_read().unwrap(), Claim::Ours(1));
+        assert!(!receiver.is_ready(false));
     }
 }
