@@ -120,20 +120,9 @@ impl<T> Member<T> {
     }
 
     fn sweep(&self) -> Result<()> {
-        let mut known = [None; 256];
-        let swept = self.ring.sweep(|id| {
-            let known = known.get_mut(usize::from(id.0));
-            match known {
-                Some(Some(dead)) => Ok(*dead),
-                known => {
-                    let dead = id != self.ring.id && !self.segment().is_held(byte(id.0))?;
-                    if let Some(known) = known {
-                        *known = Some(dead);
-                    }
-                    Ok(dead)
-                }
-            }
-        })?;
+        let mut dead = Seized { segment: self.segment(), ours: self.ring.id, known: [None; 256] };
+        let swept = self.ring.sweep(|id| dead.is_dead(id))?;
+        drop(dead);
         self.returned.set(self.role == Role::Receives);
         if swept {
             // Whoever waits may have waited for this.
@@ -195,6 +184,36 @@ impl<T> Member<T> {
     }
 }
 
+/// The places of the dead, held as long as their claims are taken away: a claim that bears the name of one is then nobody's
+/// who lives. Else who joined there meanwhile, and claimed the very message that the dead one had, would lose it.
+struct Seized<'m> {
+    segment: &'m Segment,
+    ours: Id,
+    /// Who was looked at: dead, and held, or alive.
+    known: [Option<bool>; 256],
+}
+
+impl Seized<'_> {
+    fn is_dead(&mut self, id: Id) -> Result<bool> {
+        let Some(known) = self.known.get_mut(usize::from(id.0)) else { return Ok(false) };
+        if let Some(dead) = *known {
+            return Ok(dead);
+        }
+        let dead = id != self.ours && self.segment.try_take(byte(id.0), Kind::Write)?;
+        *known = Some(dead);
+        Ok(dead)
+    }
+}
+
+impl Drop for Seized<'_> {
+    fn drop(&mut self) {
+        for (place, _) in (0..=u8::MAX).zip(self.known).filter(|(_, dead)| *dead == Some(true)) {
+            // What stays held looks alive until we are gone.
+            let _ = self.segment.give_back(byte(place));
+        }
+    }
+}
+
 /// Waits for room, or for a message, or for somebody's end.
 impl<T> Sleeper for Member<T> {
     fn is_ready(&self) -> bool {
@@ -222,5 +241,31 @@ impl<T> Drop for Member<T> {
             // holds every descriptor of ours until then.
             let _ = self.segment().give_back(byte(self.ring.id.0));
         }
+    }
+}
+
+#[cfg(all(test, not(miri)))]
+mod tests {
+    use super::*;
+    use crate::channel::mpmc::{Receiver, Sender};
+
+    #[test]
+    fn nobody_joins_at_a_dead_one_s_place_while_its_claims_are_taken_away() {
+        let mut sender = Sender::<u64>::anonymous(16).unwrap();
+        let join = || Receiver::<u64>::from_fd(sender.share().unwrap()).unwrap();
+        let (dead, living) = (join(), join());
+        let (place, ours) = (dead.member.ring.id, sender.member.ring.id);
+        assert_eq!(place, Id(128));
+        // As the kernel does when it dies.
+        dead.member.segment().give_back(byte(place.0)).unwrap();
+        let mut seized = Seized { segment: sender.member.segment(), ours, known: [None; 256] };
+        for (id, expected) in [(place, true), (living.member.ring.id, false), (ours, false), (place, true)] {
+            assert_eq!(seized.is_dead(id).unwrap(), expected, "{id:?}");
+        }
+        assert_eq!(join().member.ring.id, Id(130));
+        drop(seized);
+        assert_eq!(join().member.ring.id, place);
+        std::mem::forget(dead);
+        sender.send(&1).unwrap();
     }
 }
