@@ -14,10 +14,11 @@
 //! COLD is Dekker's agreement: of "published, then looked at the bell" and "announced, then looked at the data" one sees
 //! the other. HOT has no counterpart in Rust's memory model: it is the asymmetric fence of liburcu and folly, the
 //! kernel putting a barrier into the waker's instructions on the waiter's demand. It is entered only when both
-//! processes are registered for it.
+//! processes are registered for it. A bell is made COLD: zeros would be HOT, before anybody could have promised it.
 //!
 //! After a crash: a waker killed between its store and its wake leaves the waiter asleep, so a waiter looks again every
-//! [`LOOK`]; a killed waiter leaves PARKED behind, which costs its successor's waker one wake too many.
+//! [`LOOK`]; a killed waiter leaves PARKED behind, which costs its successor's waker one wake too many, or HOT, for which its
+//! successor makes the barrier.
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -147,8 +148,13 @@ pub(crate) struct Waiter {
 impl Waiter {
     /// Goes on from what the bell holds, which a predecessor may have left.
     pub(crate) fn new<W: Words>(bell: usize, ticket: usize, own: &W) -> Self {
-        let state = (own.word(bell).load(Ordering::Relaxed) & !GEAR).wrapping_add(EPOCH) | COLD;
+        let found = own.word(bell).load(Ordering::Relaxed);
+        let state = (found & !GEAR).wrapping_add(EPOCH) | COLD;
         own.word(bell).store(state, Ordering::Relaxed);
+        if found >= EPOCH && found & GEAR == HOT {
+            // It died hot: the waker may have looked, and not have made the fence that it now owes us.
+            barrier();
+        }
         Self { bell, ticket, state, expected: 0, streak: 0 }
     }
 
@@ -280,6 +286,13 @@ impl Waiter {
         self.state = self.state & !GEAR | gear;
         // What it orders is ordered by the fence or the barrier that follows.
         own.word(self.bell).store(self.state, Ordering::Relaxed);
+    }
+}
+
+/// Makes a new bell COLD, before its owner attaches: zeros would be HOT, and who sends meanwhile would make no fence.
+pub(crate) fn init<W: Words>(bell: usize, own: &W) {
+    if !is_left_out("cold") {
+        own.word(bell).store(COLD, Ordering::Relaxed);
     }
 }
 

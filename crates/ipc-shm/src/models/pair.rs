@@ -112,6 +112,31 @@ fn messages(at_once: bool) {
     sending.join().unwrap();
 }
 
+/// A receiver that attaches while the message is sent: the sender has never seen a bell of its.
+fn attaching() {
+    let shape = Shape::new(2, 0);
+    let memory = Heap::new(FIRST + 2 * Shape::stride::<u64>());
+    shape.init_producer::<u64, _>(&memory);
+    shape.init_consumer(&memory);
+    let mut producer = Producer::<u64, _>::resume(memory.clone(), memory.clone(), shape).unwrap();
+    let sending = thread::spawn(move || assert!(producer.send(&7)));
+    let mut consumer = Consumer::<u64, _>::resume(memory.clone(), memory, shape);
+    consumer.wait(Strategy::Park, Deadline::NEVER, || Ok(())).unwrap();
+    assert_eq!(consumer.next(), Some(7));
+    sending.join().unwrap();
+}
+
+#[test]
+fn spsc_attach() {
+    check(2, attaching);
+}
+
+#[cfg(ipc_loom)]
+#[test]
+fn spsc_attach_mutants() {
+    finds("cold", 2, attaching);
+}
+
 #[test]
 fn spsc_slots() {
     check(2, || ring::<u64>(|turn| turn + 100));

@@ -20,7 +20,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes};
 
 use crate::channel::LastWords;
 use crate::channel::area::{FIRST, consumer, producer};
-use crate::channel::doorbell::{Sleep, Wait, Waiter, Waker};
+use crate::channel::doorbell::{self, Sleep, Wait, Waiter, Waker};
 use crate::words::{AtomicU64, Words, is_left_out, peer_load, publish, put, take, words_of};
 use crate::{Error, Result};
 
@@ -94,6 +94,7 @@ impl Shape {
 
     /// Makes every question's slot free for its first position: no zeroed memory looks like a question.
     pub(crate) fn init_questions<Q, W: Words>(self, words: &W) {
+        doorbell::init(producer::BELL, words);
         words.word(producer::WRITTEN).store(self.start, Ordering::Relaxed);
         for pos in (0..self.capacity).map(|ahead| self.start.wrapping_add(ahead)) {
             let free = pos.wrapping_add(1).wrapping_sub(self.capacity);
@@ -103,6 +104,7 @@ impl Shape {
 
     /// Says that all questions before the first are answered.
     pub(crate) fn init_answers<A, W: Words>(self, words: &W) {
+        doorbell::init(consumer::BELL, words);
         words.word(consumer::READ).store(self.start, Ordering::Relaxed);
         for pos in (0..self.capacity).map(|ahead| self.start.wrapping_add(ahead)) {
             let before = answered(pos.wrapping_sub(self.capacity), End::Answered);

@@ -17,7 +17,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes};
 
 use crate::channel::LastWords;
 use crate::channel::area::{FIRST, consumer, producer};
-use crate::channel::doorbell::{Sleep, Wait, Waiter, Waker};
+use crate::channel::doorbell::{self, Sleep, Wait, Waiter, Waker};
 use crate::channel::sleeper::Sleeper;
 use crate::words::{AtomicU64, Words, peer_load, prefetch, publish, put, put_pairs, take, words_of};
 use crate::{Error, Result};
@@ -111,6 +111,7 @@ impl Shape {
 
     /// Marks every slot free, before anybody can look: zeroed memory would look like a message where positions wrap.
     pub(crate) fn init_producer<T, W: Words>(self, words: &W) {
+        doorbell::init(producer::BELL, words);
         words.word(producer::WRITTEN).store(self.start, Ordering::Relaxed);
         if !Self::packed::<T>() {
             for ahead in 0..self.capacity {
@@ -123,6 +124,7 @@ impl Shape {
 
     /// Says that nothing has been read.
     pub(crate) fn init_consumer(self, words: &impl Words) {
+        doorbell::init(consumer::BELL, words);
         words.word(consumer::READ).store(self.start, Ordering::Relaxed);
     }
 
