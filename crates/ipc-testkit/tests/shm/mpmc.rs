@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
-use ipc_shm::{ChannelOptions, Error, MemoryOptions, Refusal, Wait, mpmc, spsc};
+use ipc_shm::{ChannelOptions, Error, MemoryOptions, Refusal, Select, Wait, mpmc, spsc};
 use ipc_testkit::{WATCHDOG, command, crash, name, peer, proof, repetitions, repetitions_or_long, report};
 
 use crate::corrupt::scribbled;
@@ -515,6 +515,14 @@ fn f5_another_type_kind_or_tag_is_refused_and_places_run_out() {
     assert!(matches!(Receiver::open(&named.0), Err(Error::NotFound { .. })));
     let (_, origin) = Sender::open_or_replace(&named.0, 16).unwrap();
     assert_eq!(origin, ipc_shm::Origin::Created);
+}
+
+#[test]
+fn a_select_over_an_idle_queue_names_nobody() {
+    let mut receiver = mpmc::Receiver::<u64>::anonymous(16).unwrap();
+    let _sender = mpmc::Sender::<u64>::from_fd(receiver.share().unwrap()).unwrap();
+    let waited = Select::new().wait_timeout(&mut [&mut receiver], Duration::from_millis(150));
+    assert!(matches!(waited, Err(Error::TimedOut)), "{waited:?}");
 }
 
 #[test]

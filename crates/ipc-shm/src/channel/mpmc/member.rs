@@ -141,6 +141,10 @@ impl<T> Member<T> {
 
     /// Whether there is room, or a message, for all that the words say.
     fn is_ready(&self) -> bool {
+        if self.returned.get() {
+            // There may be none: then nobody is woken for it, nor looks a second time.
+            self.returned.set(self.ring.has_returned());
+        }
         self.returned.get() || self.ring.is_ready(self.role == Role::Sends)
     }
 

@@ -196,14 +196,20 @@ impl<T, W: Words> Ring<T, W> {
         if is_left_out("returned") {
             return Claim::Nothing;
         }
+        self.standing().find(|pos| self.take(*pos)).map_or(Claim::Nothing, Claim::Ours)
+    }
+
+    /// Whether there is such a message.
+    #[cfg(not(ipc_loom))]
+    pub(crate) fn has_returned(&self) -> bool {
+        self.standing().next().is_some()
+    }
+
+    /// The messages that stand behind the head.
+    fn standing(&self) -> impl Iterator<Item = u64> {
         let head = self.memory.word(HEAD).load(Ordering::Acquire);
-        for back in (1..=self.shape.capacity).rev() {
-            let pos = head.wrapping_sub(back) & POSITION;
-            if self.number(pos).load(Ordering::Acquire) == behind(pos, 1) && self.take(pos) {
-                return Claim::Ours(pos);
-            }
-        }
-        Claim::Nothing
+        let behind_head = (1..=self.shape.capacity).rev().map(move |back| head.wrapping_sub(back) & POSITION);
+        behind_head.filter(|pos| self.number(*pos).load(Ordering::Acquire) == behind(*pos, 1))
     }
 
     /// Claims message `pos`, if it stands.
