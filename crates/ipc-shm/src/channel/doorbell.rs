@@ -73,8 +73,9 @@ const STREAK: u32 = 256;
 const FIRST_POLLS: u32 = 64;
 /// How many polls lie between two looks at the clock; about 50 µs of them.
 pub(crate) const POLLS: u32 = 1024;
-/// How many wakes without cause, one after another, no honest waker can have made.
-const WAKES_FOR_NOTHING: u32 = 1000;
+/// How many wakes without cause, one after another, no honest waker can have made, beside those that it has a cause for and we
+/// have not: each part of what we wait for.
+const WAKES_FOR_NOTHING: u64 = 1000;
 
 /// The waker's side of one bell: its own words hold the ticket, the peer's the bell.
 #[derive(Debug)]
@@ -178,22 +179,24 @@ impl Waiter {
     }
 
     /// Waits until `ready`. `look` is asked whether the peer lives, at every [`LOOK`] and at the end of each spin;
-    /// what it had published before it went is still received.
+    /// what it had published before it went is still received. An honest peer publishes at most `parts` times before `ready`.
     ///
     /// # Errors
     /// [`Error::TimedOut`], what `look` and `ready` say, [`Error::PeerCorrupt`], [`Error::NoSocket`].
+    #[expect(clippy::too_many_arguments, reason = "what is waited for, on what, and for how long")]
     pub(crate) fn wait<W: Words>(
         &mut self,
         own: &W,
         peer: &W,
         wait: Wait,
         deadline: Deadline,
+        parts: u64,
         mut ready: impl FnMut() -> Result<bool>,
         mut look: impl FnMut() -> Result<()>,
     ) -> Result<()> {
         // A few polls first: what is nearly there costs no look at clock or CPU.
         let mut polls = first_polls(wait);
-        let mut for_nothing = 0;
+        let mut for_nothing: u64 = 0;
         loop {
             for _ in 0..polls {
                 // The pause comes after the look: the other way round was slower by a factor of three.
@@ -220,7 +223,7 @@ impl Waiter {
                 futex::Wait::Changed => for_nothing += 1,
                 _ => for_nothing = 0,
             }
-            if for_nothing > WAKES_FOR_NOTHING && !ready()? {
+            if for_nothing > WAKES_FOR_NOTHING.saturating_add(parts) && !ready()? {
                 return Err(Error::PeerCorrupt { what: "a wake-up ticket that never rests" });
             }
         }
@@ -392,4 +395,32 @@ pub(crate) fn pause() {
 fn barrier() {
     // It cannot fail in a process that has registered, and HOT is not entered in one that has not.
     let _ = futex::barrier();
+}
+
+#[cfg(all(test, not(ipc_loom)))]
+mod tests {
+    use super::*;
+    use crate::channel::area::{FIRST, consumer, producer};
+    use crate::models::Heap;
+
+    #[test]
+    fn who_waits_for_much_may_be_woken_for_each_part_of_it_and_for_no_more() {
+        // Each time that the waiter has announced itself there is one part more, before it sleeps.
+        let wait_for = |parts: u64, come: u64| {
+            let memory = Heap::new(FIRST);
+            let mut waiter = Waiter::new(consumer::BELL, producer::TICKET, &memory);
+            let mut waker = Waker::new(producer::TICKET, consumer::BELL);
+            let mut there = 0;
+            let ready = || {
+                if is_asleep(memory.word(consumer::BELL).load(Ordering::Relaxed)) {
+                    there += 1;
+                    waker.ring_cold(&memory, &memory);
+                }
+                Ok(there == come)
+            };
+            waiter.wait(&memory, &memory, Wait::Park, Deadline::NEVER, parts, ready, || Ok(()))
+        };
+        wait_for(3_000, 3_000).unwrap();
+        assert!(matches!(wait_for(3_000, 6_000), Err(Error::PeerCorrupt { .. })));
+    }
 }

@@ -284,7 +284,8 @@ impl<Q, A, W: Words> Asking<Q, A, W> {
             let number = peer_load(peer.word(shape.answer_at::<A>(pos)));
             Ok(ended(number, pos, shape.capacity)?.is_some())
         };
-        waiter.wait(own, peer, wait, deadline, ready, look)
+        // The answers to all other calls.
+        waiter.wait(own, peer, wait, deadline, shape.capacity, ready, look)
     }
 
     /// See [`Sleeper::announce`](crate::channel::sleeper::Sleeper::announce).
@@ -406,7 +407,7 @@ impl<Q, A, W: Words> Answering<Q, A, W> {
         let Self { own, peer, shape, pos, waiter, .. } = self;
         let number = peer.word(shape.question_at::<Q>(*pos));
         let ready = || asked(peer_load(number), *pos, shape.capacity);
-        waiter.wait(own, peer, wait, deadline, ready, look)
+        waiter.wait(own, peer, wait, deadline, 1, ready, look)
     }
 
     /// Whether a question stands; one that cannot be is for the next call to find.

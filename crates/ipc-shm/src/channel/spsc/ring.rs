@@ -289,7 +289,7 @@ impl<T, W: Words> Producer<T, W> {
             *read = seen;
             Ok(shape.capacity - used >= wanted)
         };
-        waiter.wait(own, peer, wait, deadline, ready, look)
+        waiter.wait(own, peer, wait, deadline, wanted, ready, look)
     }
 }
 
@@ -491,7 +491,7 @@ impl<T, W: Words> Consumer<T, W> {
                 Ok(peer_load(shape.sequence::<T, W>(peer, *pos)) == pos.wrapping_add(1))
             }
         };
-        waiter.wait(own, peer, wait, deadline, ready, look)
+        waiter.wait(own, peer, wait, deadline, 1, ready, look)
     }
 }
 
