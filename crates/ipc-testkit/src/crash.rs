@@ -81,17 +81,36 @@ impl fmt::Display for Death {
     }
 }
 
+/// What a test says after each death: `()`, or whether it has seen by now every kind of death that it looks for. A machine that
+/// has time for few deaths only is asked for more of them until it has.
+pub trait Seen {
+    /// Whether nothing is missing.
+    fn all(self) -> bool;
+}
+
+impl Seen for () {
+    fn all(self) -> bool {
+        true
+    }
+}
+
+impl Seen for bool {
+    fn all(self) -> bool {
+        self
+    }
+}
+
 /// Runs `start`'s command again and again, kills it at instructions between its marks, and calls `after` with each death.
 /// `most` deaths are certain, spread evenly, the last instruction included; with `IPC_TIER=full`, that is how many there are.
-/// In the quick tier more follow, between these, where the test has time left; with [`crate::is_long`], all there are. Gives
-/// the number of deaths.
+/// In the quick tier more follow, between these, where the test has time left; in each tier, until `after` has [`Seen`] all;
+/// with [`crate::is_long`], all there are. Gives the number of deaths.
 ///
 /// # Panics
 /// When a peer ends before its mark, or hangs.
-pub fn at_every_step<T>(
+pub fn at_every_step<T, S: Seen>(
     most: usize,
     mut start: impl FnMut() -> (Command, T),
-    mut after: impl FnMut(Death, T),
+    mut after: impl FnMut(Death, T) -> S,
 ) -> usize {
     let watch = Watch::new();
     let (mut command, object) = start();
@@ -101,7 +120,7 @@ pub fn at_every_step<T>(
     1 + at_some(of, most, |limit| {
         let (mut command, object) = start();
         let (peer, _, step) = run_to(&mut command, limit, &steps, &watch);
-        after(kill(peer, &watch, step, of), object);
+        after(kill(peer, &watch, step, of), object).all()
     })
 }
 
@@ -110,11 +129,11 @@ pub fn at_every_step<T>(
 ///
 /// # Panics
 /// As there.
-pub fn meddled_at_every_step<T>(
+pub fn meddled_at_every_step<T, S: Seen>(
     most: usize,
     mut start: impl FnMut() -> (Command, T),
     mut meddle: impl FnMut(&mut T),
-    mut after: impl FnMut(Death, T),
+    mut after: impl FnMut(Death, T) -> S,
 ) -> usize {
     let watch = Watch::new();
     let (mut command, object) = start();
@@ -126,8 +145,9 @@ pub fn meddled_at_every_step<T>(
         let (peer, tracee, step) = run_to(&mut command, limit, &steps, &watch);
         meddle(&mut object);
         tracee.detach(None).unwrap();
-        after(Death { step, of, peer }, object);
+        let seen = after(Death { step, of, peer }, object).all();
         watch.guard(None);
+        seen
     })
 }
 
@@ -143,8 +163,8 @@ thread_local! {
 }
 
 /// Calls `run` for so many of `of` points as the tier says: in the quick one for `asked`, and for more where there is time;
-/// in the full one for `asked` at most.
-fn at_some(of: usize, asked: usize, mut run: impl FnMut(usize)) -> usize {
+/// in the full one for `asked` at most; in both until it says that it has seen all.
+fn at_some(of: usize, asked: usize, mut run: impl FnMut(usize) -> bool) -> usize {
     let (begin, now) = (BEGIN.with(Instant::clone), Instant::now());
     let full = asked.min(of);
     let (certain, most, budget) = match crate::repetitions_or_long(0, 1, 2) {
@@ -152,17 +172,18 @@ fn at_some(of: usize, asked: usize, mut run: impl FnMut(usize)) -> usize {
         1 => (full.div_ceil(20), full, FULL),
         _ => (of, of, Duration::MAX),
     };
+    let mut seen = true;
     for point in 0..certain {
-        run(point * of / certain);
+        seen = run(point * of / certain);
     }
     let mut points = certain;
     // A golden section of the points apart, so that each new one falls into the largest gap.
     let stride = (of * 618 / 1000..).find(|stride| coprime(*stride, of)).unwrap_or(1);
     for turn in 1..of {
-        if points == most || begin.elapsed() > budget {
+        if points == of || seen && (points >= most || begin.elapsed() > budget) {
             break;
         }
-        run(turn * stride % of);
+        seen = run(turn * stride % of);
         points += 1;
     }
     println!("{points} of {of} instructions in {:.1} s", now.elapsed().as_secs_f64());

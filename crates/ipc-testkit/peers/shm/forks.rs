@@ -52,7 +52,8 @@ fn fork_and_drop(arguments: &[String]) -> Result {
     let (mut ones, mut readers, mut receivers, mut parties) =
         (fill(one), fill(reader), fill(receiver), fill(party));
     let naive = std::fs::File::options().write(true).create(true).truncate(true).open(&arguments[1])?;
-    let mut whole = libc::flock { l_type: libc::F_WRLCK as i16, l_whence: 0, l_start: 0, l_len: 0, l_pid: 0 };
+    let (held, free) = (i16::try_from(libc::F_WRLCK)?, i16::try_from(libc::F_UNLCK)?);
+    let mut whole = libc::flock { l_type: held, l_whence: 0, l_start: 0, l_len: 0, l_pid: 0 };
     fcntl(&naive, FcntlArg::F_OFD_SETLK(&whole))?;
 
     let (gate, open) = std::io::pipe()?;
@@ -74,7 +75,7 @@ fn fork_and_drop(arguments: &[String]) -> Result {
     say(format_args!("many {:?}", receiver().err()))?;
     say(format_args!("party {:?}", party().err()))?;
     fcntl(std::fs::File::open(&arguments[1])?, FcntlArg::F_OFD_GETLK(&mut whole))?;
-    say(format_args!("naive {}", whole.l_type != libc::F_UNLCK as i16))?;
+    say(format_args!("naive {}", whole.l_type != free))?;
     drop(open);
     waitpid(Pid::from_raw(child), None)?;
     Ok(())

@@ -113,7 +113,7 @@ pub(crate) fn increment(arguments: &[String]) -> Result {
         let _permit = set.as_ref().map(ipc_sysv::Semaphore::acquire).transpose()?;
         let number: u64 = memory.read_value(0)?;
         // Each yield costs a turn of everybody on a loaded machine.
-        if number % 8 == 0 {
+        if number.is_multiple_of(8) {
             std::thread::yield_now();
         }
         memory.write_value(0, &(number + 1))?;

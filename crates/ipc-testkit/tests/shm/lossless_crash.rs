@@ -47,6 +47,7 @@ fn f9_a_reader_killed_at_any_instruction_loses_nothing_for_the_others() {
                 assert_eq!(next.try_recv().unwrap(), [message; 4], "{death}");
                 assert_eq!(other.try_recv().unwrap(), [message; 4], "{death}");
             }
+            held > 0
         },
     );
     assert!(held > 0, "no death ever held the writer up");
@@ -185,6 +186,7 @@ fn f11_a_lossless_writer_killed_at_any_instruction_leaves_whole_messages_and_is_
                     assert_eq!(reader.recv_timeout(WATCHDOG).unwrap(), [message; 4], "{death}");
                 }
             }
+            seen[1] > 0 && seen[3] > 0
         },
     );
     assert!(seen[1] > 0 && seen[3] > 0, "{seen:?}");
@@ -281,6 +283,7 @@ fn f13_a_reader_that_joins_while_the_writer_runs_away_misses_nothing_from_its_fi
         |mut death, _named| {
             lost += u32::from(death.peer.hear() == "lost");
             death.peer.finish();
+            lost > 0
         },
     );
     assert!(lost > 0, "the harness never comes between the look and the cursor");

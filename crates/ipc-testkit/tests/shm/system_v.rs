@@ -270,6 +270,7 @@ fn f13_a_maker_killed_at_any_instruction_is_followed_by_one_that_works() {
             let mut receiver: spsc::Receiver<u64> = stage.place().open().unwrap();
             sender.send(&7).unwrap();
             assert_eq!(receiver.recv().unwrap(), 7);
+            origins[1] > 0
         },
     );
     assert_eq!(origins[2], 0);
@@ -303,6 +304,7 @@ fn f13_a_value_whose_maker_was_killed_or_gave_up_is_made_anew() {
             value.get().unwrap()[1].store(3, Ordering::Relaxed);
             let seen = other.get().unwrap().each_ref().map(|word| word.load(Ordering::Relaxed));
             assert_eq!(seen, [2, 3], "{death}");
+            replaced > 0
         },
     );
     assert!(replaced > 0, "nobody was killed half-way");

@@ -184,6 +184,7 @@ fn b2_creator_killed_at_every_step() {
                 Origin::Adopted => 1,
                 _ => 2,
             }] += 1;
+            origins.iter().all(|deaths| *deaths > 0)
         },
     );
     let [created, adopted, opened] = origins;

@@ -166,7 +166,7 @@ fn g5_the_end_of_a_stream_names_nobody() {
         drop(theirs);
         ours
     };
-    let raw = socket::message::receive_message(&end(), &mut [IoSliceMut::new(&mut [0])], None, 0).unwrap();
+    let raw = socket::message::receive_message(end(), &mut [IoSliceMut::new(&mut [0])], None, 0).unwrap();
     let received = end().recv_with(&mut [0], 0).unwrap();
     assert_eq!((received.len, received.credentials), (0, None));
     proof!("G5", "the end of a stream names nobody; the kernel's row: {:?}", raw.ancillary.credentials);
