@@ -90,7 +90,7 @@ impl Decoder {
         }
         if self.end == self.buffer.len() {
             // All of it is one frame's beginning: twice of what has come is what a peer can make us allocate.
-            let room = (2 * self.end).clamp(CHUNK, HEADER_LEN + self.max.max(CHUNK));
+            let room = (2 * self.end).clamp(CHUNK, HEADER_LEN.saturating_add(self.max.max(CHUNK)));
             self.buffer.resize(room, 0);
         }
         self.buffer.get_mut(self.end..).unwrap_or_default()

@@ -161,6 +161,13 @@ fn lengths_of_a_liar_cost_nothing() {
 }
 
 #[test]
+fn no_cap_is_what_a_header_can_say() {
+    let mut reader = FrameReader::new(&b"\0\0\0\x05hello\xff\xff\xff\xff"[..], usize::MAX);
+    assert_eq!(reader.recv().unwrap(), Some(&b"hello"[..]));
+    assert!(matches!(reader.recv(), Err(Error::Truncated { got: 4, .. })));
+}
+
+#[test]
 fn what_a_long_frame_needed_is_given_back() {
     let mut long = Decoder::new(1 << 21);
     let frame = [&(1_u32 << 20).to_be_bytes()[..], &vec![7; 1 << 20], b"\0\0\0\x03end\0"].concat();

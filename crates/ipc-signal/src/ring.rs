@@ -48,11 +48,13 @@ impl Ring {
     /// A ring for `capacity` signals, rounded up to a power of two.
     ///
     /// # Errors
-    /// [`Error::System`]: EMFILE, ENFILE, ENOMEM of eventfd(2).
+    /// [`Error::System`]: EMFILE, ENFILE, ENOMEM of eventfd(2), or for so many.
     pub fn with_capacity(capacity: usize) -> Result<Self> {
         let event = event::eventfd().map_err(Error::system("eventfd"))?;
         let mark = ForkMark::new().map_err(Error::system("mmap"))?;
-        Ok(Self { buffer: Arc::new(Buffer::new(capacity, event)), mark })
+        let too_large = || Error::system("malloc")(std::io::Error::from_raw_os_error(libc::ENOMEM));
+        let buffer = Buffer::new(capacity, event).ok_or_else(too_large)?;
+        Ok(Self { buffer: Arc::new(buffer), mark })
     }
 
     /// How many it holds.

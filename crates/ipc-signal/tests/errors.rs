@@ -317,3 +317,10 @@ fn raise_goes_to_the_calling_thread() {
     assert!(!other, "another thread has nothing pending");
     assert_eq!(wait(Signal::USR1).unwrap().signal(), Signal::USR1);
 }
+
+#[test]
+fn a_ring_larger_than_memory_is_an_error() {
+    for capacity in [usize::MAX, usize::MAX / 2, 1 << 60] {
+        assert_eq!(errno(Ring::with_capacity(capacity)), Some(libc::ENOMEM), "{capacity}");
+    }
+}

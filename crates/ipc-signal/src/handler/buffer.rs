@@ -31,19 +31,22 @@ struct Cell {
 }
 
 impl Buffer {
-    /// `capacity` is rounded up to a power of two, and to at least 2.
-    pub(crate) fn new(capacity: usize, event: OwnedFd) -> Self {
+    /// `capacity` is rounded up to a power of two, and to at least 2; `None` when there is not so much memory.
+    pub(crate) fn new(capacity: usize, event: OwnedFd) -> Option<Self> {
         // With one cell "filled in this round" and "empty in the next" would be the same turn.
-        let len = capacity.max(2).next_power_of_two();
+        let len = capacity.max(2).checked_next_power_of_two()?;
         let cell = |at| Cell { turn: AtomicUsize::new(at), words: [const { AtomicU64::new(0) }; 6] };
-        Self {
-            cells: (0..len).map(cell).collect(),
+        let mut cells = Vec::new();
+        cells.try_reserve_exact(len).ok()?;
+        cells.extend((0..len).map(cell));
+        Some(Self {
+            cells: cells.into_boxed_slice(),
             tail: AtomicUsize::new(0),
             head: AtomicUsize::new(0),
             overflow: AtomicU64::new(0),
             closed: AtomicBool::new(false),
             event,
-        }
+        })
     }
 
     pub(crate) const fn capacity(&self) -> usize {
@@ -129,7 +132,7 @@ mod tests {
 
     #[test]
     fn a_buffer_gives_back_in_order_and_counts_what_did_not_fit() {
-        let buffer = Buffer::new(3, event::eventfd().unwrap());
+        let buffer = Buffer::new(3, event::eventfd().unwrap()).unwrap();
         assert_eq!(buffer.capacity(), 4);
         for round in 0..5 {
             for value in 0..6 {
@@ -147,7 +150,7 @@ mod tests {
     #[test]
     fn the_smallest_buffer_holds_as_many_as_it_says() {
         for capacity in [0, 1, 2] {
-            let buffer = Buffer::new(capacity, event::eventfd().unwrap());
+            let buffer = Buffer::new(capacity, event::eventfd().unwrap()).unwrap();
             for value in 0..4 {
                 buffer.push(&info(value));
             }
@@ -160,7 +163,7 @@ mod tests {
     #[test]
     fn pushes_from_several_threads_lose_and_double_nothing() {
         const EACH: u64 = 5_000;
-        let buffer = Buffer::new(16, event::eventfd().unwrap());
+        let buffer = Buffer::new(16, event::eventfd().unwrap()).unwrap();
         let mut seen = vec![0_u32; 3 * 5_000];
         std::thread::scope(|scope| {
             for thread in 0..3 {
