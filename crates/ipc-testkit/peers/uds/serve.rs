@@ -154,17 +154,23 @@ fn unwatched(_: &[String]) -> Result {
     let listener: Listener = Listener::bind(ipc_uds::Address::unnamed())?;
     let address = listener.local_address()?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let mut refused = Ok(());
     let served = runtime.block_on(async {
-        let stop = async {
-            ipc_testkit::refuse::call(libc::SYS_epoll_ctl, libc::ENOSPC).unwrap();
-            for _ in 0..2 {
-                let client = Stream::connect(&address).unwrap();
-                while !matches!(client.try_read(&mut [0]), Ok(0)) {
-                    tokio::task::yield_now().await;
-                }
-            }
-        };
+        let stop = async { refused = are_closed(&address).await };
         ipc_uds::Server::new(listener).serve_async(stop, |_| async { Ok(()) }).await
     })?;
+    refused?;
     say(format_args!("{} {}", served.clients, served.failed))
+}
+
+/// From now on nothing more can be watched: two clients see the end of their connections.
+async fn are_closed(address: &ipc_uds::Address) -> Result {
+    ipc_testkit::refuse::call(libc::SYS_epoll_ctl, libc::ENOSPC)?;
+    for _ in 0..2 {
+        let client = Stream::connect(address)?;
+        while !matches!(client.try_read(&mut [0]), Ok(0)) {
+            tokio::task::yield_now().await;
+        }
+    }
+    Ok(())
 }
