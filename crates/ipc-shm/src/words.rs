@@ -34,6 +34,12 @@ pub(crate) trait Words {
         }
     }
 
+    /// The same, of a word of the header page.
+    #[inline]
+    fn header(&self, index: usize) -> &AtomicU64 {
+        self.word(index)
+    }
+
     /// Sleeps while the low half of a word is `expected` (FUTEX_WAIT).
     fn wait(&self, index: usize, expected: u32, deadline: Deadline) -> io::Result<Wait>;
 

@@ -19,8 +19,8 @@ use ipc_sys::{Deadline, futex};
 use crate::channel::area::{consumer, producer};
 use crate::channel::counters::{self, Counter};
 use crate::channel::doorbell::{
-    POLLS, Sleep, Wait, Waiter, as_announced, draw, first_polls, is_asleep, is_polled, low, may_look, pause,
-    polls_on, settle, soonest,
+    POLLS, ReceiverWaiter, Sleep, Wait, as_announced, draw, first_polls, is_asleep, is_polled, low, may_look,
+    pause, polls_on, settle, soonest,
 };
 use crate::words::{AtomicU64, Words, fence, is_left_out, peer_load};
 use crate::{Error, Result};
@@ -76,7 +76,7 @@ pub(crate) struct Called<W> {
     fences: Fences,
     /// What the ticket held when we last announced that we sleep on it.
     expected: u32,
-    bell: Option<(W, Waiter)>,
+    bell: Option<(W, ReceiverWaiter)>,
 }
 
 impl<W: Words> Called<W> {
@@ -87,7 +87,7 @@ impl<W: Words> Called<W> {
 
     /// A reader with a bell of its own, in memory that only it writes.
     pub(crate) fn alone(fences: Fences, own: W) -> Self {
-        let waiter = Waiter::new(consumer::BELL, producer::TICKET, &own);
+        let waiter = ReceiverWaiter::new(&own);
         Self { fences, expected: 0, bell: Some((own, waiter)) }
     }
 

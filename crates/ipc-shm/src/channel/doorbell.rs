@@ -26,6 +26,7 @@ use std::time::Duration;
 use ipc_sys::Deadline;
 use ipc_sys::futex;
 
+use crate::channel::area::{consumer, producer};
 use crate::channel::counters::{self, Counter};
 use crate::words::{AtomicU64, Words, fence, is_left_out, own_load, peer_load, publish};
 use crate::{Error, Result};
@@ -77,18 +78,24 @@ pub(crate) const POLLS: u32 = 1024;
 /// have not: each part of what we wait for.
 const WAKES_FOR_NOTHING: u64 = 1000;
 
+/// What wakes a receiver, and what a receiver waits by.
+pub(crate) type ReceiverWaker = Waker<{ producer::TICKET }, { consumer::BELL }>;
+pub(crate) type ReceiverWaiter = Waiter<{ consumer::BELL }, { producer::TICKET }>;
+
+/// What wakes a sender, and what a sender waits by.
+pub(crate) type SenderWaker = Waker<{ consumer::TICKET }, { producer::BELL }>;
+pub(crate) type SenderWaiter = Waiter<{ producer::BELL }, { consumer::TICKET }>;
+
 /// The waker's side of one bell: its own words hold the ticket, the peer's the bell.
 #[derive(Debug)]
-pub(crate) struct Waker {
-    ticket: usize,
-    bell: usize,
+pub(crate) struct Waker<const TICKET: usize, const BELL: usize> {
     /// The bell that has been answered.
     woken: u64,
 }
 
-impl Waker {
-    pub(crate) fn new(ticket: usize, bell: usize) -> Self {
-        Self { ticket, bell, woken: 0 }
+impl<const TICKET: usize, const BELL: usize> Waker<TICKET, BELL> {
+    pub(crate) fn new() -> Self {
+        Self { woken: 0 }
     }
 
     /// Wakes the waiter if it sleeps or is about to; call it after publishing.
@@ -103,7 +110,7 @@ impl Waker {
     /// Whether the waiter has promised not to sleep.
     #[inline]
     pub(crate) fn is_hot<W: Words>(&self, peer: &W) -> bool {
-        peer.word(self.bell).load(Ordering::Relaxed) & GEAR == HOT
+        peer.header(BELL).load(Ordering::Relaxed) & GEAR == HOT
     }
 
     /// As [`Waker::ring`], whatever the gear: for the last words of an end.
@@ -111,16 +118,16 @@ impl Waker {
     pub(crate) fn ring_cold<W: Words>(&mut self, own: &W, peer: &W) {
         // Pairs with the fence in `settle`: either we see PARKED or POLLED, or the waiter sees what we published.
         fence("waker", Ordering::SeqCst);
-        let bell = peer_load(peer.word(self.bell));
+        let bell = peer_load(peer.word(BELL));
         if bell == self.woken {
             return;
         }
         match bell & GEAR {
             PARKED => {
                 self.woken = bell;
-                let ticket = own.word(self.ticket);
+                let ticket = own.word(TICKET);
                 draw(ticket);
-                own.wake(self.ticket, 1);
+                own.wake(TICKET, 1);
             }
             POLLED => {
                 if own.signal() {
@@ -129,15 +136,13 @@ impl Waker {
             }
             _ => return,
         }
-        counters::add(own, counters::beside_ticket(self.ticket), Counter::Woken, 1);
+        counters::add(own, counters::beside_ticket(TICKET), Counter::Woken, 1);
     }
 }
 
 /// The waiter's side of one bell: its own words hold the bell, the peer's the ticket.
 #[derive(Debug)]
-pub(crate) struct Waiter {
-    bell: usize,
-    ticket: usize,
+pub(crate) struct Waiter<const BELL: usize, const TICKET: usize> {
     /// What our bell holds: epoch and gear.
     state: u64,
     /// What the ticket held when we last announced that we sleep on it.
@@ -146,17 +151,17 @@ pub(crate) struct Waiter {
     streak: u32,
 }
 
-impl Waiter {
+impl<const BELL: usize, const TICKET: usize> Waiter<BELL, TICKET> {
     /// Goes on from what the bell holds, which a predecessor may have left.
-    pub(crate) fn new<W: Words>(bell: usize, ticket: usize, own: &W) -> Self {
-        let found = own.word(bell).load(Ordering::Relaxed);
+    pub(crate) fn new<W: Words>(own: &W) -> Self {
+        let found = own.word(BELL).load(Ordering::Relaxed);
         let state = (found & !GEAR).wrapping_add(EPOCH) | COLD;
-        own.word(bell).store(state, Ordering::Relaxed);
+        own.word(BELL).store(state, Ordering::Relaxed);
         if found >= EPOCH && found & GEAR == HOT {
             // It died hot: the waker may have looked, and not have made the fence that it now owes us.
             barrier();
         }
-        Self { bell, ticket, state, expected: 0, streak: 0 }
+        Self { state, expected: 0, streak: 0 }
     }
 
     /// Counts `messages` that came without sleeping.
@@ -213,7 +218,7 @@ impl Waiter {
             if deadline.has_passed() {
                 return Err(Error::TimedOut);
             }
-            if polls_on(wait, polls, peer.word(self.ticket)) {
+            if polls_on(wait, polls, peer.word(TICKET)) {
                 polls = POLLS;
                 continue;
             }
@@ -244,7 +249,7 @@ impl Waiter {
         let done = if may_look() { ready() } else { Ok(false) };
         let slept = match (&done, on) {
             (Ok(false), Sleep::Ticket) => peer
-                .wait(self.ticket, self.ticket_of(peer).1, soonest(deadline))
+                .wait(TICKET, self.ticket_of(peer).1, soonest(deadline))
                 .map_err(Error::system("futex(FUTEX_WAIT)", "the channel")),
             (Ok(false), Sleep::Socket) => own.poll(soonest(deadline)).map_err(Error::no_socket),
             _ => Ok(futex::Wait::Woken),
@@ -261,7 +266,7 @@ impl Waiter {
         self.state = self.state.wrapping_add(next_epoch());
         match on {
             Sleep::Ticket => {
-                self.expected = low(peer_load(peer.word(self.ticket)));
+                self.expected = low(peer_load(peer.word(TICKET)));
                 self.set(PARKED, own);
             }
             Sleep::Socket => {
@@ -270,7 +275,7 @@ impl Waiter {
                 self.set(POLLED, own);
             }
         }
-        counters::add(own, counters::beside_bell(self.bell), Counter::Parked, 1);
+        counters::add(own, counters::beside_bell(BELL), Counter::Parked, 1);
         was_hot
     }
 
@@ -281,14 +286,14 @@ impl Waiter {
 
     /// The word to sleep on, and what it must hold for that.
     pub(crate) fn ticket_of<'w, W: Words>(&self, peer: &'w W) -> (&'w AtomicU64, u32) {
-        let ticket = peer.word(self.ticket);
+        let ticket = peer.word(TICKET);
         (ticket, as_announced(ticket, self.expected))
     }
 
     fn set<W: Words>(&mut self, gear: u64, own: &W) {
         self.state = self.state & !GEAR | gear;
         // What it orders is ordered by the fence or the barrier that follows.
-        own.word(self.bell).store(self.state, Ordering::Relaxed);
+        own.word(BELL).store(self.state, Ordering::Relaxed);
     }
 }
 

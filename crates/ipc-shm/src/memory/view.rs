@@ -9,12 +9,17 @@ use std::sync::atomic::AtomicU64;
 use ipc_sys::{Deadline, futex};
 
 use crate::channel::Socket;
+use crate::memory::header::HEADER;
 use crate::memory::segment::Segment;
 use crate::words::Words;
+
+type HeaderPage = [AtomicU64; HEADER / 8];
 
 /// The words of a segment that stays mapped as long as this lives.
 #[derive(Debug, Clone)]
 pub(crate) struct View {
+    /// The header page, which every segment has: its words are found without a check, as their indices are constants.
+    header: NonNull<HeaderPage>,
     words: NonNull<[AtomicU64]>,
     segment: Arc<Segment>,
     /// What this side of a channel polls, and signals the other side by.
@@ -29,7 +34,9 @@ unsafe impl Sync for View {}
 
 impl View {
     pub(crate) fn new(segment: Arc<Segment>) -> Self {
-        Self { words: NonNull::from(segment.mapping().all()), segment, socket: None }
+        let words = segment.mapping().all();
+        let Some(header) = words.first_chunk() else { unreachable!("a segment without a header page") };
+        Self { header: NonNull::from(header), words: NonNull::from(words), segment, socket: None }
     }
 
     pub(crate) fn with_socket(self, socket: Option<Arc<Socket>>) -> Self {
@@ -66,6 +73,14 @@ impl Words for View {
     #[expect(clippy::indexing_slicing, reason = "as above")]
     fn word(&self, index: usize) -> &AtomicU64 {
         &self.all()[index]
+    }
+
+    #[inline]
+    #[expect(clippy::indexing_slicing, reason = "as above")]
+    fn header(&self, index: usize) -> &AtomicU64 {
+        // SAFETY: shared memory: as in `all`, of which this is the beginning.
+        let header = unsafe { self.header.as_ref() };
+        &header[index]
     }
 
     fn wait(&self, index: usize, expected: u32, deadline: Deadline) -> io::Result<futex::Wait> {

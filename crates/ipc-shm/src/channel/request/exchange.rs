@@ -20,7 +20,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes};
 
 use crate::channel::LastWords;
 use crate::channel::area::{FIRST, consumer, producer};
-use crate::channel::doorbell::{self, Sleep, Wait, Waiter, Waker};
+use crate::channel::doorbell::{self, ReceiverWaiter, ReceiverWaker, SenderWaiter, SenderWaker, Sleep, Wait};
 use crate::words::{AtomicU64, Words, is_left_out, peer_load, publish, put, take, words_of};
 use crate::{Error, Result};
 
@@ -186,16 +186,16 @@ pub(crate) struct Asking<Q, A, W> {
     shape: Shape,
     /// The position of the next question.
     pos: u64,
-    waker: Waker,
-    waiter: Waiter,
+    waker: ReceiverWaker,
+    waiter: SenderWaiter,
     payload: PhantomData<fn(Q) -> A>,
 }
 
 impl<Q, A, W: Words> Asking<Q, A, W> {
     /// Goes on where the last client ended, and takes back what that one was still waiting for.
     pub(crate) fn resume(own: W, peer: W, shape: Shape) -> Self {
-        let waker = Waker::new(producer::TICKET, consumer::BELL);
-        let waiter = Waiter::new(producer::BELL, consumer::TICKET, &own);
+        let waker = ReceiverWaker::new();
+        let waiter = SenderWaiter::new(&own);
         let mut pos = own.word(producer::WRITTEN).load(Ordering::Relaxed);
         if own.word(shape.question_at::<Q>(pos)).load(Ordering::Relaxed) == pos.wrapping_add(1) {
             // It was killed before counting it.
@@ -349,8 +349,8 @@ pub(crate) struct Answering<Q, A, W> {
     shape: Shape,
     /// The position of the next question.
     pos: u64,
-    waker: Waker,
-    waiter: Waiter,
+    waker: SenderWaker,
+    waiter: ReceiverWaiter,
     payload: PhantomData<fn(A) -> Q>,
 }
 
@@ -358,8 +358,8 @@ impl<Q, A, W: Words> Answering<Q, A, W> {
     /// Goes on where the last server ended, and tells the client which questions that one took and did not answer.
     pub(crate) fn resume(own: W, peer: W, shape: Shape) -> Self {
         let pos = own.word(consumer::READ).load(Ordering::Relaxed);
-        let waker = Waker::new(consumer::TICKET, producer::BELL);
-        let waiter = Waiter::new(consumer::BELL, producer::TICKET, &own);
+        let waker = SenderWaker::new();
+        let waiter = ReceiverWaiter::new(&own);
         let mut this = Self { own, peer, shape, pos, waker, waiter, payload: PhantomData };
         for taken in (1..=shape.capacity).rev().map(|behind| pos.wrapping_sub(behind)) {
             let end = this.own.word(this.shape.answer_at::<A>(taken));

@@ -9,7 +9,7 @@ use zerocopy::{FromBytes, IntoBytes};
 use super::Shape;
 use crate::channel::LastWords;
 use crate::channel::area::{consumer, producer};
-use crate::channel::doorbell::{Sleep, Wait, Waiter, Waker};
+use crate::channel::doorbell::{ReceiverWaiter, SenderWaker, Sleep, Wait};
 use crate::channel::sleeper::Sleeper;
 use crate::words::{AtomicU64, Words, peer_load, prefetch, publish, take};
 use crate::{Error, Result};
@@ -26,12 +26,12 @@ pub(crate) struct Consumer<T, W> {
     shape: Shape,
     /// The position of the next message.
     pos: u64,
-    /// Up to where the sender knows that we have read.
-    given: u64,
+    /// From where on the sender must be told how far we have read: a quarter behind what it knows.
+    due: u64,
     /// Up to where the sender had written when we last looked (packed messages only).
     written: u64,
-    waker: Waker,
-    waiter: Waiter,
+    waker: SenderWaker,
+    waiter: ReceiverWaiter,
     payload: PhantomData<fn() -> T>,
 }
 
@@ -40,9 +40,19 @@ impl<T, W: Words> Consumer<T, W> {
     /// back, at most a quarter of the ring, comes again.
     pub(crate) fn resume(own: W, peer: W, shape: Shape) -> Self {
         let pos = own.word(consumer::READ).load(Ordering::Relaxed);
-        let waker = Waker::new(consumer::TICKET, producer::BELL);
-        let waiter = Waiter::new(consumer::BELL, producer::TICKET, &own);
-        Self { own, peer, shape, pos, given: pos, written: pos, waker, waiter, payload: PhantomData }
+        let waker = SenderWaker::new();
+        let waiter = ReceiverWaiter::new(&own);
+        Self {
+            own,
+            peer,
+            shape,
+            pos,
+            due: pos.wrapping_add(shape.quarter()),
+            written: pos,
+            waker,
+            waiter,
+            payload: PhantomData,
+        }
     }
 
     /// The position of the next message.
@@ -77,7 +87,7 @@ impl<T, W: Words> Consumer<T, W> {
 
     #[inline]
     fn look_for_more(&mut self, wanted: u64) -> Result<u64> {
-        let written = peer_load(self.peer.word(producer::WRITTEN));
+        let written = peer_load(self.peer.header(producer::WRITTEN));
         let known = written.wrapping_sub(self.pos);
         if known > self.shape.capacity() {
             return Err(Error::PeerCorrupt { what: "the sender's position" });
@@ -106,7 +116,7 @@ impl<T, W: Words> Consumer<T, W> {
     #[inline]
     pub(crate) fn advance(&mut self, count: u64) {
         self.pos = self.pos.wrapping_add(count);
-        if self.pos.wrapping_sub(self.given) >= self.shape.quarter() || !self.waker.is_hot(&self.peer) {
+        if self.pos.wrapping_sub(self.due) <= u64::MAX / 2 || !self.waker.is_hot(&self.peer) {
             self.release();
         }
     }
@@ -114,9 +124,10 @@ impl<T, W: Words> Consumer<T, W> {
     /// Gives back all that was read.
     #[inline]
     pub(crate) fn release(&mut self) {
-        if self.given != self.pos {
-            publish(self.own.word(consumer::READ), self.pos);
-            self.given = self.pos;
+        let due = self.pos.wrapping_add(self.shape.quarter());
+        if self.due != due {
+            publish(self.own.header(consumer::READ), self.pos);
+            self.due = due;
             self.waker.ring(&self.own, &self.peer);
         }
     }
@@ -158,7 +169,7 @@ impl<T, W: Words> Consumer<T, W> {
                 Ok(peer_load(shape.sequence::<T, W>(peer, *pos)) == pos.wrapping_add(1))
             }
         };
-        waiter.wait(own, peer, wait, deadline, ready, look)
+        waiter.wait(own, peer, wait, deadline, 1, ready, look)
     }
 }
 
@@ -166,7 +177,7 @@ impl<T, W: Words> Consumer<T, W> {
 impl<T, W: Words> Sleeper for Consumer<T, W> {
     fn is_ready(&self) -> bool {
         if Shape::packed::<T>() {
-            peer_load(self.peer.word(producer::WRITTEN)) != self.pos
+            peer_load(self.peer.header(producer::WRITTEN)) != self.pos
         } else {
             self.holds(self.pos)
         }

@@ -9,7 +9,7 @@ use zerocopy::{Immutable, IntoBytes};
 use super::Shape;
 use crate::channel::LastWords;
 use crate::channel::area::{consumer, producer};
-use crate::channel::doorbell::{Sleep, Wait, Waiter, Waker};
+use crate::channel::doorbell::{ReceiverWaker, SenderWaiter, Sleep, Wait};
 use crate::channel::sleeper::Sleeper;
 use crate::words::{AtomicU64, Words, peer_load, publish, put, put_pairs};
 use crate::{Error, Result};
@@ -22,12 +22,12 @@ pub(crate) struct Producer<T, W> {
     shape: Shape,
     /// The position of the next message.
     pos: u64,
-    /// Up to where the receiver had read when we last looked.
-    read: u64,
+    /// The first position for which there was no room when we last looked.
+    end: u64,
     /// How much room to sleep for.
     wanted: u64,
-    waker: Waker,
-    waiter: Waiter,
+    waker: ReceiverWaker,
+    waiter: SenderWaiter,
     payload: PhantomData<fn(T)>,
 }
 
@@ -38,14 +38,23 @@ impl<T, W: Words> Producer<T, W> {
     /// [`Error::PeerCorrupt`], where the words contradict each other.
     pub(crate) fn resume(own: W, peer: W, shape: Shape) -> Result<Self> {
         let read = peer_load(peer.word(consumer::READ));
-        let waker = Waker::new(producer::TICKET, consumer::BELL);
-        let waiter = Waiter::new(producer::BELL, consumer::TICKET, &own);
-        let mut this =
-            Self { own, peer, shape, pos: read, read, wanted: 1, waker, waiter, payload: PhantomData };
+        let waker = ReceiverWaker::new();
+        let waiter = SenderWaiter::new(&own);
+        let mut this = Self {
+            own,
+            peer,
+            shape,
+            pos: read,
+            end: read.wrapping_add(shape.capacity()),
+            wanted: 1,
+            waker,
+            waiter,
+            payload: PhantomData,
+        };
         this.pos = if Shape::packed::<T>() {
             this.own.word(producer::WRITTEN).load(Ordering::Relaxed)
         } else {
-            this.first_unwritten()
+            this.first_unwritten(read)
         };
         if this.pos.wrapping_sub(read) > shape.capacity() {
             return Err(Error::PeerCorrupt { what: "positions further apart than the ring is long" });
@@ -57,12 +66,12 @@ impl<T, W: Words> Producer<T, W> {
 
     /// Where to go on: behind the last message whose sequence number stands. A predecessor that died while it published
     /// a batch, last message first, had written all of it: its missing numbers are completed.
-    fn first_unwritten(&self) -> u64 {
+    fn first_unwritten(&self, read: u64) -> u64 {
         let number = |pos: u64| self.shape.sequence::<T, W>(&self.own, pos);
         let stands = |pos: &u64| number(*pos).load(Ordering::Relaxed) == pos.wrapping_add(1);
-        let ahead = (0..self.shape.capacity()).map(|ahead| self.read.wrapping_add(ahead));
+        let ahead = (0..self.shape.capacity()).map(|ahead| read.wrapping_add(ahead));
         let Some(first) = ahead.clone().find(|pos| !stands(pos)) else {
-            return self.read.wrapping_add(self.shape.capacity());
+            return self.end;
         };
         let Some(last) = ahead.rev().take_while(|pos| *pos != first).find(stands) else {
             return first;
@@ -92,7 +101,7 @@ impl<T, W: Words> Producer<T, W> {
     /// [`Error::PeerCorrupt`].
     #[inline]
     pub(crate) fn space(&mut self, wanted: u64) -> Result<u64> {
-        let space = self.shape.capacity().wrapping_sub(self.pos.wrapping_sub(self.read));
+        let space = self.end.wrapping_sub(self.pos);
         if space >= wanted { Ok(space) } else { self.look_for_space() }
     }
 
@@ -103,7 +112,7 @@ impl<T, W: Words> Producer<T, W> {
         if used > self.shape.capacity() {
             return Err(Error::PeerCorrupt { what: "the receiver's position" });
         }
-        self.read = read;
+        self.end = read.wrapping_add(self.shape.capacity());
         Ok(self.shape.capacity() - used)
     }
 
@@ -112,7 +121,7 @@ impl<T, W: Words> Producer<T, W> {
     pub(crate) fn publish(&mut self, count: u64) {
         let end = self.pos.wrapping_add(count);
         if Shape::packed::<T>() {
-            publish(self.own.word(producer::WRITTEN), end);
+            publish(self.own.header(producer::WRITTEN), end);
         } else {
             let mut pos = end;
             while pos != self.pos {
@@ -121,7 +130,7 @@ impl<T, W: Words> Producer<T, W> {
                 publish(self.shape.sequence::<T, W>(&self.own, pos), number);
             }
             // For those who look on; the receiver never reads it.
-            self.own.word(producer::WRITTEN).store(end, Ordering::Relaxed);
+            self.own.header(producer::WRITTEN).store(end, Ordering::Relaxed);
         }
         self.pos = end;
         self.ring();
@@ -154,7 +163,7 @@ impl<T, W: Words> Producer<T, W> {
         deadline: Deadline,
         look: impl FnMut() -> Result<()>,
     ) -> Result<()> {
-        let Self { own, peer, shape, pos, read, waiter, .. } = self;
+        let Self { own, peer, shape, pos, end, waiter, .. } = self;
         // What was checked is what is kept: a receiver that lies may say something else at the next look.
         let ready = || {
             let seen = peer_load(peer.word(consumer::READ));
@@ -162,10 +171,10 @@ impl<T, W: Words> Producer<T, W> {
             if used > shape.capacity() {
                 return Err(Error::PeerCorrupt { what: "the receiver's position" });
             }
-            *read = seen;
+            *end = seen.wrapping_add(shape.capacity());
             Ok(shape.capacity() - used >= wanted)
         };
-        waiter.wait(own, peer, wait, deadline, ready, look)
+        waiter.wait(own, peer, wait, deadline, wanted, ready, look)
     }
 }
 
@@ -173,7 +182,7 @@ impl<T: IntoBytes + Immutable, W: Words> Producer<T, W> {
     /// Sends a message, if there was space by the last look. `false` says nothing about what a new look finds.
     #[inline(always)]
     pub(crate) fn send(&mut self, message: &T) -> bool {
-        if self.pos.wrapping_sub(self.read) >= self.shape.capacity() {
+        if self.pos == self.end {
             return false;
         }
         let number = self.pos.wrapping_add(1);
@@ -185,9 +194,9 @@ impl<T: IntoBytes + Immutable, W: Words> Producer<T, W> {
         if let (false, Some(word)) = (Shape::packed::<T>(), slot.first()) {
             publish(word, number);
             // For those who look on; the receiver never reads it.
-            self.own.word(producer::WRITTEN).store(number, Ordering::Relaxed);
+            self.own.header(producer::WRITTEN).store(number, Ordering::Relaxed);
         } else {
-            publish(self.own.word(producer::WRITTEN), number);
+            publish(self.own.header(producer::WRITTEN), number);
         }
         self.pos = number;
         self.ring();

@@ -9,7 +9,8 @@ use crate::words::{AtomicU64, Words, words_of};
 /// How a ring of `T` lies in memory.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Shape {
-    capacity: u64,
+    /// What an index is of a position: one less than the capacity.
+    mask: u64,
     /// The first position, 0 but in tests.
     start: u64,
 }
@@ -17,13 +18,13 @@ pub(crate) struct Shape {
 impl Shape {
     /// `capacity` is a power of two.
     pub(crate) const fn new(capacity: u64, start: u64) -> Self {
-        Self { capacity, start }
+        Self { mask: capacity - 1, start }
     }
 
     /// How many slots there are.
     #[inline]
     pub(super) fn capacity(self) -> u64 {
-        self.capacity
+        self.mask + 1
     }
 
     /// Whether messages of this type carry no sequence numbers.
@@ -59,13 +60,13 @@ impl Shape {
 
     /// The bytes of header page and slots; `None` where that does not fit.
     pub(crate) fn len<T>(self) -> Option<u64> {
-        let slots = u64::try_from(Self::stride::<T>()).ok()?.checked_mul(8)?.checked_mul(self.capacity)?;
+        let slots = u64::try_from(Self::stride::<T>()).ok()?.checked_mul(8)?.checked_mul(self.capacity())?;
         slots.checked_add(8 * 512)
     }
 
     #[expect(clippy::cast_possible_truncation, reason = "usize is 64 bits wide on every target")]
     pub(super) fn slot<T>(self, pos: u64) -> usize {
-        FIRST + (pos & (self.capacity - 1)) as usize * Self::stride::<T>()
+        FIRST + (pos & self.mask) as usize * Self::stride::<T>()
     }
 
     pub(super) fn sequence<T, W: Words>(self, words: &W, pos: u64) -> &AtomicU64 {
@@ -87,7 +88,7 @@ impl Shape {
     /// How many messages lie in a row from `pos` to the end.
     #[inline]
     pub(super) fn to_end(self, pos: u64) -> u64 {
-        self.capacity - (pos & (self.capacity - 1))
+        self.capacity() - (pos & self.mask)
     }
 
     /// Where the payload of `pos` lies, in bytes.
@@ -100,9 +101,9 @@ impl Shape {
         doorbell::init(producer::BELL, words);
         words.word(producer::WRITTEN).store(self.start, Ordering::Relaxed);
         if !Self::packed::<T>() {
-            for ahead in 0..self.capacity {
+            for ahead in 0..self.capacity() {
                 let pos = self.start.wrapping_add(ahead);
-                let free = pos.wrapping_add(1).wrapping_sub(self.capacity);
+                let free = pos.wrapping_add(1).wrapping_sub(self.capacity());
                 self.sequence::<T, W>(words, pos).store(free, Ordering::Relaxed);
             }
         }
@@ -116,10 +117,10 @@ impl Shape {
 
     /// How many messages are guaranteed to fit, whatever the receiver has not yet given back.
     pub(crate) fn guaranteed(self) -> u64 {
-        self.capacity - self.quarter() + 1
+        self.capacity() - self.quarter() + 1
     }
 
     pub(super) fn quarter(self) -> u64 {
-        self.capacity / 4
+        self.capacity() / 4
     }
 }
