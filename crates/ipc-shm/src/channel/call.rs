@@ -49,7 +49,7 @@ impl Fences {
 #[inline]
 pub(crate) fn call<W: Words>(memory: &W, fences: Fences) {
     fences.before_look();
-    if memory.word(consumer::ASLEEP).load(Ordering::Relaxed) != 0 {
+    if memory.header(consumer::ASLEEP).load(Ordering::Relaxed) != 0 {
         wake(memory);
     }
 }
@@ -208,7 +208,7 @@ impl<W: Words> Bell<W> {
 pub(crate) fn call_each<W: Words>(memory: &W, fences: Fences, bells: &mut [Bell<W>]) {
     call(memory, fences);
     for bell in bells {
-        let rung = bell.reader.word(consumer::BELL).load(Ordering::Relaxed);
+        let rung = bell.reader.header(consumer::BELL).load(Ordering::Relaxed);
         if is_asleep(rung) && rung != bell.woken {
             answer(memory, bell, rung);
         }

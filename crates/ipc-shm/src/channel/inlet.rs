@@ -5,6 +5,7 @@ use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
 use ipc_sys::Deadline;
+use ipc_sys::fork::ForkMark;
 
 use crate::channel::area::{consumer, producer};
 use crate::channel::call::{self, Bell, Called, Fences};
@@ -26,6 +27,8 @@ use crate::{Error, Result};
 #[derive(Debug)]
 pub(crate) struct Inlet {
     pub(crate) view: View,
+    /// The process that attached this reader.
+    mark: ForkMark,
     watch: Watch,
     /// How the writer wakes us; `None` where it does not know of us.
     called: Option<Called<View>>,
@@ -50,8 +53,7 @@ impl Inlet {
     pub(crate) fn new(segment: Segment) -> Self {
         let called = segment.mapping().is_writable().then(|| Called::together(fences(segment.layout())));
         let view = View::new(Arc::new(segment));
-        let watch = Watch::new(Side::Producer, &view);
-        Self { view, watch, called, wait: Wait::default(), _invited: None, lagged: 0 }
+        Self::over(view, called, None)
     }
 
     /// Sealed memory whose writer will know of us: our half of the pair is our bell.
@@ -59,8 +61,12 @@ impl Inlet {
         let called = Some(Called::alone(fences(link.peer.segment().layout()), link.own.clone()));
         let view = link.peer.clone();
         link.announce();
-        let watch = Watch::new(Side::Producer, &view);
-        Self { view, watch, called, wait: Wait::default(), _invited: Some(Invited(link)), lagged: 0 }
+        Self::over(view, called, Some(Invited(link)))
+    }
+
+    fn over(view: View, called: Option<Called<View>>, invited: Option<Invited>) -> Self {
+        let (mark, watch) = (view.segment().mapping().mark(), Watch::new(Side::Producer, &view));
+        Self { view, mark, watch, called, wait: Wait::default(), _invited: invited, lagged: 0 }
     }
 
     /// Our socket, if the writer knows of us and the channel is pollable.
@@ -111,7 +117,7 @@ impl Inlet {
 
     #[inline]
     pub(crate) fn check_fork(&self) -> Result<()> {
-        self.view.segment().check_fork()
+        if self.mark.is_ours() { Ok(()) } else { Err(Error::Forked) }
     }
 
     /// Whether the writer is gone.

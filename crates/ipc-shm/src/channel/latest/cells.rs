@@ -57,7 +57,7 @@ impl<T: IntoBytes + Immutable, W: Words> Cells<T, W> {
         // Who sees a word of this cell also sees the versions before: its second look tells it to reject.
         fence("cell", Ordering::Release);
         put(self.memory.words(cell::<T>(next), words_of::<T>()), value);
-        publish(self.memory.word(producer::WRITTEN), next);
+        publish(self.memory.header(producer::WRITTEN), next);
         self.version = next;
     }
 }
@@ -75,7 +75,7 @@ pub(crate) fn read<T: FromBytes + IntoBytes, W: Words>(memory: &W) -> Result<Opt
         }
         let value = take(memory.words(cell::<T>(seen), words_of::<T>()));
         fence("reader", Ordering::Acquire);
-        let now = memory.word(producer::WRITTEN).load(Ordering::Relaxed);
+        let now = memory.header(producer::WRITTEN).load(Ordering::Relaxed);
         if now.wrapping_sub(seen) <= slack() {
             return Ok(Some((seen, value)));
         }
@@ -86,7 +86,7 @@ pub(crate) fn read<T: FromBytes + IntoBytes, W: Words>(memory: &W) -> Result<Opt
 /// The version of the newest value.
 #[inline]
 pub(crate) fn version<W: Words>(memory: &W) -> u64 {
-    peer_load(memory.word(producer::WRITTEN))
+    peer_load(memory.header(producer::WRITTEN))
 }
 
 /// By how much the writer may have gone on: at three it may be writing our cell.
