@@ -70,8 +70,8 @@ const EPOCH: u64 = 4;
 
 /// After how many messages without sleeping the fence per message is traded for a barrier per sleep.
 const STREAK: u32 = 256;
-/// How many polls come before the first look.
-const FIRST_POLLS: u32 = 64;
+/// How many polls come before the first look, of the message itself and then of what it waits for.
+const FIRST_POLLS: u32 = 32;
 /// How many polls lie between two looks at the clock; about 50 µs of them.
 pub(crate) const POLLS: u32 = 1024;
 /// How many wakes without cause, one after another, no honest waker can have made, beside those that it has a cause for and we
@@ -307,6 +307,11 @@ pub(crate) fn init<W: Words>(bell: usize, own: &W) {
 /// How often to poll before the first look at clock and CPU.
 pub(crate) fn first_polls(wait: Wait) -> u32 {
     if matches!(wait, Wait::Park | Wait::Poll) { 1 } else { FIRST_POLLS }
+}
+
+/// The same number where the call polls for the message itself first: what is nearly there is taken as soon as it is seen.
+pub(crate) fn own_polls(wait: Wait) -> u32 {
+    if matches!(wait, Wait::Park | Wait::Poll) { 0 } else { FIRST_POLLS }
 }
 
 /// Whether to poll [`POLLS`] times more after `polls` in vain: once, unless the waker was last seen on our own CPU.

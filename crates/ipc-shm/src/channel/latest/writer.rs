@@ -167,7 +167,7 @@ impl<T: Payload, M: Mode> Writer<T, M> {
     /// [`Error::Forked`].
     #[inline]
     pub fn write(&mut self, value: &T) -> Result<()> {
-        self.end.link.check_fork()?;
+        self.end.check()?;
         self.end.ring.write(value);
         let ring = &mut self.end.ring;
         call::call_each(&ring.memory, self.fences, &mut ring.bells);

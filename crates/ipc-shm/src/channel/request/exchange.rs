@@ -44,7 +44,8 @@ pub(crate) enum End {
 /// How the two tables lie in memory.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Shape {
-    capacity: u64,
+    /// What an index is of a position: one less than the capacity.
+    mask: u64,
     /// The first position, 0 but in tests.
     start: u64,
     /// The first word of the answers.
@@ -55,17 +56,23 @@ impl Shape {
     /// Both tables in one memory. `capacity` is a power of two.
     #[expect(clippy::cast_possible_truncation, reason = "usize is 64 bits wide on every target")]
     pub(crate) fn common<Q>(capacity: u64, start: u64) -> Self {
-        Self { capacity, start, answers: FIRST + capacity as usize * question_stride::<Q>() }
+        Self { mask: capacity - 1, start, answers: FIRST + capacity as usize * question_stride::<Q>() }
     }
 
     /// A memory for each table.
     pub(crate) fn apart(capacity: u64, start: u64) -> Self {
-        Self { capacity, start, answers: FIRST }
+        Self { mask: capacity - 1, start, answers: FIRST }
+    }
+
+    /// How many slots each table has.
+    #[inline]
+    fn capacity(self) -> u64 {
+        self.mask + 1
     }
 
     #[expect(clippy::cast_possible_truncation, reason = "usize is 64 bits wide on every target")]
     fn index(self, pos: u64) -> usize {
-        (pos & (self.capacity - 1)) as usize
+        (pos & self.mask) as usize
     }
 
     /// The word that holds a question's number; its deadline and itself are behind it.
@@ -96,8 +103,8 @@ impl Shape {
     pub(crate) fn init_questions<Q, W: Words>(self, words: &W) {
         doorbell::init(producer::BELL, words);
         words.word(producer::WRITTEN).store(self.start, Ordering::Relaxed);
-        for pos in (0..self.capacity).map(|ahead| self.start.wrapping_add(ahead)) {
-            let free = pos.wrapping_add(1).wrapping_sub(self.capacity);
+        for pos in (0..self.capacity()).map(|ahead| self.start.wrapping_add(ahead)) {
+            let free = pos.wrapping_add(1).wrapping_sub(self.capacity());
             words.word(self.question_at::<Q>(pos)).store(free, Ordering::Relaxed);
         }
     }
@@ -106,8 +113,8 @@ impl Shape {
     pub(crate) fn init_answers<A, W: Words>(self, words: &W) {
         doorbell::init(consumer::BELL, words);
         words.word(consumer::READ).store(self.start, Ordering::Relaxed);
-        for pos in (0..self.capacity).map(|ahead| self.start.wrapping_add(ahead)) {
-            let before = answered(pos.wrapping_sub(self.capacity), End::Answered);
+        for pos in (0..self.capacity()).map(|ahead| self.start.wrapping_add(ahead)) {
+            let before = answered(pos.wrapping_sub(self.capacity()), End::Answered);
             words.word(self.answer_at::<A>(pos)).store(before, Ordering::Relaxed);
         }
     }
@@ -203,7 +210,7 @@ impl<Q, A, W: Words> Asking<Q, A, W> {
         }
         let mut this = Self { own, peer, shape, pos, waker, waiter, payload: PhantomData };
         this.own.word(producer::WRITTEN).store(pos, Ordering::Relaxed);
-        for behind in 1..=shape.capacity {
+        for behind in 1..=shape.capacity() {
             this.give_up(pos.wrapping_sub(behind));
         }
         this.waker.ring(&this.own, &this.peer);
@@ -217,7 +224,7 @@ impl<Q, A, W: Words> Asking<Q, A, W> {
 
     /// The position whose answer must stand before the next question.
     pub(crate) fn oldest(&self) -> u64 {
-        self.pos.wrapping_sub(self.shape.capacity)
+        self.pos.wrapping_sub(self.shape.capacity())
     }
 
     /// Whether the next question may be asked.
@@ -236,7 +243,7 @@ impl<Q, A, W: Words> Asking<Q, A, W> {
     #[inline]
     pub(crate) fn stands(&self, pos: u64) -> Result<bool> {
         let number = peer_load(self.peer.word(self.shape.answer_at::<A>(pos)));
-        Ok(ended(number, pos, self.shape.capacity)?.is_some())
+        Ok(ended(number, pos, self.shape.capacity())?.is_some())
     }
 
     /// Where the next question is to be written, in bytes; there must be room.
@@ -253,7 +260,7 @@ impl<Q, A, W: Words> Asking<Q, A, W> {
             publish(number, self.pos);
         }
         // For our successor, and those who look on.
-        self.own.word(producer::WRITTEN).store(self.pos, Ordering::Relaxed);
+        self.own.header(producer::WRITTEN).store(self.pos, Ordering::Relaxed);
         self.waker.ring(&self.own, &self.peer);
     }
 
@@ -282,10 +289,10 @@ impl<Q, A, W: Words> Asking<Q, A, W> {
         let Self { own, peer, shape, waiter, .. } = self;
         let ready = || {
             let number = peer_load(peer.word(shape.answer_at::<A>(pos)));
-            Ok(ended(number, pos, shape.capacity)?.is_some())
+            Ok(ended(number, pos, shape.capacity())?.is_some())
         };
         // The answers to all other calls.
-        waiter.wait(own, peer, wait, deadline, shape.capacity, ready, look)
+        waiter.wait(own, peer, wait, deadline, shape.capacity(), ready, look)
     }
 
     /// See [`Sleeper::announce`](crate::channel::sleeper::Sleeper::announce).
@@ -315,7 +322,14 @@ impl<Q: IntoBytes + Immutable, A: FromBytes + IntoBytes, W: Words> Asking<Q, A, 
         self.ask_written(deadline);
     }
 
-    /// The answer to `pos`.
+    /// The answer to `pos`, if it stands. `None` says nothing about what a closer look finds.
+    #[inline(always)]
+    pub(crate) fn next(&self, pos: u64) -> Option<A> {
+        let (number, payload) = self.shape.answer::<A, W>(&self.peer, pos).split_first()?;
+        (peer_load(number) == answered(pos, End::Answered)).then(|| take(payload))
+    }
+
+    /// The answer to `pos`, by a closer look.
     ///
     /// # Errors
     /// [`Error::PeerCorrupt`].
@@ -324,7 +338,7 @@ impl<Q: IntoBytes + Immutable, A: FromBytes + IntoBytes, W: Words> Asking<Q, A, 
         let Some((number, payload)) = self.shape.answer::<A, W>(&self.peer, pos).split_first() else {
             return Ok(Answer::Pending);
         };
-        Ok(match ended(peer_load(number), pos, self.shape.capacity)? {
+        Ok(match ended(peer_load(number), pos, self.shape.capacity())? {
             None => Answer::Pending,
             Some(End::Answered) => Answer::Answered(take(payload)),
             Some(End::Unanswered) => Answer::Unanswered,
@@ -361,9 +375,9 @@ impl<Q, A, W: Words> Answering<Q, A, W> {
         let waker = SenderWaker::new();
         let waiter = ReceiverWaiter::new(&own);
         let mut this = Self { own, peer, shape, pos, waker, waiter, payload: PhantomData };
-        for taken in (1..=shape.capacity).rev().map(|behind| pos.wrapping_sub(behind)) {
+        for taken in (1..=shape.capacity()).rev().map(|behind| pos.wrapping_sub(behind)) {
             let end = this.own.word(this.shape.answer_at::<A>(taken));
-            let before = answered(taken.wrapping_sub(shape.capacity), End::Answered);
+            let before = answered(taken.wrapping_sub(shape.capacity()), End::Answered);
             if end.load(Ordering::Relaxed) & !3 == before {
                 publish(end, answered(taken, End::Unanswered));
             }
@@ -406,14 +420,14 @@ impl<Q, A, W: Words> Answering<Q, A, W> {
     ) -> Result<()> {
         let Self { own, peer, shape, pos, waiter, .. } = self;
         let number = peer.word(shape.question_at::<Q>(*pos));
-        let ready = || asked(peer_load(number), *pos, shape.capacity);
+        let ready = || asked(peer_load(number), *pos, shape.capacity());
         waiter.wait(own, peer, wait, deadline, 1, ready, look)
     }
 
     /// Whether a question stands; one that cannot be is for the next call to find.
     pub(crate) fn is_ready(&self) -> bool {
         let number = peer_load(self.peer.word(self.shape.question_at::<Q>(self.pos)));
-        !matches!(asked(number, self.pos, self.shape.capacity), Ok(false))
+        !matches!(asked(number, self.pos, self.shape.capacity()), Ok(false))
     }
 
     /// See [`Sleeper::announce`](crate::channel::sleeper::Sleeper::announce).
@@ -434,6 +448,30 @@ impl<Q, A, W: Words> Answering<Q, A, W> {
 }
 
 impl<Q: FromBytes + IntoBytes, A: IntoBytes + Immutable, W: Words> Answering<Q, A, W> {
+    /// Takes the next question, if it is there and has no deadline. `None` says nothing about what a closer look finds.
+    #[inline(always)]
+    pub(crate) fn next_now(&mut self) -> Option<(u64, Q)> {
+        let [number, until, payload @ ..] = self.shape.question::<Q, W>(&self.peer, self.pos) else {
+            return None;
+        };
+        let (pos, next) = (self.pos, self.pos.wrapping_add(1));
+        if peer_load(number) != next || !self.is_free(pos) || until.load(Ordering::Relaxed) != NO_DEADLINE {
+            return None;
+        }
+        let question = take(payload);
+        self.pos = next;
+        // As in `next`.
+        self.own.header(consumer::READ).store(next, Ordering::Relaxed);
+        Some((pos, question))
+    }
+
+    /// Whether the answer before the one to `pos` stands in its place.
+    #[inline]
+    fn is_free(&self, pos: u64) -> bool {
+        let before = answered(pos.wrapping_sub(self.shape.capacity()), End::Answered);
+        self.own.word(self.shape.answer_at::<A>(pos)).load(Ordering::Relaxed) & !3 == before
+    }
+
     /// Takes the next question, if it is there: its position, its deadline and itself.
     ///
     /// # Errors
@@ -444,17 +482,16 @@ impl<Q: FromBytes + IntoBytes, A: IntoBytes + Immutable, W: Words> Answering<Q, 
             return Ok(None);
         };
         let (pos, next) = (self.pos, self.pos.wrapping_add(1));
-        if !asked(peer_load(number), pos, self.shape.capacity)? {
+        if !asked(peer_load(number), pos, self.shape.capacity())? {
             return Ok(None);
         }
-        let free = answered(pos.wrapping_sub(self.shape.capacity), End::Answered);
-        if self.own.word(self.shape.answer_at::<A>(pos)).load(Ordering::Relaxed) & !3 != free {
+        if !self.is_free(pos) {
             return Err(Error::PeerCorrupt { what: "a question in the place of one that is not answered" });
         }
         let (deadline, question) = (until.load(Ordering::Relaxed), take(payload));
         self.pos = next;
         // Who is killed from here on has taken it: a successor does not serve it again.
-        self.own.word(consumer::READ).store(next, Ordering::Relaxed);
+        self.own.header(consumer::READ).store(next, Ordering::Relaxed);
         Ok(Some((pos, deadline, question)))
     }
 

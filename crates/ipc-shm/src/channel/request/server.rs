@@ -10,6 +10,7 @@ use ipc_sys::Deadline;
 use ipc_sys::deadline::monotonic_now;
 
 use crate::channel::attached::Attached;
+use crate::channel::doorbell::{own_polls, pause};
 use crate::channel::link::{Link, Plan, Side};
 use crate::channel::meet::private;
 use crate::channel::request::client::Client;
@@ -137,22 +138,21 @@ impl<Q: Payload, A: Payload, M: Mode> Server<Q, A, M> {
         self.end.borrow().link.persist();
     }
 
-    #[inline]
+    #[inline(always)]
     fn recv_until(&self, deadline: impl Fn() -> Deadline) -> Result<Request<'_, Q, A, M>> {
         let mut end = self.end.borrow_mut();
-        let mut last = false;
-        loop {
-            if let Some((pos, question)) = next(&mut end)? {
-                return Ok(self.request(pos, question));
+        let mut polls = own_polls(end.wait);
+        let (pos, question) = loop {
+            if let Some(taken) = next_now(&mut end) {
+                break taken;
             }
-            if last {
-                return Err(Error::TimedOut);
+            if polls == 0 {
+                break next_within(&mut end, deadline)?;
             }
-            let deadline = deadline();
-            wait(&mut end, deadline)?;
-            // What woke us may be a question whose time is over, each time.
-            last = deadline.has_passed();
-        }
+            polls -= 1;
+            pause();
+        };
+        Ok(self.request(pos, question))
     }
 
     /// The next question, if it is there by the cheapest look.
@@ -208,11 +208,38 @@ fn next<Q: Payload, A: Payload>(end: &mut Attached<Answering<Q, A, View>>) -> Re
 /// How many questions one look passes over.
 const PASSED_OVER: usize = 64;
 
+/// The next question without a deadline, if this end may be used and it was there by the cheapest look.
+#[inline(always)]
+fn next_now<Q: Payload, A: Payload>(end: &mut Attached<Answering<Q, A, View>>) -> Option<(u64, Q)> {
+    let taken = if end.is_usable() { end.ring.next_now() } else { None };
+    if taken.is_some() {
+        end.ring.count(|| end.link.may_be_hot());
+    }
+    taken
+}
+
 #[inline(never)]
-fn wait<Q: Payload, A: Payload>(end: &mut Attached<Answering<Q, A, View>>, deadline: Deadline) -> Result<()> {
-    let (wait, link) = (end.wait, &mut end.link);
-    let waited = end.ring.wait(wait, deadline, || link.look());
-    end.note(waited)
+fn next_within<Q: Payload, A: Payload>(
+    end: &mut Attached<Answering<Q, A, View>>,
+    deadline: impl Fn() -> Deadline,
+) -> Result<(u64, Q)> {
+    if let Some(taken) = next(end)? {
+        return Ok(taken);
+    }
+    loop {
+        let deadline = deadline();
+        let (wait, link) = (end.wait, &mut end.link);
+        let waited = end.ring.wait(wait, deadline, || link.look());
+        end.note(waited)?;
+        // What woke us may be a question whose time is over, each time.
+        let last = deadline.has_passed();
+        if let Some(taken) = next(end)? {
+            return Ok(taken);
+        }
+        if last {
+            return Err(Error::TimedOut);
+        }
+    }
 }
 
 /// How long it is until this many nanoseconds of CLOCK_MONOTONIC.
