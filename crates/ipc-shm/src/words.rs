@@ -5,6 +5,7 @@
 
 use std::io;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use ipc_sys::Deadline;
 use ipc_sys::futex::Wait;
@@ -42,6 +43,11 @@ pub(crate) trait Words {
 
     /// Sleeps while the low half of a word is `expected` (FUTEX_WAIT).
     fn wait(&self, index: usize, expected: u32, deadline: Deadline) -> io::Result<Wait>;
+
+    /// The same for so long from now, which takes no look at the clock.
+    fn wait_for(&self, index: usize, expected: u32, timeout: Duration) -> io::Result<Wait> {
+        self.wait(index, expected, Deadline::after(timeout))
+    }
 
     /// Wakes at most `count` sleepers of a word (FUTEX_WAKE).
     fn wake(&self, index: usize, count: i32);

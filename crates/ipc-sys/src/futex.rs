@@ -43,6 +43,15 @@ pub fn wait_low(word: &AtomicU64, expected: u32, deadline: Deadline) -> io::Resu
     wait_at(low_half(word), expected, deadline)
 }
 
+/// As [`wait_low`], for so long from now: FUTEX_WAIT takes a relative time, so that nobody looks at the clock but the
+/// kernel.
+///
+/// # Errors
+/// As [`wait`].
+pub fn wait_low_for(word: &AtomicU64, expected: u32, timeout: Duration) -> io::Result<Wait> {
+    wait_within(low_half(word), expected, Some(timespec(timeout)))
+}
+
 /// FUTEX_WAKE: wakes at most `count` waiters and says how many it woke. Safe in a signal handler.
 ///
 /// # Errors
@@ -125,7 +134,10 @@ fn low_half(word: &AtomicU64) -> *mut u32 {
 }
 
 fn wait_at(word: *mut u32, expected: u32, deadline: Deadline) -> io::Result<Wait> {
-    let left = deadline.remaining_timespec();
+    wait_within(word, expected, deadline.remaining_timespec())
+}
+
+fn wait_within(word: *mut u32, expected: u32, left: Option<libc::timespec>) -> io::Result<Wait> {
     let left = left.as_ref().map_or(ptr::null(), ptr::from_ref);
     // SAFETY: `word` points into a borrowed atomic, aligned to 4 bytes; `left` is null or a live timespec; FUTEX_WAIT
     // takes no further argument.

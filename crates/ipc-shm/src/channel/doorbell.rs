@@ -249,7 +249,7 @@ impl<const BELL: usize, const TICKET: usize> Waiter<BELL, TICKET> {
         let done = if may_look() { ready() } else { Ok(false) };
         let slept = match (&done, on) {
             (Ok(false), Sleep::Ticket) => peer
-                .wait(TICKET, self.ticket_of(peer).1, soonest(deadline))
+                .wait_for(TICKET, self.ticket_of(peer).1, turn(deadline))
                 .map_err(Error::system("futex(FUTEX_WAIT)", "the channel")),
             (Ok(false), Sleep::Socket) => own.poll(soonest(deadline)).map_err(Error::no_socket),
             _ => Ok(futex::Wait::Woken),
@@ -385,6 +385,11 @@ pub(crate) fn soonest(deadline: Deadline) -> Deadline {
         Some(left) if left < LOOK => deadline,
         _ => Deadline::after(LOOK),
     }
+}
+
+/// The same as a time from now: without a deadline nobody looks at the clock.
+fn turn(deadline: Deadline) -> Duration {
+    deadline.remaining().map_or(LOOK, |left| left.min(LOOK))
 }
 
 /// Keeps the compiler from moving the look at the bell before the store that published.

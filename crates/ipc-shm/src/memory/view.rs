@@ -5,6 +5,7 @@ use std::io;
 use std::ptr::NonNull;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
+use std::time::Duration;
 
 use ipc_sys::{Deadline, futex};
 
@@ -85,6 +86,10 @@ impl Words for View {
 
     fn wait(&self, index: usize, expected: u32, deadline: Deadline) -> io::Result<futex::Wait> {
         futex::wait_low(self.word(index), expected, deadline)
+    }
+
+    fn wait_for(&self, index: usize, expected: u32, timeout: Duration) -> io::Result<futex::Wait> {
+        futex::wait_low_for(self.word(index), expected, timeout)
     }
 
     fn wake(&self, index: usize, count: i32) {
