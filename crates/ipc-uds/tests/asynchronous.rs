@@ -228,7 +228,7 @@ fn a_server_of_tasks_keeps_its_limits_and_lets_answers_go_out() {
         let server = Server::new(listener)
             .clients(2)
             .idle(Duration::from_millis(500))
-            .grace(Duration::from_secs(5))
+            .grace(WATCHDOG)
             .serve_async(async move { stopped.notified().await }, |client| async move {
                 let mut bytes = [0; 4096];
                 let mut client = &*client;

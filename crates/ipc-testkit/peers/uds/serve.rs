@@ -70,7 +70,7 @@ fn limited(arguments: &[String]) -> Result {
     let server = Server::new(&listener)
         .clients(clients.parse()?)
         .idle(Duration::from_millis(idle.parse()?))
-        .grace(Duration::from_millis(500));
+        .grace(ipc_testkit::WATCHDOG);
     let stop = Stop::new()?;
     say("listening")?;
     let served = thread::scope(|threads| -> Result<Served> {

@@ -93,7 +93,7 @@ fn g3_idle_clients_cost_no_time() {
     const CLIENTS: u32 = 1000;
     let place = Place::new();
     let path = place.path("s");
-    let mut server = peer!("peer-uds", "limited", path.display(), 2000, 60_000);
+    let mut server = peer!("peer-uds", "limited", path.display(), 2000, 3_600_000);
     server.expect("listening");
     let mut idlers = peer!("peer-uds", "idlers", path.display(), CLIENTS);
     idlers.expect("connected");
@@ -140,7 +140,8 @@ fn g9_limits_of_a_server_hold() {
     }
     // It expects no descriptors: they are refused to their sender, where the kernel can.
     match third.send_with(b"x", &[std::os::fd::AsFd::as_fd(&third)]) {
-        Err(Error::PermissionDenied { .. }) | Ok(_) => {}
+        // A machine that took its time has had it cut off, too.
+        Err(Error::PermissionDenied { .. } | Error::PeerGone { .. }) | Ok(_) => {}
         other => panic!("{other:?}"),
     }
     server.tell("end");
