@@ -1,4 +1,4 @@
-//! Ends in tokio: readiness of the socket that a pollable channel has anyway (epoll), no thread and no timer of ours.
+//! Ends in tokio: readiness of what an end is polled by (epoll), its socket or a ring; no thread and no timer of ours.
 //!
 //! Every future here may be dropped at any time: a message that was not returned is still in the channel, and one whose
 //! send was not `Ok` was not sent. After a crash nothing is left: the registration is the runtime's, and goes with the end.
@@ -23,7 +23,7 @@ mod receivers;
 mod requests;
 mod senders;
 
-/// An end of a [pollable](crate::ChannelOptions::pollable) channel for tokio: a [`Stream`](futures_core::Stream) where it
+/// An end of any channel for tokio: a [`Stream`](futures_core::Stream) where it
 /// receives, a [`Sink`](futures_sink::Sink) where it sends, each with its `async` call beside. The ends of
 /// [`request`](crate::request) are taken as they are, for one call at a time and tasks that move between threads, or by
 /// reference, for any number at a time.
@@ -31,10 +31,14 @@ mod senders;
 /// A message that is there, or fits, costs no system call. The stream ends when the other side is gone and everything it
 /// had sent was received, or after any error but [`Error::Lagged`] and [`Error::Contended`].
 ///
+/// An end of a [pollable](crate::ChannelOptions::pollable) channel sleeps on its socket, any other on an io_uring of its own,
+/// as a [`Polled`] end does.
+///
 /// # After a crash
-/// As for [`Polled`]: a death is seen at once, unless somebody else holds a copy of the dead process's socket. There is no
-/// timer here that would look: give the end a pidfd ([`spsc::Receiver::watch`](crate::spsc::Receiver::watch)) where that may
-/// be, before or after it became `Async`.
+/// As for [`Polled`]: without a socket a death is seen within 100 ms, by a look every 60 ms for which the task is woken. With
+/// one it is seen at once, unless somebody else holds a copy of the dead process's socket; there is no timer then that would
+/// look: give the end a pidfd ([`spsc::Receiver::watch`](crate::spsc::Receiver::watch)) where that may be, before or after it
+/// became `Async`.
 ///
 /// # Examples
 /// ```
@@ -63,18 +67,19 @@ pub struct Async<E: Pollable> {
 }
 
 impl<E: Pollable> Async<E> {
-    /// epoll_ctl(EPOLL_CTL_ADD): has the runtime watch the socket of this end.
+    /// epoll_ctl(EPOLL_CTL_ADD): has the runtime watch what this end is polled by.
     ///
     /// # Errors
     /// | errno | error |
     /// | --- | --- |
-    /// | EOPNOTSUPP | [`Error::NoSocket`]: the channel is not pollable |
-    /// | ENOMEM, ENOSPC: the user's /proc/sys/fs/epoll/max_user_watches | [`Error::System`] |
+    /// | ENOSYS, EPERM, EOPNOTSUPP | [`Error::NoUring`]: the channel is not [pollable](crate::ChannelOptions::pollable), and there is no io_uring here |
+    /// | EOPNOTSUPP | [`Error::NotInvited`]: a sealed reader that the writer does not know of |
+    /// | EMFILE; ENOMEM, ENOSPC: the user's /proc/sys/fs/epoll/max_user_watches | [`Error::System`] |
     ///
     /// # Panics
     /// Outside of a tokio runtime, or in one without I/O enabled; so does the first wait of an end that is watched.
     pub fn new(end: E) -> Result<Self> {
-        // SAFETY: a Polled keeps the socket that it was made with open as long as it lives, and never shows another.
+        // SAFETY: a Polled keeps the descriptor that it was made with open as long as it lives, and never shows another.
         let end = unsafe { AsyncFd::register_with_interest(Polled::new(end)?, Interest::READABLE) };
         Ok(Self { end: end.map_err(epoll_ctl)?, process: None, ended: false, unsent: None })
     }
@@ -105,14 +110,19 @@ impl<E: Pollable> Async<E> {
                 done => return Poll::Ready(done),
             }
             self.poll_process(context)?;
-            if !self.end.get_mut().arm()? {
-                continue;
+            // What made it ready by now is found by the look that arms it, or makes it ready again.
+            let _ = self.poll_ready(context)?;
+            if self.end.get_mut().arm()? {
+                ready!(self.poll_ready(context)?);
             }
-            let mut ready = ready!(self.end.poll_read_ready(context))
-                .map_err(Error::system("epoll_wait", "the channel"))?;
-            // Whatever made it ready came before the next attempt, which finds it; what comes after makes it ready again.
-            ready.clear_ready();
         }
+    }
+
+    /// Whether the descriptor has become readable since this was last asked.
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Result<Poll<()>> {
+        let Poll::Ready(ready) = self.end.poll_read_ready(context) else { return Ok(Poll::Pending) };
+        ready.map_err(Error::system("epoll_wait", "the channel"))?.clear_ready();
+        Ok(Poll::Ready(()))
     }
 
     /// Has the task woken when the process at the other side ends, if that is watched. Whether it has ended, `arm` asks.

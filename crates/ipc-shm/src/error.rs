@@ -82,9 +82,21 @@ pub enum Error {
         /// Which end.
         end: &'static str,
     },
-    /// The channel has no socket to poll: it was not made with [`pollable`](crate::ChannelOptions::pollable).
+    /// The channel has no socket, by which alone [`Wait::Poll`](crate::Wait::Poll) sees a death at once: it was not made with
+    /// [`pollable`](crate::ChannelOptions::pollable).
     #[error("the channel has no socket to poll: make it pollable, by invitation or from descriptors")]
     NoSocket,
+    /// The channel has no socket, and the kernel gives us no io_uring that could be polled in its place (ENOSYS, EPERM,
+    /// EOPNOTSUPP): it is older than Linux 6.7, or io_uring is forbidden here, by a container or by the sysctl
+    /// kernel.io_uring_disabled.
+    #[error(
+        "the kernel gives no io_uring to poll for a channel without a socket (Linux 6.7, where nothing forbids it): \
+         make the channel pollable, where it can be"
+    )]
+    NoUring {
+        /// What was said of it.
+        source: io::Error,
+    },
     /// The writer does not know of this reader, which was made from a descriptor alone, and cannot wake it (EOPNOTSUPP).
     #[error("the writer cannot wake this reader: take an invitation, or poll")]
     NotInvited,
@@ -206,7 +218,9 @@ impl Error {
             Self::Exists { .. } => libc::EEXIST,
             Self::NotFound { .. } => libc::ENOENT,
             Self::NoSpace { .. } => libc::ENOSPC,
-            Self::PermissionDenied { source, .. } | Self::System { source, .. } => {
+            Self::PermissionDenied { source, .. }
+            | Self::NoUring { source }
+            | Self::System { source, .. } => {
                 return source.raw_os_error();
             }
             Self::PeerCorrupt { .. }
@@ -291,6 +305,7 @@ mod tests {
             (Error::TakenAway, libc::ESTALE),
             (Error::EndInUse { object: name(), end: "sender" }, libc::EBUSY),
             (Error::NoSocket, libc::EOPNOTSUPP),
+            (Error::NoUring { source: io::Error::from_raw_os_error(libc::EPERM) }, libc::EPERM),
             (Error::NotInvited, libc::EOPNOTSUPP),
             (Error::ReadOnly, libc::EROFS),
             (Error::OutOfBounds { offset: 1, len: 1, size: 1 }, libc::EINVAL),

@@ -52,6 +52,11 @@ pub(crate) trait Words {
     /// Wakes at most `count` sleepers of a word (FUTEX_WAKE).
     fn wake(&self, index: usize, count: i32);
 
+    /// Whether our side of this memory came with a socket.
+    fn has_socket(&self) -> bool {
+        false
+    }
+
     /// Makes the other side's descriptor readable; false where that failed and is worth another try. Only memory that
     /// came with a socket has one.
     fn signal(&self) -> bool {

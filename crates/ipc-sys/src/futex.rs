@@ -27,6 +27,9 @@ pub enum Wait {
 /// The most words that [`wait_any`] takes, FUTEX_WAITV_MAX.
 pub const ANY_MAX: usize = 128;
 
+/// A futex of 32 bits that other processes share: what futex_waitv and io_uring are told of a word.
+pub const FUTEX2_SIZE_U32: u32 = 2;
+
 /// FUTEX_WAIT: sleeps while `word` holds `expected`, until a wake, a signal or the deadline.
 ///
 /// # Errors
@@ -82,15 +85,13 @@ pub fn wait_any(words: &[(&AtomicU64, u32)], deadline: Deadline) -> io::Result<W
         flags: u32,
         reserved: u32,
     }
-    const FUTEX2_SIZE_U32: u32 = 2;
-
     let mut waiters = [Waiter { value: 0, address: 0, flags: 0, reserved: 0 }; ANY_MAX];
     if words.len() > waiters.len() {
         return Err(io::Error::from_raw_os_error(libc::EINVAL));
     }
     for (waiter, (word, expected)) in waiters.iter_mut().zip(words) {
         waiter.value = u64::from(*expected);
-        waiter.address = low_half(word) as u64;
+        waiter.address = address(word);
         waiter.flags = FUTEX2_SIZE_U32;
     }
     let at = deadline.remaining().map(|left| timespec(monotonic().saturating_add(left)));
@@ -101,6 +102,12 @@ pub fn wait_any(words: &[(&AtomicU64, u32)], deadline: Deadline) -> io::Result<W
         libc::syscall(libc::SYS_futex_waitv, waiters.as_ptr(), words.len(), 0, at, libc::CLOCK_MONOTONIC)
     };
     outcome(result)
+}
+
+/// Where futex_waitv and io_uring find the low half of a word.
+#[must_use]
+pub fn address(word: &AtomicU64) -> u64 {
+    low_half(word) as u64
 }
 
 /// Registers this process for [`barrier`] (MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED). In a process with threads the

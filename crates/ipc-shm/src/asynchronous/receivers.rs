@@ -7,8 +7,9 @@ use futures_core::Stream;
 
 use crate::Result;
 use crate::asynchronous::Async;
-use crate::channel::{Payload, broadcast, bytes, latest, mpsc, spsc};
-use crate::memory::{Mode, Sealed};
+use crate::channel::broadcast::lossless;
+use crate::channel::{Payload, broadcast, bytes, latest, mpmc, mpsc, spsc};
+use crate::memory::{Common, Mode};
 
 impl<T: Payload, M: Mode> Async<spsc::Receiver<T, M>> {
     /// Receives the next message, waiting for one. Dropped before it is ready, it has taken none.
@@ -47,6 +48,24 @@ impl<T: Payload, M: Mode> Stream for Async<mpsc::Receiver<T, M>> {
     }
 }
 
+impl<T: Payload, M: Common> Async<mpmc::Receiver<T, M>> {
+    /// Receives the next message that no other receiver takes, waiting for one. Dropped before it is ready, it has taken none.
+    ///
+    /// # Errors
+    /// As [`mpmc::Receiver::recv`]; [`Error::System`](crate::Error::System): the runtime is shutting down.
+    pub async fn recv(&mut self) -> Result<T> {
+        self.with(mpmc::Receiver::try_recv).await
+    }
+}
+
+impl<T: Payload, M: Common> Stream for Async<mpmc::Receiver<T, M>> {
+    type Item = Result<T>;
+
+    fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<T>>> {
+        self.get_mut().poll_stream(context, mpmc::Receiver::try_recv)
+    }
+}
+
 impl<M: Mode> Async<bytes::Receiver<M>> {
     /// Receives the next message into `message`, waiting for one. Dropped before it is ready, it has taken none.
     ///
@@ -68,7 +87,7 @@ impl<M: Mode> Stream for Async<bytes::Receiver<M>> {
     }
 }
 
-impl<T: Payload> Async<broadcast::Reader<T, Sealed>> {
+impl<T: Payload, M: Mode> Async<broadcast::Reader<T, M>> {
     /// Copies the next message, waiting for one. Dropped before it is ready, it has taken none.
     ///
     /// # Errors
@@ -79,7 +98,7 @@ impl<T: Payload> Async<broadcast::Reader<T, Sealed>> {
 }
 
 /// [`Error::Lagged`](crate::Error::Lagged) does not end the stream.
-impl<T: Payload> Stream for Async<broadcast::Reader<T, Sealed>> {
+impl<T: Payload, M: Mode> Stream for Async<broadcast::Reader<T, M>> {
     type Item = Result<T>;
 
     fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<T>>> {
@@ -87,7 +106,25 @@ impl<T: Payload> Stream for Async<broadcast::Reader<T, Sealed>> {
     }
 }
 
-impl<T: Payload> Async<latest::Reader<T, Sealed>> {
+impl<T: Payload, M: Common> Async<lossless::Reader<T, M>> {
+    /// Copies the next message, waiting for one. Dropped before it is ready, it has taken none.
+    ///
+    /// # Errors
+    /// As [`lossless::Reader::recv`]; [`Error::System`](crate::Error::System): the runtime is shutting down.
+    pub async fn recv(&mut self) -> Result<T> {
+        self.with(lossless::Reader::try_recv).await
+    }
+}
+
+impl<T: Payload, M: Common> Stream for Async<lossless::Reader<T, M>> {
+    type Item = Result<T>;
+
+    fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<T>>> {
+        self.get_mut().poll_stream(context, lossless::Reader::try_recv)
+    }
+}
+
+impl<T: Payload, M: Mode> Async<latest::Reader<T, M>> {
     /// Waits until the value has been replaced since the last read, and copies it.
     ///
     /// # Errors
@@ -97,7 +134,7 @@ impl<T: Payload> Async<latest::Reader<T, Sealed>> {
     }
 }
 
-impl<T: Payload> Stream for Async<latest::Reader<T, Sealed>> {
+impl<T: Payload, M: Mode> Stream for Async<latest::Reader<T, M>> {
     type Item = Result<T>;
 
     fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<T>>> {

@@ -11,7 +11,6 @@ use ipc_sys::fork::ForkMark;
 use crate::channel::LastWords;
 use crate::channel::doorbell::Wait;
 use crate::channel::link::Link;
-use crate::channel::sleeper::Sleeper;
 use crate::{Error, Result};
 
 /// How long a call may wait.
@@ -89,20 +88,6 @@ impl<R: LastWords> Attached<R> {
             self.mark = self.mark.void();
         }
         error
-    }
-}
-
-impl<R: LastWords + Sleeper> Attached<R> {
-    /// Announces that this end polls its socket: false, where there is something to do now, or the other side is gone.
-    pub(crate) fn arm(&mut self) -> bool {
-        if !self.ring.arm() {
-            return false;
-        }
-        let gone = self.link.look().is_err();
-        if gone {
-            self.ring.retract();
-        }
-        !gone
     }
 }
 

@@ -127,7 +127,8 @@ impl<const TICKET: usize, const BELL: usize> Waker<TICKET, BELL> {
                 self.woken = bell;
                 let ticket = own.word(TICKET);
                 draw(ticket);
-                own.wake(TICKET, 1);
+                // All of them: a wait that nobody awaits any more, of a ring that is polled, must not take a wake from another.
+                own.wake(TICKET, i32::MAX);
             }
             POLLED => {
                 if own.signal() {

@@ -21,6 +21,7 @@ use ipc_sys::socket::{self, message};
 use ipc_sys::{Deadline, errno, poll};
 
 use crate::channel::gather::Gather;
+use crate::channel::uring::Uring;
 use crate::{Error, Refusal, Result};
 
 /// One side's descriptor, and the process at the other side, where it is watched.
@@ -116,18 +117,39 @@ impl AsFd for Socket {
 }
 
 /// What an end is polled by.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(crate) enum Readiness {
     /// Its own socket.
     Socket(Arc<Socket>),
-    /// The sockets of its lanes.
+    /// A ring of its own, where it has no socket.
+    Ring(Uring),
+    /// The sockets of its lanes, and a ring for those without.
     Several(Arc<Gather>),
+}
+
+impl Readiness {
+    /// The socket of an end, or a new ring in its place.
+    pub(in crate::channel) fn of(socket: Option<&Arc<Socket>>) -> Result<Self> {
+        match socket {
+            Some(socket) => Ok(Self::Socket(socket.clone())),
+            None => Uring::new().map(Self::Ring),
+        }
+    }
+
+    fn ring(&self) -> Option<&Uring> {
+        match self {
+            Self::Socket(_) => None,
+            Self::Ring(ring) => Some(ring),
+            Self::Several(gather) => gather.ring(),
+        }
+    }
 }
 
 impl AsFd for Readiness {
     fn as_fd(&self) -> BorrowedFd<'_> {
         match self {
             Self::Socket(socket) => socket.as_fd(),
+            Self::Ring(ring) => ring.as_fd(),
             Self::Several(gather) => gather.as_fd(),
         }
     }
@@ -137,7 +159,7 @@ impl AsFd for Readiness {
 pub trait Pollable: private::Pollable {}
 
 pub(in crate::channel) mod private {
-    use super::{Arc, Error, Readiness, Result, Socket};
+    use super::{Arc, Readiness, Result, Socket, Uring};
 
     pub trait Pollable {
         /// Its socket, if its channel is pollable.
@@ -149,12 +171,13 @@ pub(in crate::channel) mod private {
         #[doc(hidden)]
         #[expect(private_interfaces, reason = "as above")]
         fn readiness(&self) -> Result<Readiness> {
-            self.socket().cloned().map(Readiness::Socket).ok_or(Error::NoSocket)
+            Readiness::of(self.socket())
         }
 
-        /// See [`super::Polled::arm`].
+        /// See [`super::Polled::arm`]; `ring` waits for what has no socket.
         #[doc(hidden)]
-        fn arm(&mut self) -> Result<bool>;
+        #[expect(private_interfaces, reason = "as above")]
+        fn arm(&mut self, ring: Option<&Uring>) -> Result<bool>;
     }
 }
 
@@ -219,7 +242,7 @@ impl<E: Pollable> Polled<E> {
     /// # Errors
     /// [`Error::PeerCorrupt`], [`Error::Forked`].
     pub fn arm(&mut self) -> Result<bool> {
-        self.end.arm()
+        self.end.arm(self.readiness.ring())
     }
 
     /// The pidfd of the process at the other side, if it is watched, to be polled beside the socket: as readable, it has
@@ -228,8 +251,8 @@ impl<E: Pollable> Polled<E> {
     pub fn watched(&self) -> Option<Arc<OwnedFd>> {
         match &self.readiness {
             Readiness::Socket(socket) => socket.watched.get().cloned(),
-            // It is polled with the sockets.
-            Readiness::Several(_) => None,
+            // It is polled with the sockets, or looked at every 60 ms.
+            Readiness::Several(_) | Readiness::Ring(_) => None,
         }
     }
 

@@ -11,10 +11,12 @@ use crate::channel::area::{consumer, producer};
 use crate::channel::call::{self, Bell, Called, Fences};
 use crate::channel::counters::{self, Counter};
 use crate::channel::doorbell::Sleep;
-use crate::channel::fd::private as fd;
+use crate::channel::fd::{Readiness, private as fd};
 use crate::channel::link::{self, Link, NO_BARRIER, Parcel, Plan, Side, register};
+use crate::channel::select::{self, Sleeps};
 use crate::channel::sleeper::Sleeper;
 use crate::channel::stat::{self, ChannelStat, EndStat, Presence};
+use crate::channel::uring::Uring;
 use crate::channel::watch::Watch;
 use crate::channel::{Acceptance, Socket, Wait};
 use crate::memory::header::Layout;
@@ -198,24 +200,25 @@ impl<R: Reads> Sleeper for R {
             None => (view.word(producer::TICKET), 0),
         }
     }
+
+    fn has_socket(&self) -> bool {
+        self.inlet().socket().is_some()
+    }
 }
 
 #[expect(private_interfaces, reason = "the trait is sealed: who cannot name these types need not")]
-impl<R: Reads> fd::Pollable for R {
+impl<R: Reads + Sleeps> fd::Pollable for R {
     fn socket(&self) -> Option<&Arc<Socket>> {
         self.inlet().socket()
     }
 
-    fn arm(&mut self) -> Result<bool> {
+    fn readiness(&self) -> Result<Readiness> {
         self.inlet().check_wait()?;
-        if !Sleeper::arm(self) {
-            return Ok(false);
-        }
-        let gone = self.inlet_mut().look().is_err();
-        if gone {
-            self.retract();
-        }
-        Ok(!gone)
+        Readiness::of(self.socket())
+    }
+
+    fn arm(&mut self, ring: Option<&Uring>) -> Result<bool> {
+        select::arm(self, ring)
     }
 }
 

@@ -38,6 +38,8 @@ mod stat;
 #[cfg(all(not(ipc_loom), feature = "sysv"))]
 pub mod sysv;
 #[cfg(not(ipc_loom))]
+mod uring;
+#[cfg(not(ipc_loom))]
 mod watch;
 
 pub use doorbell::Wait;

@@ -5,9 +5,8 @@
 //! ends its own lane and no other. A sender joins when the receiver [admits](Receiver::admit) its lane, and leaves when it is
 //! dropped. The messages of one sender come in order; there is no order between senders.
 //!
-//! The lanes that are to be [polled](crate::Polled) or waited for by tasks are made
-//! [pollable](crate::ChannelOptions::pollable): sealed ones and ones from descriptors. Nothing carries a socket to whoever opens a
-//! name.
+//! A receiver that is [polled](crate::Polled) or waited for by a task takes lanes with and without sockets
+//! ([pollable](crate::ChannelOptions::pollable)) side by side.
 //!
 //! # After a crash
 //! As for each lane ([`spsc`](crate::spsc)). [`Receiver::departed`] reports the lanes that have ended; everything that a sender
@@ -47,6 +46,7 @@ use crate::channel::gather::Gather;
 use crate::channel::select::private as lookout;
 use crate::channel::select::{self, Source};
 use crate::channel::sleeper::{Sleeper, Sleepers};
+use crate::channel::uring::Uring;
 use crate::channel::{ChannelStat, Payload, Pollable, Socket, Wait, spsc};
 use crate::memory::{Mode, Trusted};
 use crate::{Error, Result};
@@ -62,7 +62,7 @@ pub struct Receiver<T: Payload, M: Mode = Trusted> {
     admitted: u64,
     departed: Vec<(LaneId, Error)>,
     wait: Wait,
-    /// Holds the socket of each lane, where this receiver is polled.
+    /// Holds the sockets of the lanes, and what stands for those without, where this receiver is polled.
     gather: OnceLock<Arc<Gather>>,
 }
 
@@ -92,8 +92,8 @@ impl<T: Payload, M: Mode> Receiver<T, M> {
     /// Lets one more sender in.
     ///
     /// # Errors
-    /// [`Error::InvalidParameter`] where there are [`LANES_MAX`] lanes; [`Error::NoSocket`], where this receiver is
-    /// [`Polled`](crate::Polled) and the lane is not [pollable](crate::ChannelOptions::pollable); [`Error::System`] (ENOMEM,
+    /// [`Error::InvalidParameter`] where there are [`LANES_MAX`] lanes. Where this receiver is [`Polled`](crate::Polled):
+    /// [`Error::NoUring`], of a lane that is not [pollable](crate::ChannelOptions::pollable); [`Error::System`] (EMFILE, ENOMEM,
     /// ENOSPC).
     pub fn admit(&mut self, lane: spsc::Receiver<T, M>) -> Result<LaneId> {
         if self.lanes.len() == LANES_MAX {
@@ -272,8 +272,8 @@ impl<T: Payload, M: Mode> fd::Pollable for Receiver<T, M> {
         self.gather.get().cloned().map(Readiness::Several).ok_or(Error::NoSocket)
     }
 
-    fn arm(&mut self) -> Result<bool> {
-        select::arm(self)
+    fn arm(&mut self, ring: Option<&Uring>) -> Result<bool> {
+        select::arm(self, ring)
     }
 }
 

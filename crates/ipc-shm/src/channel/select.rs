@@ -5,14 +5,16 @@
 //! wait is left behind: the channels are lent to it and may be used, dropped or changed in between.
 
 use std::os::fd::{AsFd, BorrowedFd};
+use std::slice;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use ipc_sys::{Deadline, errno, futex, poll};
 
 use crate::channel::Wait;
-use crate::channel::doorbell::{POLLS, Sleep, may_look, pause, settle, soonest};
-use crate::channel::sleeper::{Sleeper, Sleepers, sleep_on_any};
+use crate::channel::doorbell::{POLLS, Sleep, pause, soonest};
+use crate::channel::sleeper::{Sleeper, Sleepers, announce_on_each, retract_each, sleep_on_any};
+use crate::channel::uring::Uring;
 use crate::{Error, Result};
 
 /// The most channels that one wait can sleep on, FUTEX_WAITV_MAX; an [`mpsc::Receiver`](crate::mpsc::Receiver) counts for
@@ -59,6 +61,28 @@ pub struct Select {
     first: usize,
     /// Whether the kernel has no futex_waitv.
     old_kernel: bool,
+    ring: OwnRing,
+}
+
+/// The ring of one [`Select`], made when it is needed; a clone makes its own.
+#[derive(Debug, Default)]
+struct OwnRing(Option<Uring>);
+
+impl OwnRing {
+    fn get(&mut self) -> Result<&Uring> {
+        // One that came through a fork is the parent's.
+        let ring = match self.0.take().filter(Uring::is_ours) {
+            Some(ring) => ring,
+            None => Uring::new()?,
+        };
+        Ok(self.0.insert(ring))
+    }
+}
+
+impl Clone for OwnRing {
+    fn clone(&self) -> Self {
+        Self::default()
+    }
 }
 
 /// What [`Select`] waits for: a receiver that has a message, a sender that has room, a call that has its answer, or a
@@ -214,9 +238,13 @@ impl Select {
 
     #[cold]
     fn sleep<S: Source>(&mut self, sources: &mut [S], deadline: Deadline) -> Result<()> {
-        let polled =
-            self.old_kernel || self.wait == Wait::Poll || sources.iter().any(private::Source::must_be_polled);
-        match sleep(sources, if polled { Sleep::Socket } else { Sleep::Ticket }, deadline) {
+        let beside = sources.iter().any(private::Source::must_be_polled);
+        let polled = self.old_kernel || self.wait == Wait::Poll || beside;
+        let ring = match beside && self.wait != Wait::Poll && !sources.iter().all(is_pollable) {
+            true => Some(self.ring.get()?),
+            false => None,
+        };
+        match sleep(sources, if polled { Sleep::Socket } else { Sleep::Ticket }, ring, deadline) {
             Err(Error::System { source, .. })
                 if errno::is(&source, libc::ENOSYS) && sources.iter().all(is_pollable) =>
             {
@@ -232,10 +260,10 @@ impl Select {
 ///
 /// # Errors
 /// As [`Select::wait`].
-pub(in crate::channel) fn sleep<S: Sleeps>(sources: &mut [S], on: Sleep, deadline: Deadline) -> Result<()> {
+fn sleep<S: Sleeps>(sources: &mut [S], on: Sleep, ring: Option<&Uring>, deadline: Deadline) -> Result<()> {
     let slept = sleep_on_any(sources, on, |sources| match on {
         Sleep::Ticket => sleep_on_words(sources, soonest(deadline)),
-        Sleep::Socket => sleep_on_sockets(sources, soonest(deadline)),
+        Sleep::Socket => sleep_on_descriptors(sources, ring, soonest(deadline)),
     });
     slept.unwrap_or(Ok(()))
 }
@@ -270,48 +298,73 @@ pub(in crate::channel) fn until<S: Sleeps, R>(
         if how != Wait::Spin {
             polls = 1;
             let on = if how == Wait::Poll { Sleep::Socket } else { Sleep::Ticket };
-            sleep(std::slice::from_mut(source), on, deadline)?;
+            sleep(slice::from_mut(source), on, None, deadline)?;
         }
     }
 }
 
-/// Announces on every side that its socket is polled: false, and nothing announced, where there is something to do now, an
-/// end too.
-pub(in crate::channel) fn arm<S: Sleeps>(source: &mut S) -> Result<bool> {
+/// Announces on every side that its socket is polled, or has the ring wait for its word: false, and nothing announced, where
+/// there is something to do now, an end too.
+pub(in crate::channel) fn arm<S: Sleeps>(source: &mut S, ring: Option<&Uring>) -> Result<bool> {
     source.check()?;
-    let mut was_hot = false;
-    source.each_mut(&mut |side| was_hot |= side.announce(Sleep::Socket));
-    settle(was_hot);
-    let may_sleep = !(may_look() && is_ready(source)) && matches!(source.look(), Ok(false));
-    if !may_sleep {
-        source.each_mut(&mut |side| side.retract());
+    if !announce_on_each(slice::from_mut(source), Sleep::Socket) {
+        return Ok(false);
     }
-    Ok(may_sleep)
+    let armed = match source.look() {
+        Ok(false) => wait_by_ring(slice::from_ref(source), ring),
+        // What it ended with is for its next call to say.
+        Ok(true) | Err(_) => Ok(false),
+    };
+    if !matches!(armed, Ok(true)) {
+        retract_each(slice::from_mut(source));
+    }
+    armed
+}
+
+/// Has the ring wait for the words of the sides that have no socket: false where one has been moved by now.
+fn wait_by_ring<S: Sleeps>(sources: &[S], ring: Option<&Uring>) -> Result<bool> {
+    let mut list = WORDS;
+    for source in sources {
+        source.each(&mut |side| {
+            if !side.has_socket() {
+                list.push(side.ticket());
+            }
+        });
+    }
+    if list.len == 0 {
+        return Ok(true);
+    }
+    ring.ok_or(Error::NoSocket)?.wait_for(list.get()?)
 }
 
 fn sleep_on_words<S: Sleeps>(sources: &[S], deadline: Deadline) -> Result<()> {
-    /// What an unused place of the list leads to.
-    static NOTHING: AtomicU64 = AtomicU64::new(0);
-    let mut list = List::<_, SELECT_MAX>::new((&NOTHING, 0));
+    let mut list = WORDS;
     for source in sources {
         source.each(&mut |side| list.push(side.ticket()));
     }
     futex::wait_any(list.get()?, deadline).map(drop).map_err(Error::system("futex_waitv", "the channels"))
 }
 
-fn sleep_on_sockets<S: Sleeps>(sources: &[S], deadline: Deadline) -> Result<()> {
+fn sleep_on_descriptors<S: Sleeps>(sources: &[S], ring: Option<&Uring>, deadline: Deadline) -> Result<()> {
     let mut list = List::<_, { poll::MANY_MAX }>::new(None);
     for source in sources {
         source.descriptors(&mut |descriptor| list.push(descriptor));
     }
-    let list = list.get()?;
-    if list.iter().any(Option::is_none) {
-        return Err(Error::NoSocket);
+    if list.get()?.iter().any(Option::is_none) {
+        if !wait_by_ring(sources, ring)? {
+            return Ok(());
+        }
+        list.push(ring.map(AsFd::as_fd));
     }
-    poll::wait_many(list.iter().flatten().copied(), libc::POLLIN, deadline)
+    poll::wait_many(list.get()?.iter().flatten().copied(), libc::POLLIN, deadline)
         .map(drop)
         .map_err(Error::system("ppoll", "the channels"))
 }
+
+/// What an unused place of a list of words leads to.
+static NOTHING: AtomicU64 = AtomicU64::new(0);
+/// An empty list of words.
+const WORDS: List<(&AtomicU64, u32), SELECT_MAX> = List { items: [(&NOTHING, 0); SELECT_MAX], len: 0 };
 
 /// What a wait sleeps on, in the order of the channels, without an allocation.
 struct List<I, const N: usize> {

@@ -22,15 +22,9 @@ pub(crate) trait Sleeper {
     /// The word to sleep on, and what it must hold for that.
     fn ticket(&self) -> (&AtomicU64, u32);
 
-    /// Announces that this side polls its socket: false, and nothing announced, where there is something to do now.
-    fn arm(&mut self) -> bool {
-        let was_hot = self.announce(Sleep::Socket);
-        settle(was_hot);
-        let may_sleep = !(may_look() && self.is_ready());
-        if !may_sleep {
-            self.retract();
-        }
-        may_sleep
+    /// Whether it can be woken by its socket.
+    fn has_socket(&self) -> bool {
+        false
     }
 }
 
@@ -62,6 +56,10 @@ impl<S: Shared> Sleeper for Lent<'_, S> {
     fn ticket(&self) -> (&AtomicU64, u32) {
         self.0.ticket()
     }
+
+    fn has_socket(&self) -> bool {
+        self.0.has_socket()
+    }
 }
 
 /// What holds one or more sides.
@@ -73,16 +71,14 @@ pub(crate) trait Sleepers {
     fn each_mut(&mut self, visit: &mut dyn FnMut(&mut dyn Sleeper));
 }
 
-/// Announces on every side that we sleep, looks at each once more, and calls `sleep` if there is nothing to do; says what
-/// that returned.
-pub(crate) fn sleep_on_any<S: Sleepers, R>(
-    several: &mut [S],
-    on: Sleep,
-    sleep: impl FnOnce(&[S]) -> R,
-) -> Option<R> {
+/// Announces on every side that we sleep, on its ticket where it has no socket, and looks at each once more: false, and
+/// nothing announced, where there is something to do now.
+pub(crate) fn announce_on_each<S: Sleepers>(several: &mut [S], on: Sleep) -> bool {
     let mut was_hot = false;
     for one in several.iter_mut() {
-        one.each_mut(&mut |side| was_hot |= side.announce(on));
+        one.each_mut(&mut |side| {
+            was_hot |= side.announce(if side.has_socket() { on } else { Sleep::Ticket });
+        });
     }
     settle(was_hot);
     let mut ready = false;
@@ -91,9 +87,29 @@ pub(crate) fn sleep_on_any<S: Sleepers, R>(
             one.each(&mut |side| ready |= side.is_ready());
         }
     }
-    let slept = if ready { None } else { Some(sleep(several)) };
+    if ready {
+        retract_each(several);
+    }
+    !ready
+}
+
+/// Says on every side that we are awake.
+pub(crate) fn retract_each<S: Sleepers>(several: &mut [S]) {
     for one in several {
         one.each_mut(&mut |side| side.retract());
     }
-    slept
+}
+
+/// Announces as [`announce_on_each`], and calls `sleep` if there is nothing to do; says what that returned.
+pub(crate) fn sleep_on_any<S: Sleepers, R>(
+    several: &mut [S],
+    on: Sleep,
+    sleep: impl FnOnce(&[S]) -> R,
+) -> Option<R> {
+    if !announce_on_each(several, on) {
+        return None;
+    }
+    let slept = sleep(several);
+    retract_each(several);
+    Some(slept)
 }

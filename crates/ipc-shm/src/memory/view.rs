@@ -97,6 +97,10 @@ impl Words for View {
         let _ = futex::wake_low(self.word(index), count);
     }
 
+    fn has_socket(&self) -> bool {
+        self.socket().is_some()
+    }
+
     fn signal(&self) -> bool {
         self.socket().is_none_or(|socket| socket.signal())
     }

@@ -120,6 +120,10 @@ impl Words for Heap {
         drop(sleepers);
     }
 
+    fn has_socket(&self) -> bool {
+        true
+    }
+
     #[expect(clippy::unwrap_used, reason = "a poisoned lock is a failed model")]
     fn signal(&self) -> bool {
         let mut bytes = self.socket.0.lock().unwrap();

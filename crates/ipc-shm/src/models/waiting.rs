@@ -1,5 +1,7 @@
 //! The waits: on a socket, on several channels at once, and on a bell of one's own beside others.
 
+use std::slice;
+
 use ipc_sys::Deadline;
 #[cfg(ipc_loom)]
 use loom::thread;
@@ -15,7 +17,7 @@ use crate::channel::area::FIRST;
 use crate::channel::broadcast::log::{self, Found, Log, Reading};
 use crate::channel::call::{self, Bell, Called, Fences};
 use crate::channel::doorbell::Sleep;
-use crate::channel::sleeper::{Sleeper, Sleepers, sleep_on_any};
+use crate::channel::sleeper::{Sleeper, Sleepers, announce_on_each, sleep_on_any};
 use crate::channel::spsc::ring::{Consumer, Producer, Shape};
 use crate::words::Words;
 
@@ -45,7 +47,7 @@ fn polled() {
             if let Some(message) = consumer.next() {
                 break message;
             }
-            if consumer.arm() {
+            if announce_on_each(slice::from_mut(&mut consumer), Sleep::Socket) {
                 memory.poll(Deadline::NEVER).unwrap();
             }
         };

@@ -8,6 +8,7 @@ use crate::channel::bytes::{Receiver, Sender};
 use crate::channel::fd::private as fd;
 use crate::channel::select::private as select;
 use crate::channel::sleeper::{Sleeper, Sleepers};
+use crate::channel::uring::Uring;
 use crate::channel::{Pollable, Socket, Source};
 use crate::memory::Mode;
 
@@ -72,8 +73,8 @@ impl<M: Mode> fd::Pollable for Sender<M> {
         self.ring.socket()
     }
 
-    fn arm(&mut self) -> Result<bool> {
-        self.ring.arm()
+    fn arm(&mut self, ring: Option<&Uring>) -> Result<bool> {
+        self.ring.arm(ring)
     }
 }
 
@@ -83,7 +84,7 @@ impl<M: Mode> fd::Pollable for Receiver<M> {
         self.ring.socket()
     }
 
-    fn arm(&mut self) -> Result<bool> {
-        self.ring.arm()
+    fn arm(&mut self, ring: Option<&Uring>) -> Result<bool> {
+        self.ring.arm(ring)
     }
 }

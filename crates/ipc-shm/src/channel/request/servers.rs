@@ -14,6 +14,7 @@ use crate::channel::mpsc::{LANES_MAX, LaneId};
 use crate::channel::request::{Request, Server};
 use crate::channel::select::{self, private};
 use crate::channel::sleeper::{Lent, Sleeper, Sleepers};
+use crate::channel::uring::Uring;
 use crate::channel::{ChannelStat, Payload, Pollable, Socket, Source, Wait};
 use crate::memory::{Mode, Trusted};
 use crate::{Error, Result};
@@ -59,7 +60,7 @@ pub struct Servers<Q: Payload, A: Payload, M: Mode = Trusted> {
     first: Cell<usize>,
     admitted: Cell<u64>,
     wait: Wait,
-    /// Holds the socket of each lane, where this server is polled.
+    /// Holds the sockets of the lanes, and what stands for those without, where this server is polled.
     gather: OnceCell<Arc<Gather>>,
 }
 
@@ -89,8 +90,8 @@ impl<Q: Payload, A: Payload, M: Mode> Servers<Q, A, M> {
     ///
     /// # Errors
     /// [`Error::InvalidParameter`] where there are [`LANES_MAX`] lanes; those that have ended count until they are taken out
-    /// by [`Servers::departed`]. [`Error::NoSocket`], where this server is [`Polled`](crate::Polled) and the channel is not
-    /// [pollable](crate::ChannelOptions::pollable); [`Error::System`] (ENOMEM, ENOSPC).
+    /// by [`Servers::departed`]. Where this server is [`Polled`](crate::Polled): [`Error::NoUring`], of a channel that is
+    /// not [pollable](crate::ChannelOptions::pollable); [`Error::System`] (EMFILE, ENOMEM, ENOSPC).
     pub fn admit(&self, server: Server<Q, A, M>) -> Result<LaneId> {
         let Some(place) = self.lanes.get(self.used.get()) else {
             return Err(Error::InvalidParameter {
@@ -316,8 +317,8 @@ impl<Q: Payload, A: Payload, M: Mode> fd::Pollable for Servers<Q, A, M> {
         self.gather.get().cloned().map(Readiness::Several).ok_or(Error::NoSocket)
     }
 
-    fn arm(&mut self) -> Result<bool> {
-        select::arm(&mut &*self)
+    fn arm(&mut self, ring: Option<&Uring>) -> Result<bool> {
+        select::arm(&mut &*self, ring)
     }
 }
 
@@ -331,8 +332,8 @@ impl<Q: Payload, A: Payload, M: Mode> fd::Pollable for &Servers<Q, A, M> {
         fd::Pollable::readiness(*self)
     }
 
-    fn arm(&mut self) -> Result<bool> {
-        select::arm(self)
+    fn arm(&mut self, ring: Option<&Uring>) -> Result<bool> {
+        select::arm(self, ring)
     }
 }
 

@@ -12,6 +12,7 @@ use crate::channel::link;
 use crate::channel::request::{Client, PendingCall, Server};
 use crate::channel::select::{self, private};
 use crate::channel::sleeper::{Lent, Shared, Sleeper, Sleepers};
+use crate::channel::uring::Uring;
 use crate::channel::{Payload, Pollable, Socket, Source};
 use crate::memory::Mode;
 use crate::words::AtomicU64;
@@ -62,6 +63,10 @@ impl<Q: Payload, A: Payload, M: Mode> Sleeper for Server<Q, A, M> {
 
     fn ticket(&self) -> (&AtomicU64, u32) {
         self.end.borrow().ring.ticket_of(&self.peer)
+    }
+
+    fn has_socket(&self) -> bool {
+        self.own.socket().is_some()
     }
 }
 
@@ -143,6 +148,10 @@ impl<Q: Payload, A: Payload, M: Mode> Sleeper for Client<Q, A, M> {
     fn ticket(&self) -> (&AtomicU64, u32) {
         self.caller.borrow().end.ring.ticket_of(&self.peer)
     }
+
+    fn has_socket(&self) -> bool {
+        self.own.socket().is_some()
+    }
 }
 
 impl<Q: Payload, A: Payload, M: Mode> Shared for Client<Q, A, M> {
@@ -198,6 +207,10 @@ impl<Q: Payload, A: Payload, M: Mode> Sleeper for PendingCall<'_, Q, A, M> {
     fn ticket(&self) -> (&AtomicU64, u32) {
         self.client.ticket()
     }
+
+    fn has_socket(&self) -> bool {
+        self.client.has_socket()
+    }
 }
 
 impl<Q: Payload, A: Payload, M: Mode> Shared for PendingCall<'_, Q, A, M> {
@@ -247,8 +260,8 @@ impl<Q: Payload, A: Payload, M: Mode> fd::Pollable for Server<Q, A, M> {
         self.own.socket()
     }
 
-    fn arm(&mut self) -> Result<bool> {
-        select::arm(&mut &*self)
+    fn arm(&mut self, ring: Option<&Uring>) -> Result<bool> {
+        select::arm(&mut &*self, ring)
     }
 }
 
@@ -258,8 +271,8 @@ impl<Q: Payload, A: Payload, M: Mode> fd::Pollable for &Server<Q, A, M> {
         self.own.socket()
     }
 
-    fn arm(&mut self) -> Result<bool> {
-        select::arm(self)
+    fn arm(&mut self, ring: Option<&Uring>) -> Result<bool> {
+        select::arm(self, ring)
     }
 }
 
@@ -269,8 +282,8 @@ impl<Q: Payload, A: Payload, M: Mode> fd::Pollable for Client<Q, A, M> {
         self.own.socket()
     }
 
-    fn arm(&mut self) -> Result<bool> {
-        fd::Pollable::arm(&mut &*self)
+    fn arm(&mut self, ring: Option<&Uring>) -> Result<bool> {
+        fd::Pollable::arm(&mut &*self, ring)
     }
 }
 
@@ -280,8 +293,8 @@ impl<Q: Payload, A: Payload, M: Mode> fd::Pollable for &Client<Q, A, M> {
         self.own.socket()
     }
 
-    fn arm(&mut self) -> Result<bool> {
-        let armed = select::arm(self);
+    fn arm(&mut self, ring: Option<&Uring>) -> Result<bool> {
+        let armed = select::arm(self, ring);
         // The next wait may be for something else.
         self.caller.borrow_mut().awaited = None;
         armed

@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use crate::channel::attached::Patience;
 use crate::channel::fd::private as fd;
-use crate::channel::select::private as select;
+use crate::channel::select::{self, private};
 use crate::channel::sleeper::{Sleeper, Sleepers};
 use crate::channel::spsc::{Receiver, Sender};
+use crate::channel::uring::Uring;
 use crate::channel::{Payload, Pollable, Socket, Source};
 use crate::memory::Mode;
 use crate::{Error, Result};
@@ -60,7 +61,7 @@ impl<T: Payload, M: Mode> Sleepers for Sender<T, M> {
     }
 }
 
-impl<T: Payload, M: Mode> select::Source for Sender<T, M> {
+impl<T: Payload, M: Mode> private::Source for Sender<T, M> {
     fn check(&self) -> Result<()> {
         self.end.check()
     }
@@ -93,7 +94,7 @@ impl<T: Payload, M: Mode> Sleepers for Receiver<T, M> {
     }
 }
 
-impl<T: Payload, M: Mode> select::Source for Receiver<T, M> {
+impl<T: Payload, M: Mode> private::Source for Receiver<T, M> {
     fn check(&self) -> Result<()> {
         self.end.check()
     }
@@ -120,9 +121,8 @@ impl<T: Payload, M: Mode> fd::Pollable for Sender<T, M> {
         self.end.link.own.socket()
     }
 
-    fn arm(&mut self) -> Result<bool> {
-        self.end.check()?;
-        Ok(self.end.arm())
+    fn arm(&mut self, ring: Option<&Uring>) -> Result<bool> {
+        select::arm(self, ring)
     }
 }
 
@@ -132,8 +132,7 @@ impl<T: Payload, M: Mode> fd::Pollable for Receiver<T, M> {
         self.end.link.own.socket()
     }
 
-    fn arm(&mut self) -> Result<bool> {
-        self.end.check()?;
-        Ok(self.end.arm())
+    fn arm(&mut self, ring: Option<&Uring>) -> Result<bool> {
+        select::arm(self, ring)
     }
 }

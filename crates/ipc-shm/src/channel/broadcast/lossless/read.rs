@@ -9,7 +9,7 @@ use crate::channel::broadcast::lossless::reader::Seat;
 use crate::channel::inlet::{Inlet, Reads};
 use crate::channel::select::private as select;
 use crate::channel::sleeper::{Sleeper, Sleepers};
-use crate::channel::{Payload, Source};
+use crate::channel::{Payload, Pollable, Source};
 use crate::memory::Common;
 use crate::{Error, Result};
 
@@ -152,6 +152,7 @@ impl<T: Payload, M: Common> Reader<T, M> {
 }
 
 impl<T: Payload, M: Common> Source for Reader<T, M> {}
+impl<T: Payload, M: Common> Pollable for Reader<T, M> {}
 
 impl<T: Payload, M: Common> Reads for Reader<T, M> {
     fn inlet(&self) -> &Inlet {

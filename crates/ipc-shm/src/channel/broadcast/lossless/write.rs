@@ -1,5 +1,6 @@
 //! What the writer does: it writes, and waits for the slowest reader, or for readers to come.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use ipc_sys::Deadline;
@@ -11,10 +12,12 @@ use crate::channel::broadcast::lossless::cursor::{self, PLACES};
 use crate::channel::broadcast::lossless::gathering::Gathering;
 use crate::channel::broadcast::lossless::log::Log;
 use crate::channel::broadcast::lossless::{place, room};
-use crate::channel::select::private as select;
+use crate::channel::fd::private as fd;
+use crate::channel::select::{self, private};
 use crate::channel::sleeper::{Sleeper, Sleepers};
+use crate::channel::uring::Uring;
 use crate::channel::watch::LOOK_MILLIS;
-use crate::channel::{Payload, Source};
+use crate::channel::{Payload, Pollable, Socket, Source};
 use crate::memory::view::View;
 use crate::{Error, Result};
 
@@ -90,6 +93,12 @@ impl<T: Payload> Writer<T> {
     /// [`Error::TimedOut`], and as [`Writer::wait_for_readers`].
     pub fn wait_for_readers_timeout(&mut self, count: usize, timeout: Duration) -> Result<()> {
         self.gather(count, Deadline::after(timeout))
+    }
+
+    /// Whether a message fits now; what is free stays so until we write.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn check_room(&mut self) -> Result<()> {
+        self.room(1, Patience::None)
     }
 
     #[inline(always)]
@@ -184,7 +193,8 @@ fn look<T>(log: &mut Log<T, View>, view: &View, looked: &mut u64) -> Result<()> 
     if is_time(looked) {
         while log.space(1)? == 0 {
             match log.slowest() {
-                Some(place) if place::sweep(view, place)? => {}
+                // As it would have told us itself, had it left: by now we may have announced that we wait for it.
+                Some(place) if place::sweep(view, place)? => room::tell(view, log.room.fences, place),
                 _ => break,
             }
         }
@@ -204,7 +214,7 @@ impl<T: Payload> Sleepers for Writer<T> {
     }
 }
 
-impl<T: Payload> select::Source for Writer<T> {
+impl<T: Payload> private::Source for Writer<T> {
     fn check(&self) -> Result<()> {
         self.end.check()
     }
@@ -215,5 +225,18 @@ impl<T: Payload> select::Source for Writer<T> {
             Err(Error::Full) => Ok(false),
             Err(error) => Err(error),
         }
+    }
+}
+
+impl<T: Payload> Pollable for Writer<T> {}
+
+#[expect(private_interfaces, reason = "the trait is sealed: who cannot name these types need not")]
+impl<T: Payload> fd::Pollable for Writer<T> {
+    fn socket(&self) -> Option<&Arc<Socket>> {
+        None
+    }
+
+    fn arm(&mut self, ring: Option<&Uring>) -> Result<bool> {
+        select::arm(self, ring)
     }
 }
