@@ -78,7 +78,7 @@
 //! - [`ChannelOptions`], [`Tag`]: how a channel is made, and how to tell channels apart whose messages have the same size
 //! - [`Wait`]: spin, sleep, or wait by a descriptor
 //! - [`Select`]: waiting for several channels at once, and for descriptors beside them
-//! - [`Polled`]: an end in poll, epoll or any event loop
+//! - [`Polled`]: any end in poll, epoll or any event loop
 //! - [`watch`](spsc::Receiver::watch): the peer's pidfd, which reports its death at once
 //! - `Async` (feature `tokio`): an end as a stream, or with an `async` send
 //! - [`Shared`], [`InPlace`]: one typed value in a segment, initialised once and used in place by all: atomics and locks
@@ -97,7 +97,9 @@
 //!
 //! # Limits
 //! Named memory cannot be sealed: whoever may open it for writing may truncate it, and touching what is gone raises SIGBUS. A
-//! child that was forked without exec cannot use its parent's handles ([`Error::Forked`]); it has to attach its own. Linux only.
+//! child that was forked without exec cannot use its parent's handles ([`Error::Forked`]); it has to attach its own. To poll an
+//! end whose channel has no socket takes an io_uring (Linux 6.7), which many containers forbid ([`Error::NoUring`]): make the
+//! channel [`pollable`](ChannelOptions::pollable) where that can be. Linux only.
 
 #[cfg(all(not(ipc_loom), feature = "tokio"))]
 mod asynchronous;

@@ -47,7 +47,8 @@ pub enum Wait {
     /// Sleeps in the kernel (futex) until it is woken.
     Park,
     /// Sleeps in the kernel (poll) on the socket of a [pollable](crate::ChannelOptions::pollable) channel: a death is seen
-    /// at once. Where there is no socket, the call fails with [`Error::NoSocket`].
+    /// at once. Where there is no socket it could not be, and the call fails with [`Error::NoSocket`]; an end that need only be
+    /// polled, by an event loop or beside descriptors, needs none ([`Polled`](crate::Polled), [`Select`](crate::Select)).
     Poll,
 }
 

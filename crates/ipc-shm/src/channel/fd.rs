@@ -1,4 +1,5 @@
-//! Ends that are waited for by poll and epoll: a socket pair beside the memory, a byte in it for a sleep.
+//! Ends that are waited for by poll and epoll: by a socket pair beside the memory and a byte in it for a sleep, where the channel
+//! was made so, else by a ring of the end's own ([`uring`](crate::channel::uring)).
 //!
 //! The inviting side makes the pair when the channel is made pollable; one of the two descriptors travels with the
 //! invitation. An end polls its own socket and its peer writes a byte into it, once for each time that the end has
@@ -188,12 +189,28 @@ pub(in crate::channel) mod private {
 /// wait call [`Polled::arm`]; after it, use the end with its `try_` calls until they say
 /// [`Empty`](Error::Empty) or [`Full`](Error::Full).
 ///
+/// Any end of any channel will do. That of a [pollable](crate::ChannelOptions::pollable) channel is polled by its socket; any other
+/// by an io_uring(7) of its own that waits for the word by which the other side wakes (Linux 6.7), one descriptor and some
+/// pages, which no other process has or knows of.
+///
 /// An end that is not armed costs the other side no system call, whatever the descriptor says.
 ///
+/// # Blocking
+/// The calls of the end itself wait as they do without. Where it has no socket, the kernel ends a wait in the context of the
+/// thread that called [`Polled::arm`], and interrupts what that sleeps in: poll and ppoll go on, and so does every call of this
+/// crate; an epoll_wait of your own says EINTR, though no signal has come, and finds the descriptor readable when it is called
+/// again. Whatever never goes on after a signal (semop, say) does so too. If the thread ends, the descriptor becomes readable.
+///
 /// # After a crash
-/// The death of the other process is seen at once, as end of file, unless somebody else holds a copy of its socket: a child
+/// Without a socket: the descriptor becomes readable every 60 ms while the end is armed, for a look at the other side, and a
+/// death is told within 100 ms.
+///
+/// With one, a death is seen at once, as end of file, unless somebody else holds a copy of the dead process's socket: a child
 /// that it forked without exec, or the process that passed the invitation on. Poll a pidfd beside it, or wait for at most
 /// some 60 ms at a time, where that may be.
+///
+/// A forked child has a copy of the descriptor, of which [`Polled::arm`] says [`Error::Forked`]; what it does with it
+/// does not disturb its parent.
 ///
 /// # Examples
 /// ```
@@ -221,32 +238,36 @@ pub struct Polled<E: Pollable> {
 }
 
 impl<E: Pollable> Polled<E> {
-    /// Makes the socket of this end accessible; of one with several lanes, an epoll(7) instance that holds the socket of
-    /// each.
+    /// io_uring_setup(2), where this end has no socket; of one with several lanes, an epoll(7) instance that holds the socket of
+    /// each and one ring for those without.
     ///
     /// # Errors
-    /// [`Error::NoSocket`] where the channel was not made [pollable](crate::ChannelOptions::pollable); [`Error::System`]
-    /// (EMFILE, ENOMEM) where there are several.
+    /// | errno | error |
+    /// | --- | --- |
+    /// | ENOSYS, EPERM, EOPNOTSUPP | [`Error::NoUring`]: there is no socket, and no io_uring here: the kernel is older than 6.7, or it is forbidden, as containers do |
+    /// | EOPNOTSUPP | [`Error::NotInvited`]: a sealed reader that the writer does not know of |
+    /// | EMFILE, ENOMEM, ENOSPC | [`Error::System`] |
     pub fn new(end: E) -> Result<Self> {
         let readiness = end.readiness()?;
         Ok(Self { end, readiness })
     }
 
-    /// Asks the other side to make the descriptor readable: `true`, wait for it; `false`, do not: there is something to do
-    /// now, or the other side is gone, as the next call of the end will say.
+    /// io_uring_enter(2), where this end has no socket: asks for the descriptor to become readable. `true`, wait for it;
+    /// `false`, do not: there is something to do now, or the other side is gone, as the next call of the end will say.
     ///
-    /// What an earlier wait left in the socket is taken out. A sender is told of room for a message, one of
+    /// What an earlier wait left in the descriptor is taken out, and one that goes on is cancelled, in the same call. A sender is told of room for a message, one of
     /// [`bytes`](crate::bytes) of room for the message that was last refused; a client, of the answer to any call in flight
     /// and, where its last question found no place, of one.
     ///
     /// # Errors
-    /// [`Error::PeerCorrupt`], [`Error::Forked`].
+    /// [`Error::PeerCorrupt`], [`Error::Forked`]; [`Error::System`] (ENOMEM, EAGAIN, where the kernel is short of memory; EFAULT,
+    /// where the file under the memory was truncated); [`Error::NoUring`], where io_uring was forbidden since.
     pub fn arm(&mut self) -> Result<bool> {
         self.end.arm(self.readiness.ring())
     }
 
-    /// The pidfd of the process at the other side, if it is watched, to be polled beside the socket: as readable, it has
-    /// ended, and [`Polled::arm`] says so.
+    /// The pidfd of the process at the other side, if it is watched and there is a socket, to be polled beside that: as readable,
+    /// it has ended, and [`Polled::arm`] says so. Where there is none, the looks every 60 ms ask it.
     #[must_use]
     pub fn watched(&self) -> Option<Arc<OwnedFd>> {
         match &self.readiness {

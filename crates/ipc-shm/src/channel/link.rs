@@ -136,7 +136,7 @@ impl Plan {
         Err(Error::InvalidParameter {
             what: "a channel with a name",
             value: self.layout.capacity,
-            reason: "pollable: nothing carries a socket to who opens the name",
+            reason: "pollable: nothing carries a socket to who opens the name, and polling needs none",
         })
     }
 

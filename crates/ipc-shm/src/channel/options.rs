@@ -61,8 +61,9 @@ impl ChannelOptions {
         self
     }
 
-    /// socketpair(2): makes the ends pollable ([`Polled`](crate::Polled), [`Wait::Poll`](crate::Wait), tokio). One socket for
-    /// each end travels beside the memory, so a channel with a name cannot be pollable.
+    /// socketpair(2): ends that are polled see the other side's death at once, and not at a look every 60 ms; they need no
+    /// io_uring ([`Polled`](crate::Polled), tokio), and a blocking call can wait by [`Wait::Poll`](crate::Wait). One socket for each
+    /// end travels beside the memory, so a channel with a name cannot be pollable, nor one whose ends any number may take.
     #[must_use]
     pub fn pollable(mut self) -> Self {
         self.flags |= POLLABLE;

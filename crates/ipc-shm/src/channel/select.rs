@@ -1,8 +1,9 @@
 //! Waiting for several channels at once, and for descriptors beside them.
 //!
 //! Asleep in futex_waitv(2) on the word of each channel (Linux 5.16), or in ppoll(2) on the socket of each where that is
-//! asked for, or the kernel has no futex_waitv, or a descriptor is waited for too. Nothing is allocated, and nothing of a
-//! wait is left behind: the channels are lent to it and may be used, dropped or changed in between.
+//! asked for, or the kernel has no futex_waitv, or a descriptor is waited for too: one ring then stands for all channels
+//! without a socket. No wait but the first beside a descriptor allocates, and nothing of one is left in the channels, which
+//! are lent to it and may be used, dropped or changed in between.
 
 use std::os::fd::{AsFd, BorrowedFd};
 use std::slice;
@@ -141,8 +142,10 @@ impl Select {
     /// | errno | error |
     /// | --- | --- |
     /// | EINVAL | [`Error::InvalidParameter`]: no end at all, or more than [`SELECT_MAX`] |
-    /// | EOPNOTSUPP | [`Error::NotInvited`]: a sealed reader that the writer does not know of; [`Error::NoSocket`]: [`Wait::Poll`] or a [`Readable`] beside an end that is not pollable |
+    /// | EOPNOTSUPP | [`Error::NotInvited`]: a sealed reader that the writer does not know of; [`Error::NoSocket`]: [`Wait::Poll`] of an end that is not pollable |
     /// | ENOSYS | [`Error::System`]: Linux before 5.16 has no futex_waitv, and not all ends are pollable |
+    /// | ENOSYS, EPERM, EOPNOTSUPP | [`Error::NoUring`]: a [`Readable`] beside an end that is not pollable, and there is no io_uring here |
+    /// | EMFILE, ENOMEM | [`Error::System`] |
     /// | | [`Error::Forked`] |
     pub fn wait(&mut self, sources: &mut [&mut dyn Source]) -> Result<usize> {
         self.until(sources, Deadline::NEVER)
@@ -442,7 +445,9 @@ impl<S: private::Source + ?Sized> private::Source for &mut S {
 }
 
 /// Any descriptor beside the channels of a [`Select`]: it has something to do when poll(2) says POLLIN, POLLHUP or POLLERR.
-/// The channels must be [pollable](crate::ChannelOptions::pollable) then.
+///
+/// For channels beside it that are not [pollable](crate::ChannelOptions::pollable) the [`Select`] makes an io_uring at the first
+/// such wait (Linux 6.7; elsewhere [`Error::NoUring`]), and keeps it.
 #[derive(Debug)]
 pub struct Readable<F: AsFd>(pub F);
 

@@ -11,6 +11,7 @@ mod memory;
 mod mpmc;
 mod one_to_many;
 mod request;
+mod rings;
 mod spsc;
 mod steps;
 mod strangers;
@@ -39,6 +40,7 @@ fn main() -> role::Result {
         lossless::ROLES,
         strangers::ROLES,
         waiting::ROLES,
+        rings::ROLES,
     ]
     .concat();
     role::play(&roles)

@@ -17,7 +17,7 @@ use crate::forks::in_child;
 pub(crate) const ROLES: &[Role] =
     &[("sysv-end", end), ("sysv-maker", maker), ("sysv-value", value), ("sysv-fork", fork)];
 
-fn place(key: &str, lock_file: &str) -> Result<Place> {
+pub(crate) fn place(key: &str, lock_file: &str) -> Result<Place> {
     let segment = Segment::open(Key::new(key.parse()?))?;
     let lock_file = File::options().read(true).write(true).open(lock_file)?;
     Ok(Place::new(segment.attach()?, &lock_file)?)

@@ -1,5 +1,6 @@
 //! Ends in tokio, whose other ends are in another process. No timer looks after them: what is not told is never known.
 
+use std::collections::HashSet;
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::time::{Duration, Instant};
@@ -7,9 +8,12 @@ use std::time::{Duration, Instant};
 use futures_core::Stream;
 use ipc_shm::{Async, Error, Sealed, mpsc, request, spsc};
 use ipc_sys::process;
-use ipc_testkit::{WATCHDOG, proof, repetitions, repetitions_or_long};
+use ipc_testkit::{WATCHDOG, peer, proof, repetitions, repetitions_or_long, skip};
 use tokio::time::timeout;
 
+use crate::memory::Name;
+use crate::rings;
+use crate::slow::Slow;
 use crate::waiting::{Met, pollable};
 
 fn run<T>(future: impl Future<Output = T>) -> T {
@@ -209,4 +213,45 @@ fn a_watched_process_wakes_the_task_although_its_child_keeps_everything() {
         });
         met.peer.close_input();
     }
+}
+
+#[test]
+fn f10_no_wake_up_of_a_task_without_a_socket_is_lost() {
+    if rings::are_refused() {
+        skip!("io_uring is refused here");
+    }
+    let rounds = repetitions(3_000, 100_000) as u64;
+    let (there, back) = (Name::new("there"), Name::new("back"));
+    let sender = spsc::Sender::<u64>::create(&there.0, 16).unwrap();
+    let receiver = spsc::Receiver::<u64>::create(&back.0, 16).unwrap();
+    let mut peer = peer!("peer-shm", "spsc-echo", there.0, back.0, "park");
+    peer.expect("ready");
+    // The task moves between threads: what one has armed another waits for.
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let echoed = runtime.spawn(async move {
+        let (mut sender, mut receiver) = (Async::new(sender).unwrap(), Async::new(receiver).unwrap());
+        let (mut slow, mut threads) = (Slow::default(), HashSet::new());
+        for round in 0..rounds {
+            let start = Instant::now();
+            told(sender.send(&round)).await.unwrap();
+            assert_eq!(told(receiver.recv()).await.unwrap(), round);
+            slow.note(start.elapsed());
+            if round % 50 == 0 {
+                // Has this thread kept from the next turn, which another one takes.
+                tokio::spawn(std::future::ready(())).await.unwrap();
+                tokio::task::yield_now().await;
+            }
+            threads.insert(std::thread::current().id());
+        }
+        slow.check();
+        peer.kill();
+        let start = Instant::now();
+        assert!(told(next(&mut receiver)).await.is_none());
+        (slow, threads.len(), start.elapsed())
+    });
+    let (slow, threads, end) = runtime.block_on(echoed).unwrap();
+    proof!(
+        "F10",
+        "{rounds} round trips of a task over named rings on {threads} threads, 0 lost, {slow}; the end told after {end:?}"
+    );
 }

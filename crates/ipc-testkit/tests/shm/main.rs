@@ -32,6 +32,7 @@ mod mpsc;
 mod one_to_many;
 mod request;
 mod request_loans;
+mod rings;
 mod select;
 mod servers;
 mod slow;

@@ -1,6 +1,6 @@
 //! Waiting for several channels at once.
 
-use std::io::Write;
+use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
@@ -8,9 +8,10 @@ use ipc_shm::{
     ChannelOptions, Error, Readable, SELECT_MAX, Sealed, Select, Source, Wait, broadcast, bytes, latest,
     mpmc, mpsc, request, spsc,
 };
-use ipc_testkit::{WATCHDOG, peer, proof, repetitions, repetitions_or_long};
+use ipc_testkit::{WATCHDOG, peer, proof, repetitions, repetitions_or_long, skip};
 
 use crate::memory::Name;
+use crate::rings;
 use crate::slow::Slow;
 use crate::waiting::{Met, pollable};
 
@@ -300,11 +301,69 @@ fn a_descriptor_beside_channels_is_polled_with_them() {
     sender.send(&1).unwrap();
     let both: Vec<_> = (0..2).map(|_| select.wait(&mut [&mut receiver, &mut theirs]).unwrap()).collect();
     assert!(both.contains(&0), "{both:?}");
-    // One that has no socket cannot be waited for beside it.
-    let (_quiet, mut deaf) = ring(16);
-    let (_held, silent) = UnixStream::pair().unwrap();
-    let waited = Select::new().wait_timeout(&mut [&mut deaf, &mut Readable(silent)], WATCHDOG);
-    assert!(matches!(waited, Err(Error::NoSocket)));
+}
+
+#[test]
+fn f10_no_wake_up_beside_a_descriptor_is_lost() {
+    if rings::are_refused() {
+        skip!("io_uring is refused here");
+    }
+    let rounds = repetitions(2_000, 100_000) as u64;
+    // One end without a socket, one with, one for many, beside a descriptor; who waits for each at a time is another thread.
+    let (mut sender, mut receiver) = ring(16);
+    let (mut with, mut socket) = ring(pollable(16));
+    let mut queue = mpmc::Receiver::<u64>::from_fd(
+        mpmc::Sender::<u64>::anonymous(16).map(|maker| maker.share().unwrap()).unwrap(),
+    )
+    .unwrap();
+    let mut into_queue = mpmc::Sender::<u64>::from_fd(queue.share().unwrap()).unwrap();
+    let (mut ours, theirs) = UnixStream::pair().unwrap();
+    let (turns, taken) = std::sync::mpsc::channel::<u64>();
+    let mut slow = Slow::default();
+    std::thread::scope(|scope| {
+        scope.spawn(move || {
+            for turn in taken {
+                for _ in 0..fastrand::u32(0..2_000) {
+                    std::hint::spin_loop();
+                }
+                match turn % 4 {
+                    0 => sender.send(&turn).unwrap(),
+                    1 => with.send(&turn).unwrap(),
+                    2 => into_queue.send(&turn).unwrap(),
+                    _ => ours.write_all(b"x").unwrap(),
+                }
+            }
+        });
+        let mut select = Select::new();
+        select.set_wait(Wait::Park);
+        let mut theirs = Readable(theirs);
+        for round in 0..rounds {
+            let start = Instant::now();
+            turns.send(round).unwrap();
+            loop {
+                let ends: &mut [&mut dyn Source] = &mut [&mut receiver, &mut socket, &mut queue, &mut theirs];
+                let index = select.wait(ends).unwrap() as u64;
+                let came = match index {
+                    0 => receiver.try_recv(),
+                    1 => socket.try_recv(),
+                    2 => queue.try_recv(),
+                    _ => theirs.0.read_exact(&mut [0]).map(|()| round).map_err(|_| Error::Empty),
+                };
+                match came {
+                    Ok(message) => break assert_eq!((index, message), (round % 4, round)),
+                    Err(Error::Empty) => {}
+                    Err(error) => panic!("{error}"),
+                }
+            }
+            slow.note(start.elapsed());
+        }
+        drop(turns);
+    });
+    slow.check();
+    proof!(
+        "F10",
+        "select: {rounds} messages in ends with and without a socket beside a descriptor, 0 lost, {slow}"
+    );
 }
 
 #[test]

@@ -5,9 +5,11 @@ use std::os::unix::fs::FileExt;
 use std::time::{Duration, Instant};
 
 use ipc_shm::{ChannelOptions, Error, Polled, Sealed, Select, Wait, mpsc, request};
-use ipc_testkit::{WATCHDOG, proof, repetitions, repetitions_or_long};
+use ipc_sys::{Deadline, poll};
+use ipc_testkit::{WATCHDOG, proof, repetitions, repetitions_or_long, skip};
 
 use crate::memory::Name;
+use crate::rings;
 use crate::slow::Slow;
 use crate::waiting::{Met, pollable};
 
@@ -279,7 +281,10 @@ fn a_server_beside_others_is_woken_for_each_of_its_clients() {
 }
 
 #[test]
-fn what_has_no_socket_is_not_polled() {
+fn what_has_no_socket_is_polled_without_and_sees_no_death_at_once() {
+    if rings::are_refused() {
+        skip!("io_uring is refused here");
+    }
     let named = Name::new("unpolled");
     let made = request::Server::<u64, u64>::create(&named.0, pollable(16));
     assert!(
@@ -290,14 +295,26 @@ fn what_has_no_socket_is_not_polled() {
     let client = request::Client::<u64, u64>::open(&named.0).unwrap();
     server.set_wait(Wait::Poll);
     assert!(matches!(server.recv(), Err(Error::NoSocket)));
-    assert!(matches!(Polled::new(&server).map(drop), Err(Error::NoSocket)));
-    assert!(matches!(Polled::new(&client).map(drop), Err(Error::NoSocket)));
+    assert!(Polled::new(&server).unwrap().arm().unwrap());
+    assert!(Polled::new(&client).unwrap().arm().unwrap());
     let mut servers = request::Servers::new();
     servers.set_wait(Wait::Poll);
     servers.admit(server).unwrap();
     assert!(matches!(servers.recv(), Err(Error::NoSocket)));
-    assert!(matches!(Polled::new(servers).map(drop), Err(Error::NoSocket)));
-    let polled = Polled::new(request::Servers::<u64, u64>::new()).unwrap();
-    assert!(matches!(polled.admit(both(16).1), Err(Error::NoSocket)));
-    polled.admit(both(pollable(16)).1).unwrap();
+    assert!(Polled::new(servers).unwrap().arm().unwrap());
+    // Clients with a socket and clients without, of one server.
+    let mut polled = Polled::new(request::Servers::<u64, u64>::new()).unwrap();
+    let ((without, lane), (with, other)) = (both(16), both(pollable(16)));
+    polled.admit(lane).unwrap();
+    polled.admit(other).unwrap();
+    for round in 0..100 {
+        let client = if round % 3 == 0 { &with } else { &without };
+        assert!(polled.arm().unwrap());
+        let mut call = client.send(&round).unwrap();
+        let soon = Deadline::after(Duration::from_millis(40));
+        assert!(poll::wait(&polled, libc::POLLIN, soon).unwrap().is_some(), "round {round}");
+        let (_, request) = polled.try_recv().unwrap();
+        request.answer(&round).unwrap();
+        assert_eq!(call.try_recv().unwrap(), round);
+    }
 }

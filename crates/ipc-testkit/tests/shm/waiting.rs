@@ -291,7 +291,9 @@ fn f5_what_cannot_be_polled_says_so() {
     let mut receiver = receiver.attach().unwrap();
     receiver.set_wait(Wait::Poll);
     assert!(matches!(receiver.recv(), Err(Error::NoSocket)));
-    assert!(matches!(Polled::new(receiver), Err(Error::NoSocket)));
+    let writer = latest::Writer::<u64, Sealed>::anonymous().unwrap();
+    let uninvited = latest::Reader::<u64, Sealed>::from_fd(writer.share().unwrap()).unwrap();
+    assert!(matches!(Polled::new(uninvited), Err(Error::NotInvited)));
 
     // An invitation without its socket, or with something else in its place.
     let invite = || -> Vec<OwnedFd> { spsc::Receiver::<u64, Sealed>::offer(pollable(16)).unwrap().1.into() };

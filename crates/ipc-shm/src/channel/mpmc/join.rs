@@ -66,7 +66,7 @@ fn plan<T: Payload>(options: &ChannelOptions) -> Result<Plan> {
     Err(Error::InvalidParameter {
         what: "a queue for many",
         value: plan.layout.capacity,
-        reason: "pollable: nothing carries a socket to all who come",
+        reason: "pollable: nothing carries a socket to all who come, and polling needs none",
     })
 }
 

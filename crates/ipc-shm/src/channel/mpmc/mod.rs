@@ -11,9 +11,11 @@
 //! [`Sender::loan`], [`Receiver::borrow`].
 //!
 //! # Blocking
-//! Calls wait as [`Wait`](crate::Wait) says; they never return EINTR. [`Select`](crate::Select) waits for ends beside others. They
-//! have no socket: [`Wait::Poll`](crate::Wait::Poll) is [`Error::NoSocket`](crate::Error::NoSocket), and a pollable queue is not
-//! made. No barrier interrupts anybody: each message costs its fences. The queue is strictly in order: a sender that is stopped
+//! Calls wait as [`Wait`](crate::Wait) says; they never return EINTR. [`Select`](crate::Select) waits for ends beside others, and an
+//! event loop or a task for [`Polled`](crate::Polled) ones: what comes wakes all who wait, and one of them gets it. They have no
+//! socket: [`Wait::Poll`](crate::Wait::Poll) is [`Error::NoSocket`](crate::Error::NoSocket), and a queue is not made
+//! [`pollable`](crate::ChannelOptions::pollable). No barrier interrupts anybody: each message costs its fences. The queue is
+//! strictly in order: a sender that is stopped
 //! between claiming its place and having written holds the receivers up until it goes on or dies.
 //!
 //! # After a crash

@@ -23,8 +23,7 @@
 //! # Blocking
 //! Calls wait as [`Wait`](crate::Wait) says; they never return EINTR. As many calls as the capacity says may be in flight; one
 //! more waits for the oldest. A server never waits to answer. [`Select`](crate::Select) waits for a server, a client or a
-//! [`PendingCall`] beside others; ends by invitation and from descriptors can be made
-//! [pollable](crate::ChannelOptions::pollable), ends with a name cannot: nothing carries a socket to whoever opens the name.
+//! [`PendingCall`] beside others, and an event loop or a task for [`Polled`](crate::Polled) ends.
 //!
 //! # After a crash
 //! When the server is killed, every waiting call gets [`Error::Disconnected`](crate::Error::Disconnected) within 100 ms. A new

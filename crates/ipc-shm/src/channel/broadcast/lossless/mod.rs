@@ -10,7 +10,8 @@
 //! - by descriptor: [`Writer::anonymous`], [`Writer::share`], [`Reader::from_fd`]
 //!
 //! # Blocking
-//! Both ends wait as [`Wait`](crate::Wait) says; EINTR never shows. Where nobody reads, nobody is waited for: what is written
+//! Both ends wait as [`Wait`](crate::Wait) says; EINTR never shows. [`Select`](crate::Select) waits for them beside others, and an
+//! event loop or a task for [`Polled`](crate::Polled) ones. Where nobody reads, nobody is waited for: what is written
 //! then is for nobody, as in the lossy broadcast. A writer that must not begin alone calls [`Writer::wait_for_readers`].
 //!
 //! # After a crash

@@ -42,7 +42,7 @@ pub(in crate::channel) fn plan<T: Payload>(options: &ChannelOptions) -> Result<P
     Err(Error::InvalidParameter {
         what: "a lossless broadcast",
         value: plan.layout.capacity,
-        reason: "pollable: nothing carries a socket to each reader",
+        reason: "pollable: nothing carries a socket to each reader, and polling needs none",
     })
 }
 

@@ -102,7 +102,8 @@ impl<T: Payload> Reader<T, Trusted> {
 }
 
 impl<T: Payload, M: Common> Reader<T, M> {
-    /// How a blocking call waits from now on. There is no socket to poll here.
+    /// How a blocking call waits from now on. [`Wait::Poll`] is
+    /// [`Error::NoSocket`](crate::Error::NoSocket): a channel for all who come has none.
     pub fn set_wait(&mut self, wait: Wait) {
         self.seat.inlet.set_wait(wait);
     }

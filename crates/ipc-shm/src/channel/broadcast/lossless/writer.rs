@@ -139,7 +139,8 @@ impl<T: Payload> Writer<T> {
         Ok(alive)
     }
 
-    /// How a blocking call waits from now on. There is no socket to poll here.
+    /// How a blocking call waits from now on. [`Wait::Poll`] is
+    /// [`Error::NoSocket`](crate::Error::NoSocket): a channel for all who come has none.
     pub fn set_wait(&mut self, wait: Wait) {
         self.end.wait = wait;
     }
