@@ -314,7 +314,7 @@ pub(in crate::channel) fn arm<S: Sleeps>(source: &mut S, ring: Option<&Uring>) -
         return Ok(false);
     }
     let armed = match source.look() {
-        Ok(false) => wait_by_ring(slice::from_ref(source), ring),
+        Ok(false) => wait_by_ring(slice::from_ref(source), ring, true),
         // What it ended with is for its next call to say.
         Ok(true) | Err(_) => Ok(false),
     };
@@ -324,8 +324,9 @@ pub(in crate::channel) fn arm<S: Sleeps>(source: &mut S, ring: Option<&Uring>) -
     armed
 }
 
-/// Has the ring wait for the words of the sides that have no socket: false where one has been moved by now.
-fn wait_by_ring<S: Sleeps>(sources: &[S], ring: Option<&Uring>) -> Result<bool> {
+/// Has the ring wait for the words of the sides that have no socket, until the next look if nobody else ends the wait for it:
+/// false where one has been moved by now.
+fn wait_by_ring<S: Sleeps>(sources: &[S], ring: Option<&Uring>, looks: bool) -> Result<bool> {
     let mut list = WORDS;
     for source in sources {
         source.each(&mut |side| {
@@ -337,7 +338,7 @@ fn wait_by_ring<S: Sleeps>(sources: &[S], ring: Option<&Uring>) -> Result<bool> 
     if list.len == 0 {
         return Ok(true);
     }
-    ring.ok_or(Error::NoSocket)?.wait_for(list.get()?)
+    ring.ok_or(Error::NoSocket)?.wait_for(list.get()?, looks)
 }
 
 fn sleep_on_words<S: Sleeps>(sources: &[S], deadline: Deadline) -> Result<()> {
@@ -354,7 +355,7 @@ fn sleep_on_descriptors<S: Sleeps>(sources: &[S], ring: Option<&Uring>, deadline
         source.descriptors(&mut |descriptor| list.push(descriptor));
     }
     if list.get()?.iter().any(Option::is_none) {
-        if !wait_by_ring(sources, ring)? {
+        if !wait_by_ring(sources, ring, false)? {
             return Ok(());
         }
         list.push(ring.map(AsFd::as_fd));
@@ -447,7 +448,8 @@ impl<S: private::Source + ?Sized> private::Source for &mut S {
 /// Any descriptor beside the channels of a [`Select`]: it has something to do when poll(2) says POLLIN, POLLHUP or POLLERR.
 ///
 /// For channels beside it that are not [pollable](crate::ChannelOptions::pollable) the [`Select`] makes an io_uring at the first
-/// such wait (Linux 6.7; elsewhere [`Error::NoUring`]), and keeps it.
+/// such wait (Linux 6.7; elsewhere [`Error::NoUring`]), and keeps it. A wait that the
+/// descriptor has ended may still interrupt this thread once, as that of a [`Polled`](crate::Polled) end does.
 #[derive(Debug)]
 pub struct Readable<F: AsFd>(pub F);
 

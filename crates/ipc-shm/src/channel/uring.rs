@@ -45,7 +45,7 @@ static NEXT_LOOK: Timespec = Timespec::new().sec(LOOK.as_secs()).nsec(LOOK.subse
 
 /// A ring, and the wait that it is for.
 pub(crate) struct Uring {
-    ring: ManuallyDrop<IoUring>,
+    ring: ManuallyDrop<Box<IoUring>>,
     waits: Mutex<Waits>,
     /// The process that has it mapped.
     mark: ForkMark,
@@ -74,7 +74,7 @@ impl Uring {
         if !probe.is_supported(FutexWaitV::CODE) {
             return Err(Error::NoUring { source: io::Error::from_raw_os_error(libc::EOPNOTSUPP) });
         }
-        Ok(Self { ring: ManuallyDrop::new(ring), waits: Mutex::default(), mark })
+        Ok(Self { ring: ManuallyDrop::new(Box::new(ring)), waits: Mutex::default(), mark })
     }
 
     /// Whether this process made it.
@@ -83,12 +83,13 @@ impl Uring {
     }
 
     /// io_uring_enter(2): has the descriptor become readable when a waker moves one of these words, each of which was last
-    /// seen to hold what stands beside it, or at the next look; false, and nothing waited for, where one has been moved by now.
+    /// seen to hold what stands beside it, and if `looks`, at the next look; false, and nothing waited for, where one has
+    /// been moved by now.
     ///
     /// # Errors
     /// [`Error::Forked`]; [`Error::NoUring`] under a filter that has come since; [`Error::System`] (ENOMEM, EAGAIN; EFAULT where
     /// the page of a word is gone).
-    pub(crate) fn wait_for(&self, words: &[(&AtomicU64, u32)]) -> Result<bool> {
+    pub(crate) fn wait_for(&self, words: &[(&AtomicU64, u32)], looks: bool) -> Result<bool> {
         if !self.is_ours() {
             return Err(Error::Forked);
         }
@@ -104,26 +105,26 @@ impl Uring {
                 .val(u64::from(*expected))
                 .flags(futex::FUTEX2_SIZE_U32)
         }));
-        self.push(&mut waits)?;
+        self.push(&mut waits, looks)?;
         self.submit()?;
         // What was cancelled has ended by now, unless another thread had armed it.
         self.drain(&mut waits)?;
         Ok(waits.pending)
     }
 
-    /// Puts entries into the queue: to cancel the last wait if it has not ended, and to wait anew, until the next look.
-    fn push(&self, waits: &mut Waits) -> Result<()> {
+    /// Puts entries into the queue: to cancel the last wait if it has not ended, to wait anew, and to end that at the next look.
+    fn push(&self, waits: &mut Waits, looks: bool) -> Result<()> {
         let cancel = waits
             .pending
             .then(|| AsyncCancel::new(waits.last).build().user_data(NOBODYS).flags(Flags::SKIP_SUCCESS));
         waits.last += 1;
         let count = u32::try_from(waits.words.len()).unwrap_or(u32::MAX);
         let wait = FutexWaitV::new(waits.words.as_ptr(), count).build();
-        let wait = wait.user_data(waits.last).flags(Flags::IO_LINK);
-        let look = LinkTimeout::new(&raw const NEXT_LOOK).build().user_data(NOBODYS);
+        let wait = wait.user_data(waits.last).flags(if looks { Flags::IO_LINK } else { Flags::empty() });
+        let look = looks.then(|| LinkTimeout::new(&raw const NEXT_LOOK).build().user_data(NOBODYS));
         // SAFETY: the lock of `waits` keeps every other borrower of the queue away.
         let mut queue = unsafe { self.ring.submission_shared() };
-        for entry in cancel.iter().chain([&wait, &look]) {
+        for entry in cancel.iter().chain([&wait]).chain(&look) {
             // SAFETY: the kernel reads what an entry leads to when it takes the entry, and not again (IORING_FEAT_SUBMIT_STABLE):
             // a static, and `waits.words`, which stay as they are until all entries are taken. The addresses of the words are
             // borrowed atomics; of one that is unmapped by the time of a belated submission it says EFAULT.
