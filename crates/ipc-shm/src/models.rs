@@ -10,7 +10,7 @@
 //! Not modelled: the HOT gear, whose barrier is the kernel's and outside Rust's memory model.
 #![cfg_attr(ipc_loom, expect(unsafe_code, reason = "a load that loom does not count"))]
 
-mod heap;
+pub(crate) mod heap;
 #[cfg(test)]
 mod lossless;
 #[cfg(test)]

@@ -417,16 +417,16 @@ fn barrier() {
 #[cfg(all(test, not(ipc_loom)))]
 mod tests {
     use super::*;
-    use crate::channel::area::{FIRST, consumer, producer};
-    use crate::models::Heap;
+    use crate::channel::area::FIRST;
+    use crate::models::heap::Heap;
 
     #[test]
     fn who_waits_for_much_may_be_woken_for_each_part_of_it_and_for_no_more() {
         // Each time that the waiter has announced itself there is one part more, before it sleeps.
         let wait_for = |parts: u64, come: u64| {
             let memory = Heap::new(FIRST);
-            let mut waiter = Waiter::new(consumer::BELL, producer::TICKET, &memory);
-            let mut waker = Waker::new(producer::TICKET, consumer::BELL);
+            let mut waiter = ReceiverWaiter::new(&memory);
+            let mut waker = ReceiverWaker::new();
             let mut there = 0;
             let ready = || {
                 if is_asleep(memory.word(consumer::BELL).load(Ordering::Relaxed)) {

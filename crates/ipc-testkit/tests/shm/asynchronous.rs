@@ -227,10 +227,19 @@ fn f10_no_wake_up_of_a_task_without_a_socket_is_lost() {
     let mut peer = peer!("peer-shm", "spsc-echo", there.0, back.0, "park");
     peer.expect("ready");
     // The task moves between threads: what one has armed another waits for.
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let (tell, told_of) = std::sync::mpsc::channel();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .on_thread_start(move || tell.send(nix::unistd::gettid()).unwrap())
+        .enable_all()
+        .build()
+        .unwrap();
+    // Whoever sleeps is one of the two, or the peer.
+    let mut slow = Slow::with([&peer]);
+    told_of.iter().take(2).for_each(|worker| slow.add_thread(worker));
     let echoed = runtime.spawn(async move {
         let (mut sender, mut receiver) = (Async::new(sender).unwrap(), Async::new(receiver).unwrap());
-        let (mut slow, mut threads) = (Slow::default(), HashSet::new());
+        let mut threads = HashSet::new();
         for round in 0..rounds {
             let start = Instant::now();
             told(sender.send(&round)).await.unwrap();

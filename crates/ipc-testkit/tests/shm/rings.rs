@@ -83,7 +83,7 @@ fn rounds<E: Pollable>(
     let mut there = Turns::start(kind, name);
     let mut end = Polled::new(end).unwrap();
     let mut edges = Edges::of(&end);
-    let (mut slow, mut armed) = (Slow::default(), 0);
+    let (mut slow, mut armed) = (Slow::with([&there.peer]), 0);
     for round in 0..rounds {
         let start = Instant::now();
         there.turns.send(&round).unwrap();
@@ -324,7 +324,7 @@ fn f10_a_wait_that_nobody_awaits_takes_no_wake_from_another() {
     peer.expect("ready");
     let mut receiver = Polled::new(receiver).unwrap();
     let rounds = repetitions(300, 5_000) as u64;
-    let mut slow = Slow::default();
+    let mut slow = Slow::with([&peer]);
     for round in 0..rounds {
         // Its ring waits in front of the call that blocks.
         assert!(receiver.arm().unwrap());

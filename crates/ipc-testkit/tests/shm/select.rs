@@ -319,9 +319,10 @@ fn f10_no_wake_up_beside_a_descriptor_is_lost() {
     let mut into_queue = mpmc::Sender::<u64>::from_fd(queue.share().unwrap()).unwrap();
     let (mut ours, theirs) = UnixStream::pair().unwrap();
     let (turns, taken) = std::sync::mpsc::channel::<u64>();
-    let mut slow = Slow::default();
-    std::thread::scope(|scope| {
+    let (tell, told) = std::sync::mpsc::channel();
+    let slow = std::thread::scope(|scope| {
         scope.spawn(move || {
+            tell.send(nix::unistd::gettid()).unwrap();
             for turn in taken {
                 for _ in 0..fastrand::u32(0..2_000) {
                     std::hint::spin_loop();
@@ -334,6 +335,7 @@ fn f10_no_wake_up_beside_a_descriptor_is_lost() {
                 }
             }
         });
+        let mut slow = Slow::with_threads([told.recv().unwrap()]);
         let mut select = Select::new();
         select.set_wait(Wait::Park);
         let mut theirs = Readable(theirs);
@@ -358,6 +360,7 @@ fn f10_no_wake_up_beside_a_descriptor_is_lost() {
             slow.note(start.elapsed());
         }
         drop(turns);
+        slow
     });
     slow.check();
     proof!(

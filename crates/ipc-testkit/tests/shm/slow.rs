@@ -34,8 +34,13 @@ impl Slow {
     pub(crate) fn with_threads(threads: impl IntoIterator<Item = nix::unistd::Pid>) -> Self {
         let mut slow = Self::default();
         slow.add("/proc/thread-self/schedstat");
-        threads.into_iter().for_each(|thread| slow.add(&format!("/proc/self/task/{thread}/schedstat")));
+        threads.into_iter().for_each(|thread| slow.add_thread(thread));
         slow
+    }
+
+    /// Of this thread of this process, too.
+    pub(crate) fn add_thread(&mut self, thread: nix::unistd::Pid) {
+        self.add(&format!("/proc/self/task/{thread}/schedstat"));
     }
 
     /// A kernel that does not keep the account leaves all time unaccounted for.

@@ -349,7 +349,7 @@ impl<T: FromBytes + IntoBytes, W: Words> Ring<T, W> {
 #[cfg(all(test, not(ipc_loom)))]
 mod tests {
     use super::*;
-    use crate::models::Heap;
+    use crate::models::heap::Heap;
 
     #[test]
     fn what_stands_behind_a_message_that_another_is_just_taking_is_news() {
