@@ -57,7 +57,7 @@ pub enum Wait {
 pub(crate) enum Sleep {
     /// The waker's ticket, by futex.
     Ticket,
-    /// Its own socket, by poll or epoll.
+    /// Its own socket, by poll or epoll; where it has none, the ticket, by a ring that is polled.
     Socket,
 }
 
@@ -266,16 +266,13 @@ impl<const BELL: usize, const TICKET: usize> Waiter<BELL, TICKET> {
         self.streak = 0;
         let was_hot = self.state & GEAR == HOT;
         self.state = self.state.wrapping_add(next_epoch());
-        match on {
-            Sleep::Ticket => {
-                self.expected = low(peer_load(peer.word(TICKET)));
-                self.set(PARKED, own);
-            }
-            Sleep::Socket => {
-                // Before the last look: whatever sent a byte that is thrown away here is found by that look.
-                own.drain();
-                self.set(POLLED, own);
-            }
+        self.expected = low(peer_load(peer.word(TICKET)));
+        if on == Sleep::Socket && own.has_socket() {
+            // Before the last look: whatever sent a byte that is thrown away here is found by that look.
+            own.drain();
+            self.set(POLLED, own);
+        } else {
+            self.set(PARKED, own);
         }
         counters::add(own, counters::beside_bell(BELL), Counter::Parked, 1);
         was_hot

@@ -200,10 +200,6 @@ impl<R: Reads> Sleeper for R {
             None => (view.word(producer::TICKET), 0),
         }
     }
-
-    fn has_socket(&self) -> bool {
-        self.inlet().socket().is_some()
-    }
 }
 
 #[expect(private_interfaces, reason = "the trait is sealed: who cannot name these types need not")]

@@ -314,7 +314,7 @@ pub(in crate::channel) fn arm<S: Sleeps>(source: &mut S, ring: Option<&Uring>) -
         return Ok(false);
     }
     let armed = match source.look() {
-        Ok(false) => wait_by_ring(slice::from_ref(source), ring, true),
+        Ok(false) => ring.map_or(Ok(true), |ring| wait_by_ring(slice::from_ref(source), ring, true)),
         // What it ended with is for its next call to say.
         Ok(true) | Err(_) => Ok(false),
     };
@@ -324,29 +324,29 @@ pub(in crate::channel) fn arm<S: Sleeps>(source: &mut S, ring: Option<&Uring>) -
     armed
 }
 
-/// Has the ring wait for the words of the sides that have no socket, until the next look if nobody else ends the wait for it:
-/// false where one has been moved by now.
-fn wait_by_ring<S: Sleeps>(sources: &[S], ring: Option<&Uring>, looks: bool) -> Result<bool> {
-    let mut list = WORDS;
-    for source in sources {
-        source.each(&mut |side| {
-            if !side.has_socket() {
-                list.push(side.ticket());
-            }
-        });
-    }
-    if list.len == 0 {
-        return Ok(true);
-    }
-    ring.ok_or(Error::NoSocket)?.wait_for(list.get()?, looks)
+/// Has the ring wait for the word of every side (nobody moves that of one with a socket), until the next look if nobody else
+/// ends the wait for it: false where one has been moved by now.
+fn wait_by_ring<S: Sleeps>(sources: &[S], ring: &Uring, looks: bool) -> Result<bool> {
+    let words = words(sources);
+    // A receiver of lanes may have lost its last one.
+    if words.len == 0 { Ok(true) } else { ring.wait_for(words.get()?, looks) }
 }
 
 fn sleep_on_words<S: Sleeps>(sources: &[S], deadline: Deadline) -> Result<()> {
-    let mut list = WORDS;
+    futex::wait_any(words(sources).get()?, deadline)
+        .map(drop)
+        .map_err(Error::system("futex_waitv", "the channels"))
+}
+
+/// The word of every side, and what it must hold for a wait.
+fn words<S: Sleeps>(sources: &[S]) -> List<(&AtomicU64, u32), SELECT_MAX> {
+    /// What an unused place of the list leads to.
+    static NOTHING: AtomicU64 = AtomicU64::new(0);
+    let mut list = List::new((&NOTHING, 0));
     for source in sources {
         source.each(&mut |side| list.push(side.ticket()));
     }
-    futex::wait_any(list.get()?, deadline).map(drop).map_err(Error::system("futex_waitv", "the channels"))
+    list
 }
 
 fn sleep_on_descriptors<S: Sleeps>(sources: &[S], ring: Option<&Uring>, deadline: Deadline) -> Result<()> {
@@ -355,20 +355,16 @@ fn sleep_on_descriptors<S: Sleeps>(sources: &[S], ring: Option<&Uring>, deadline
         source.descriptors(&mut |descriptor| list.push(descriptor));
     }
     if list.get()?.iter().any(Option::is_none) {
+        let ring = ring.ok_or(Error::NoSocket)?;
         if !wait_by_ring(sources, ring, false)? {
             return Ok(());
         }
-        list.push(ring.map(AsFd::as_fd));
+        list.push(Some(ring.as_fd()));
     }
     poll::wait_many(list.get()?.iter().flatten().copied(), libc::POLLIN, deadline)
         .map(drop)
         .map_err(Error::system("ppoll", "the channels"))
 }
-
-/// What an unused place of a list of words leads to.
-static NOTHING: AtomicU64 = AtomicU64::new(0);
-/// An empty list of words.
-const WORDS: List<(&AtomicU64, u32), SELECT_MAX> = List { items: [(&NOTHING, 0); SELECT_MAX], len: 0 };
 
 /// What a wait sleeps on, in the order of the channels, without an allocation.
 struct List<I, const N: usize> {

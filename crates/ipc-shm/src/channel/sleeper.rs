@@ -12,8 +12,8 @@ pub(crate) trait Sleeper {
     /// Whether there is something to do, for all that the words say.
     fn is_ready(&self) -> bool;
 
-    /// Announces that this side sleeps, after publishing whatever it held back, and says whether [`settle`] must interrupt
-    /// the waker.
+    /// Announces that this side sleeps, on its ticket where it has no socket, after publishing whatever it held back, and says
+    /// whether [`settle`] must interrupt the waker.
     fn announce(&mut self, on: Sleep) -> bool;
 
     /// Says that this side is awake.
@@ -21,11 +21,6 @@ pub(crate) trait Sleeper {
 
     /// The word to sleep on, and what it must hold for that.
     fn ticket(&self) -> (&AtomicU64, u32);
-
-    /// Whether it can be woken by its socket.
-    fn has_socket(&self) -> bool {
-        false
-    }
 }
 
 /// A side that is lent shared, so that what it has given out may be held meanwhile.
@@ -56,10 +51,6 @@ impl<S: Shared> Sleeper for Lent<'_, S> {
     fn ticket(&self) -> (&AtomicU64, u32) {
         self.0.ticket()
     }
-
-    fn has_socket(&self) -> bool {
-        self.0.has_socket()
-    }
 }
 
 /// What holds one or more sides.
@@ -71,14 +62,12 @@ pub(crate) trait Sleepers {
     fn each_mut(&mut self, visit: &mut dyn FnMut(&mut dyn Sleeper));
 }
 
-/// Announces on every side that we sleep, on its ticket where it has no socket, and looks at each once more: false, and
-/// nothing announced, where there is something to do now.
+/// Announces on every side that we sleep, and looks at each once more: false, and nothing announced, where there is something
+/// to do now.
 pub(crate) fn announce_on_each<S: Sleepers>(several: &mut [S], on: Sleep) -> bool {
     let mut was_hot = false;
     for one in several.iter_mut() {
-        one.each_mut(&mut |side| {
-            was_hot |= side.announce(if side.has_socket() { on } else { Sleep::Ticket });
-        });
+        one.each_mut(&mut |side| was_hot |= side.announce(on));
     }
     settle(was_hot);
     let mut ready = false;

@@ -322,17 +322,29 @@ fn f10_a_wait_that_nobody_awaits_takes_no_wake_from_another() {
     receiver.set_wait(Wait::Park);
     let mut peer = peer!("peer-shm", "spsc-echo", there.0, back.0, "park");
     peer.expect("ready");
-    let mut receiver = Polled::new(receiver).unwrap();
     let rounds = repetitions(300, 5_000) as u64;
     let mut slow = Slow::with([&peer]);
-    for round in 0..rounds {
-        // Its ring waits in front of the call that blocks.
-        assert!(receiver.arm().unwrap());
-        let start = Instant::now();
-        sender.send(&round).unwrap();
-        assert_eq!(receiver.recv().unwrap(), round);
-        slow.note(start.elapsed());
-    }
+    // Armed by another thread, which the kernel would tell of a wake that the ring took: this one would sleep on.
+    let (give, given) = std::sync::mpsc::channel::<Polled<spsc::Receiver<u64>>>();
+    let (back, receivers) = std::sync::mpsc::channel();
+    thread::scope(|scope| {
+        scope.spawn(move || {
+            for mut receiver in given {
+                assert!(receiver.arm().unwrap());
+                back.send(receiver).unwrap();
+            }
+        });
+        let mut receiver = Polled::new(receiver).unwrap();
+        for round in 0..rounds {
+            give.send(receiver).unwrap();
+            receiver = receivers.recv().unwrap();
+            let start = Instant::now();
+            sender.send(&round).unwrap();
+            assert_eq!(receiver.recv().unwrap(), round);
+            slow.note(start.elapsed());
+        }
+        drop(give);
+    });
     slow.check();
     proof!("F10", "{rounds} calls that block behind a wait of the same end that was forgotten, {slow}");
 }

@@ -64,10 +64,6 @@ impl<Q: Payload, A: Payload, M: Mode> Sleeper for Server<Q, A, M> {
     fn ticket(&self) -> (&AtomicU64, u32) {
         self.end.borrow().ring.ticket_of(&self.peer)
     }
-
-    fn has_socket(&self) -> bool {
-        self.own.socket().is_some()
-    }
 }
 
 impl<Q: Payload, A: Payload, M: Mode> Shared for Server<Q, A, M> {
@@ -148,10 +144,6 @@ impl<Q: Payload, A: Payload, M: Mode> Sleeper for Client<Q, A, M> {
     fn ticket(&self) -> (&AtomicU64, u32) {
         self.caller.borrow().end.ring.ticket_of(&self.peer)
     }
-
-    fn has_socket(&self) -> bool {
-        self.own.socket().is_some()
-    }
 }
 
 impl<Q: Payload, A: Payload, M: Mode> Shared for Client<Q, A, M> {
@@ -206,10 +198,6 @@ impl<Q: Payload, A: Payload, M: Mode> Sleeper for PendingCall<'_, Q, A, M> {
 
     fn ticket(&self) -> (&AtomicU64, u32) {
         self.client.ticket()
-    }
-
-    fn has_socket(&self) -> bool {
-        self.client.has_socket()
     }
 }
 

@@ -195,10 +195,6 @@ impl<T, W: Words> Sleeper for Consumer<T, W> {
     fn ticket(&self) -> (&AtomicU64, u32) {
         self.waiter.ticket_of(&self.peer)
     }
-
-    fn has_socket(&self) -> bool {
-        self.own.has_socket()
-    }
 }
 
 impl<T: FromBytes + IntoBytes, W: Words> Consumer<T, W> {

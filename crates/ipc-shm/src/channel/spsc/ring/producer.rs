@@ -256,8 +256,4 @@ impl<T, W: Words> Sleeper for Producer<T, W> {
     fn ticket(&self) -> (&AtomicU64, u32) {
         self.waiter.ticket_of(&self.peer)
     }
-
-    fn has_socket(&self) -> bool {
-        self.own.has_socket()
-    }
 }
