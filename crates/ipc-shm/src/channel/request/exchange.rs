@@ -448,14 +448,19 @@ impl<Q, A, W: Words> Answering<Q, A, W> {
 }
 
 impl<Q: FromBytes + IntoBytes, A: IntoBytes + Immutable, W: Words> Answering<Q, A, W> {
-    /// Takes the next question, if it is there and has no deadline. `None` says nothing about what a closer look finds.
+    /// Takes the next question, if it is there and its deadline, if it has one, has not passed. `None` says nothing about what
+    /// a closer look finds.
     #[inline(always)]
-    pub(crate) fn next_now(&mut self) -> Option<(u64, Q)> {
+    pub(crate) fn next_now(&mut self, has_passed: impl FnOnce(u64) -> bool) -> Option<(u64, Q)> {
         let [number, until, payload @ ..] = self.shape.question::<Q, W>(&self.peer, self.pos) else {
             return None;
         };
         let (pos, next) = (self.pos, self.pos.wrapping_add(1));
-        if peer_load(number) != next || !self.is_free(pos) || until.load(Ordering::Relaxed) != NO_DEADLINE {
+        if peer_load(number) != next || !self.is_free(pos) {
+            return None;
+        }
+        let deadline = until.load(Ordering::Relaxed);
+        if deadline != NO_DEADLINE && has_passed(deadline) {
             return None;
         }
         let question = take(payload);

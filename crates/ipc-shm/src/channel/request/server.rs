@@ -208,10 +208,10 @@ fn next<Q: Payload, A: Payload>(end: &mut Attached<Answering<Q, A, View>>) -> Re
 /// How many questions one look passes over.
 const PASSED_OVER: usize = 64;
 
-/// The next question without a deadline, if this end may be used and it was there by the cheapest look.
+/// The next question, if this end may be used and it was there by the cheapest look.
 #[inline(always)]
 fn next_now<Q: Payload, A: Payload>(end: &mut Attached<Answering<Q, A, View>>) -> Option<(u64, Q)> {
-    let taken = if end.is_usable() { end.ring.next_now() } else { None };
+    let taken = if end.is_usable() { end.ring.next_now(|until| remaining(until).is_zero()) } else { None };
     if taken.is_some() {
         end.ring.count(|| end.link.may_be_hot());
     }
