@@ -131,27 +131,21 @@ impl<Q: Payload, A: Payload> Caller<Q, A> {
 
     #[inline]
     pub(super) fn answer(&mut self, pos: u64, deadline: impl FnOnce() -> Deadline) -> Result<A> {
-        let mut polls = own_polls(self.end.wait);
-        loop {
+        for _ in 0..own_polls(self.end.wait) {
             if let Some(answer) = self.next(pos) {
                 return Ok(answer);
             }
-            if polls == 0 {
-                return self.answer_within(pos, deadline);
-            }
-            polls -= 1;
             pause();
         }
+        self.answer_within(pos, deadline)
     }
 
     /// The answer to `pos`, if this end may be used and it was there by the cheapest look.
     #[inline(always)]
     fn next(&mut self, pos: u64) -> Option<A> {
-        let answer = if self.end.is_usable() { self.end.ring.next(pos) } else { None };
-        if answer.is_some() {
-            self.end.ring.count(|| self.end.link.may_be_hot());
-        }
-        answer
+        let answer = if self.end.is_usable() { self.end.ring.next(pos)? } else { return None };
+        self.end.ring.count(|| self.end.link.may_be_hot());
+        Some(answer)
     }
 
     #[inline(never)]
