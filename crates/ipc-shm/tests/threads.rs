@@ -1,7 +1,7 @@
 //! All ends of each channel, and all users of each lock, in threads of one process: for the sanitizers, which look into one.
 //! What two processes do to each other is tested between two, in ipc-testkit.
 #![expect(unsafe_code, reason = "the memory is vouched for: nobody else has it")]
-#![expect(clippy::unwrap_used, reason = "helpers of tests fail by panicking")]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "helpers of tests fail by panicking")]
 
 use std::thread::{self, ScopedJoinHandle};
 

@@ -66,9 +66,9 @@ fn receive(party: &Party) -> Option<u64> {
 }
 
 /// Runs `act` until it ends or dies after `steps`; then the kernel drops its lock.
-fn mortal<T>(party: Party, steps: u32, dead: &AtomicBool, act: impl FnOnce(&Party) -> T) -> Option<T> {
+fn mortal<T>(party: &Party, steps: u32, dead: &AtomicBool, act: impl FnOnce(&Party) -> T) -> Option<T> {
     party.steps.set(steps);
-    let done = catch_unwind(AssertUnwindSafe(|| act(&party))).ok();
+    let done = catch_unwind(AssertUnwindSafe(|| act(party))).ok();
     dead.store(true, Ordering::Release);
     done
 }
@@ -127,7 +127,7 @@ fn dead_sender(steps: u32) {
     let dead = Arc::new(AtomicBool::new(false));
     let dying = thread::spawn({
         let dead = Arc::clone(&dead);
-        move || mortal(doomed, steps, &dead, |party| send(party, 10)).is_some()
+        move || mortal(&doomed, steps, &dead, |party| send(party, 10)).is_some()
     });
     let sending = thread::spawn(move || assert_eq!(send(&other, 20), Some(Ok(()))));
     let got = receive_until(&receiver, &dead, |got, is_dead| is_dead && got.contains(&20));
@@ -146,7 +146,7 @@ fn dead_receiver(steps: u32) {
     let dead = Arc::new(AtomicBool::new(false));
     let dying = thread::spawn({
         let dead = Arc::clone(&dead);
-        move || mortal(doomed, steps, &dead, receive).flatten()
+        move || mortal(&doomed, steps, &dead, receive).flatten()
     });
     let mut got = receive_until(&receiver, &dead, |_, is_dead| is_dead);
     got.extend(dying.join().unwrap());
@@ -160,7 +160,7 @@ fn id_used_again() {
     let shape = Shape::new(2, (1 << 56) - 2);
     let successor = Ring::<Message, _>::new(doomed.memory.clone(), shape, Id(1));
     let dead = AtomicBool::new(false);
-    assert_eq!(mortal(doomed, 1, &dead, |party| send(party, 10)), None);
+    assert_eq!(mortal(&doomed, 1, &dead, |party| send(party, 10)), None);
     successor.sweep(|id| Ok(id == Id(1))).unwrap();
     assert_eq!(send(&successor, 20), Some(Ok(())));
     assert_eq!(receive(&receiver), Some(20), "the claim of the dead one bears a living id");

@@ -4,7 +4,6 @@
 //! The word of the models never looks again by itself, as the shipped one does every 70 ms: a wake that is lost is a sleep
 //! without end, which loom finds. Each model names the mutants that it must find.
 #![expect(unsafe_code, reason = "loom's cell gives a pointer, and checks each access")]
-#![expect(clippy::unwrap_used, reason = "a poisoned lock is a failed model")]
 
 use std::sync::atomic::Ordering;
 
