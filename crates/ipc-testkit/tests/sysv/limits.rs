@@ -7,6 +7,7 @@ use ipc_testkit::{Peer, command, proof, repetitions, skip};
 fn says_ok(role: &str, arguments: &[i32]) -> bool {
     let mut command = command!("peer-sysv", role);
     let mut peer = Peer::start(command.args(arguments.iter().map(ToString::to_string)));
+    peer.patience(60);
     let said = peer.next_line();
     assert!(peer.wait().success(), "{}", peer.errors());
     said.as_deref() == Some("ok")
