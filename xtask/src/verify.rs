@@ -3,6 +3,9 @@
 
 use std::fs;
 use std::process::Command;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::cargo::{self, cargo};
@@ -154,43 +157,67 @@ const IN_MIRI: [&str; 7] =
 /// Of its tests with threads, how many seeds, each of which is another way to interleave them and to read what others wrote.
 const SEEDS: u32 = 16;
 
-/// Each test in a process of its own: Miri ends at the first call that it does not know (memfd_create, semget, sigaction), and
-/// such a test is skipped, not failed. The models of ipc-shm, where threads meet, run with [`SEEDS`] of them.
+/// Each test in a process of its own, two at a time: Miri ends at the first call that it does not know (memfd_create, semget,
+/// sigaction), and such a test is skipped, not failed. The models of ipc-shm, where threads meet, run with [`SEEDS`] of them,
+/// and may not want a kernel.
 fn miri(options: &Options) -> Result<Tally> {
+    if let Err(reason) = nightly("miri")? {
+        return Ok(skipped("miri", &reason));
+    }
     let mut tally = Tally::default();
     for package in IN_MIRI.iter().filter(|package| package.contains(&options.binary)) {
-        let run = |arguments: &[&str], seeds: u32| -> Result<std::result::Result<Ran, String>> {
-            let mut command = match nightly("miri")? {
-                Ok(command) => command,
-                Err(reason) => return Ok(Err(reason)),
-            };
-            command.args(["miri", "test", "--quiet", "--lib", "--package", package, "--"]).args(arguments);
+        let run = |arguments: &[&str], seeds: u32| -> Result<Ran> {
+            let mut command = process::command("rustup");
+            command.args([
+                "run",
+                "nightly",
+                "cargo",
+                "miri",
+                "test",
+                "--quiet",
+                "--lib",
+                "--package",
+                package,
+                "--",
+            ]);
+            command.args(arguments).current_dir(root());
             let seeds = if seeds > 1 { format!(" -Zmiri-many-seeds=0..{seeds}") } else { String::new() };
             command.env("MIRIFLAGS", format!("-Zmiri-disable-isolation{seeds}"));
-            Ok(Ok(process::run(&mut command, if options.long { LONG } else { DEADLINE })?))
+            process::run(&mut command, if options.long { LONG } else { DEADLINE })
         };
-        let list = match run(&["--list", "--format", "terse"], 1)? {
-            Ok(list) => list,
-            Err(reason) => return Ok(skipped("miri", &reason)),
-        };
+        let begin = Instant::now();
+        let list = run(&["--list", "--format", "terse"], 1)?;
         if !list.succeeded() {
             tally.fail(list.account());
             continue;
         }
-        let (begin, mut wants_kernel) = (Instant::now(), 0);
         let tests = libtest::listed(&list.stdout);
-        for test in &tests {
-            let seeds = if options.long || test.contains("models::") { SEEDS } else { 1 };
-            let Ok(ran) = run(&["--exact", test], seeds)? else { continue };
-            match ran.succeeded() {
-                true => tally.pass(),
-                false if ran.stderr.contains("unsupported operation") => wants_kernel += 1,
-                false => tally.fail(ran.account()),
+        let (left, shown) = (Mutex::new(tests.iter()), Mutex::new(Tally::default()));
+        let wants_kernel = AtomicUsize::new(0);
+        let next = || left.lock().unwrap_or_else(PoisonError::into_inner).next();
+        let work = || -> Result {
+            while let Some(test) = next() {
+                let model = test.contains("models::");
+                let seeds = if options.long || model { SEEDS } else { 1 };
+                let ran = run(&["--exact", test], seeds)?;
+                let mut shown = shown.lock().unwrap_or_else(PoisonError::into_inner);
+                match ran.succeeded() {
+                    _ if interrupt::happened() => break,
+                    true => shown.pass(),
+                    false if !model && ran.stderr.contains("unsupported operation") => {
+                        wants_kernel.fetch_add(1, Ordering::Relaxed);
+                    }
+                    false => shown.fail(ran.account()),
+                }
             }
-            if interrupt::happened() {
-                return Ok(tally);
-            }
-        }
+            Ok(())
+        };
+        thread::scope(|scope| {
+            let workers = [scope.spawn(work), scope.spawn(work)];
+            workers.into_iter().try_for_each(|worker| worker.join().map_err(|_| "a worker has panicked")?)
+        })?;
+        tally.add(shown.into_inner().unwrap_or_else(PoisonError::into_inner));
+        let wants_kernel = wants_kernel.into_inner();
         if wants_kernel > 0 {
             tally.skip(
                 format!("miri {package}"),
@@ -199,14 +226,19 @@ fn miri(options: &Options) -> Result<Tally> {
         }
         let shown = tests.len() - wants_kernel;
         println!("{package:<32} {shown:>4} tests {:6.1} s", begin.elapsed().as_secs_f64());
+        if interrupt::happened() {
+            break;
+        }
     }
     Ok(tally)
 }
 
-/// The sanitizers look into one process: what lies between two is for the storms and for loom. Of the tests with two
-/// processes they run those of signals, where the race is inside of one, between a handler and who registers. That one test
-/// takes its full count here, the others their quick one: a sanitizer makes everything ten times slower, and finds no more
-/// in more of the same.
+/// The sanitizers look into one process: what lies between two is for the storms and for loom. They see all ends of each
+/// channel and all users of each lock in threads of one process (tests/threads.rs of ipc-shm). ThreadSanitizer knows no
+/// fences, and need not: the words that two ends share are atomics, and what is lent in place lies in a mapping of each end's
+/// own, which is different memory to it. Of the tests with two processes they run those of signals, where the race is inside
+/// of one, between a handler and who registers. That one test takes its full count here, the others their quick one: a
+/// sanitizer makes everything ten times slower, and finds no more in more of the same.
 fn sanitizer(name: &'static str, options: &Options) -> Result<Tally> {
     let command = || -> Result<std::result::Result<Command, String>> {
         Ok(nightly("rust-src")?.map(|mut command| {
@@ -248,6 +280,8 @@ fn fuzz(options: &Options) -> Result<Tally> {
         }
         let mut command = process::command("rustup");
         command.args(["run", "nightly", "cargo", "fuzz", "run", target, "--"]);
+        // No input may hang, nor make what it is shown to allocate more than it can hold.
+        command.args(["-timeout=20", "-malloc_limit_mb=64", "-len_control=0"]);
         command.arg(format!("-max_total_time={seconds}")).current_dir(root());
         let ran = process::run(&mut command, cargo::DEADLINE)?;
         println!("{target:<32} {:6.1} s", ran.took.as_secs_f64());
