@@ -363,6 +363,10 @@ fn bells() {
     check(3, sleeper_for_room);
     check(3, goodbye);
     check(3, loan_dropped);
+}
+
+#[test]
+fn many_who_receive() {
     check(1, two_receivers);
 }
 
