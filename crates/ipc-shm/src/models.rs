@@ -8,7 +8,6 @@
 //! ThreadSanitizer: `cargo +nightly miri test -p ipc-shm --lib models`. Miri keeps old values of each word, too, so that a
 //! missing fence shows there. ThreadSanitizer knows no fences; it finds nothing wrong, as every word is an atomic.
 //! Not modelled: the HOT gear, whose barrier is the kernel's and outside Rust's memory model.
-#![cfg_attr(ipc_loom, expect(unsafe_code, reason = "a load that loom does not count"))]
 
 pub(crate) mod heap;
 #[cfg(test)]
@@ -27,6 +26,9 @@ mod waiting;
 use std::cell::Cell;
 #[cfg(ipc_loom)]
 use std::sync::atomic::Ordering;
+
+#[cfg(ipc_loom)]
+pub(crate) use heap::own_load;
 
 #[cfg(ipc_loom)]
 use crate::words::AtomicU64;
@@ -48,14 +50,6 @@ pub(crate) fn is_left_out(name: &'static str) -> bool {
 pub(crate) fn publish(word: &AtomicU64, value: u64) {
     let ordering = if is_left_out("publish") { Ordering::Relaxed } else { Ordering::Release };
     word.store(value, ordering);
-}
-
-/// The load of [`crate::words::own_load`], which loom does not count as an access: it remembers of each word the last one
-/// only, and a store right after our own would be tried at no other moment of those who read the word before.
-#[cfg(ipc_loom)]
-pub(crate) fn own_load(word: &AtomicU64) -> u64 {
-    // SAFETY: no other thread writes it, which loom checks.
-    unsafe { word.unsync_load() }
 }
 
 /// Ends the thread of a participant that is to die after so many steps; what it has locked is its model's business.

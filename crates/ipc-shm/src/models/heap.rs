@@ -3,7 +3,10 @@
 //! A model makes it and shares it among its threads; it goes with the last of them, but after a deadlock, when loom cannot
 //! drop its objects any more.
 #![cfg_attr(not(test), expect(dead_code, reason = "the models are tests"))]
-#![expect(unsafe_code, reason = "what loom cannot drop after a deadlock is left")]
+#![expect(
+    unsafe_code,
+    reason = "what loom cannot drop after a deadlock is left; a load that it does not count"
+)]
 
 use std::io;
 use std::mem::ManuallyDrop;
@@ -149,4 +152,12 @@ impl Words for Heap {
         }
         Ok(Wait::Changed)
     }
+}
+
+/// The load of [`crate::words::own_load`], which loom does not count as an access: it remembers of each word the last one
+/// only, and a store right after our own would be tried at no other moment of those who read the word before.
+#[cfg(ipc_loom)]
+pub(crate) fn own_load(word: &AtomicU64) -> u64 {
+    // SAFETY: no other thread writes it, which loom checks.
+    unsafe { word.unsync_load() }
 }
