@@ -2,6 +2,7 @@
 #![expect(unsafe_code, reason = "the C that is measured beside ours; memory that only this program knows")]
 
 use std::hint::black_box;
+use std::io::{Read, Write};
 use std::mem::MaybeUninit;
 use std::os::fd::OwnedFd;
 
@@ -207,24 +208,28 @@ fn admitted(readers: usize) -> f64 {
 fn written(readers: usize) -> f64 {
     let mut writer = broadcast::Writer::<u64, ipc_shm::Sealed>::anonymous(1024).unwrap();
     let descriptors: Vec<OwnedFd> = (0..readers).map(|_| writer.share().unwrap()).collect();
+    // Who attaches when all is written has nothing to read.
+    let (mut attached, mut tell) = std::io::pipe().unwrap();
     pair::run(
         1,
         ROUNDS,
         move || {
             let attach = |fd| broadcast::Reader::<u64, ipc_shm::Sealed>::from_fd(fd).unwrap();
             let mut readers: Vec<_> = descriptors.into_iter().map(attach).collect();
+            tell.write_all(b"!").unwrap();
             let mut last = 0;
             while last < ROUNDS + 1 {
                 for reader in &mut readers {
-                    if let Ok(turn) = reader.try_recv() {
-                        last = last.max(turn);
+                    match reader.try_recv() {
+                        Ok(turn) => last = last.max(turn),
+                        Err(ipc_shm::Error::Empty | ipc_shm::Error::Lagged(_)) => {}
+                        Err(error) => panic!("{error}"),
                     }
                 }
             }
         },
         move || {
-            // The readers have to have attached: their process starts meanwhile.
-            pair::time(1000, std::thread::yield_now);
+            attached.read_exact(&mut [0]).unwrap();
             let start = std::time::Instant::now();
             for turn in 1..=ROUNDS {
                 writer.write(black_box(&turn)).unwrap();

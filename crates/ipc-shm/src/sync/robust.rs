@@ -17,9 +17,14 @@ use crate::{Error, Refusal, Result};
 /// (ROBUST_LIST_LIMIT), so that mutexes of other code in the same thread have the other half.
 const MAX_HELD: usize = pthread::ROBUST_LIST_LIMIT / 2;
 
+/// What a thread holds, and in which process: a forked child has a copy of it, and of the guards, and holds none.
+struct Holder {
+    by: Cell<Option<ForkMark>>,
+    held: Cell<usize>,
+}
+
 thread_local! {
-    /// How many this thread holds, in which process: a forked child has a copy of it, and of the guards, and holds none.
-    static HELD: Cell<Option<(ForkMark, usize)>> = const { Cell::new(None) };
+    static HOLDER: Holder = const { Holder { by: Cell::new(None), held: Cell::new(0) } };
 }
 
 /// That it was locked, and by which process.
@@ -39,6 +44,17 @@ pub(super) struct Robust(UnsafeCell<libc::pthread_mutex_t>);
 unsafe impl Send for Robust {}
 // SAFETY: as above.
 unsafe impl Sync for Robust {}
+
+/// The first lock of this thread in this process, which holds none yet.
+#[cold]
+fn begin() -> Result<ForkMark> {
+    let by = ForkMark::new().map_err(Error::system("mmap", OBJECT))?;
+    HOLDER.with(|us| {
+        us.by.set(Some(by));
+        us.held.set(0);
+    });
+    Ok(by)
+}
 
 impl Robust {
     /// What the layout depends on: a program with another C library must not attach.
@@ -99,7 +115,7 @@ impl Robust {
         if !by.is_ours() {
             return;
         }
-        HELD.set(HELD.get().map(|(mark, held)| (mark, held.saturating_sub(1))));
+        HOLDER.with(|us| us.held.set(us.held.get().saturating_sub(1)));
         // SAFETY: as in `lock`.
         let _ = unsafe { pthread::unlock(self.0.get()) };
     }
@@ -141,15 +157,16 @@ impl Robust {
 
     #[inline]
     fn count(&self, lock: impl FnOnce(usize) -> Result<Acquired, Errno>) -> Result<Locked> {
-        let (by, held) = match HELD.get() {
-            Some((mark, held)) if mark.is_ours() => (mark, held),
-            _ => (ForkMark::new().map_err(Error::system("mmap", OBJECT))?, 0),
+        let by = match HOLDER.with(|us| us.by.get()) {
+            Some(by) if by.is_ours() => by,
+            _ => begin()?,
         };
+        let held = HOLDER.with(|us| us.held.get());
         if held >= MAX_HELD {
             return Err(Error::TooManyLocks { max: MAX_HELD });
         }
         let how = lock(held).map_err(|errno| self.failure(errno))?;
-        HELD.set(Some((by, held + 1)));
+        HOLDER.with(|us| us.held.set(held + 1));
         Ok(Locked { how, by })
     }
 
