@@ -259,7 +259,9 @@ fn sanitizer(name: &'static str, options: &Options) -> Result<Tally> {
     pairs.args(["--package", "ipc-testkit", "--test", "signal"]);
     let environment = [("IPC_SANITIZER", name)];
     let mut tally = tests(&mut alone, options, &environment)?;
-    tally.add(tests(&mut pairs, options, &environment)?);
+    // The look for leaks at a process's end fails under a tracer and without descriptors, which some of the peers have.
+    let without_leaks = [environment[0], ("ASAN_OPTIONS", "detect_leaks=0")];
+    tally.add(tests(&mut pairs, options, &without_leaks)?);
     Ok(tally)
 }
 
