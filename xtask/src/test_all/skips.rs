@@ -15,11 +15,12 @@ const KERNEL: (u32, u32) = (6, 18);
 const CAP_SYS_RESOURCE: u32 = 24;
 
 /// Whether this is one: root with every capability but perhaps `CAP_SYS_RESOURCE`, not root in a container, on a new
-/// kernel, with the tools.
+/// kernel that has io_uring, with the tools.
 fn reference() -> bool {
     let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
     kernel(&read("/proc/sys/kernel/osrelease")) >= Some(KERNEL)
         && all_capabilities(&read("/proc/self/status"), &read("/proc/sys/kernel/cap_last_cap"))
+        && read("/proc/sys/kernel/io_uring_disabled").trim() != "2"
         && TOOLS.iter().all(|tool| process::find(tool).is_some())
 }
 
