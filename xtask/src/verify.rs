@@ -145,9 +145,14 @@ fn nightly(component: &str) -> Result<std::result::Result<Command, String>> {
     if !ran.stdout.lines().any(|line| line.starts_with(component)) {
         return Ok(Err(format!("nightly lacks {component}")));
     }
+    Ok(Ok(nightly_cargo()))
+}
+
+/// `cargo +nightly`, where [`nightly`] has found it.
+fn nightly_cargo() -> Command {
     let mut command = process::command("rustup");
     command.args(["run", "nightly", "cargo"]).current_dir(root());
-    Ok(Ok(command))
+    command
 }
 
 /// The crates whose unit tests Miri is shown.
@@ -167,20 +172,8 @@ fn miri(options: &Options) -> Result<Tally> {
     let mut tally = Tally::default();
     for package in IN_MIRI.iter().filter(|package| package.contains(&options.binary)) {
         let run = |arguments: &[&str], seeds: u32| -> Result<Ran> {
-            let mut command = process::command("rustup");
-            command.args([
-                "run",
-                "nightly",
-                "cargo",
-                "miri",
-                "test",
-                "--quiet",
-                "--lib",
-                "--package",
-                package,
-                "--",
-            ]);
-            command.args(arguments).current_dir(root());
+            let mut command = nightly_cargo();
+            command.args(["miri", "test", "--quiet", "--lib", "--package", package, "--"]).args(arguments);
             let seeds = if seeds > 1 { format!(" -Zmiri-many-seeds=0..{seeds}") } else { String::new() };
             command.env("MIRIFLAGS", format!("-Zmiri-disable-isolation{seeds}"));
             process::run(&mut command, if options.long { LONG } else { DEADLINE })
@@ -280,11 +273,11 @@ fn fuzz(options: &Options) -> Result<Tally> {
         if !target.contains(&options.binary) {
             continue;
         }
-        let mut command = process::command("rustup");
-        command.args(["run", "nightly", "cargo", "fuzz", "run", target, "--"]);
+        let mut command = nightly_cargo();
+        command.args(["fuzz", "run", target, "--"]);
         // No input may hang, nor make what it is shown to allocate more than it can hold.
         command.args(["-timeout=20", "-malloc_limit_mb=64", "-len_control=0"]);
-        command.arg(format!("-max_total_time={seconds}")).current_dir(root());
+        command.arg(format!("-max_total_time={seconds}"));
         let ran = process::run(&mut command, cargo::DEADLINE)?;
         println!("{target:<32} {:6.1} s", ran.took.as_secs_f64());
         tally.add(Tally::of(&ran));

@@ -308,9 +308,17 @@ pub(crate) fn first_polls(wait: Wait) -> u32 {
     if matches!(wait, Wait::Park | Wait::Poll) { 1 } else { FIRST_POLLS }
 }
 
-/// The same number where the call polls for the message itself first: what is nearly there is taken as soon as it is seen.
-pub(crate) fn own_polls(wait: Wait) -> u32 {
-    if matches!(wait, Wait::Park | Wait::Poll) { 0 } else { FIRST_POLLS }
+/// As often, where the call polls for the message itself first: what is nearly there is taken as soon as it is seen.
+#[inline(always)]
+pub(crate) fn poll_for<R>(wait: Wait, mut next: impl FnMut() -> Option<R>) -> Option<R> {
+    let polls = if matches!(wait, Wait::Park | Wait::Poll) { 0 } else { FIRST_POLLS };
+    for _ in 0..polls {
+        if let Some(found) = next() {
+            return Some(found);
+        }
+        pause();
+    }
+    None
 }
 
 /// Whether to poll [`POLLS`] times more after `polls` in vain: once, unless the waker was last seen on our own CPU.

@@ -4,7 +4,7 @@
 //! leaves that process, and the kernel closes it with its last handle.
 
 use std::os::fd::{AsFd, BorrowedFd};
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags};
 
@@ -22,9 +22,19 @@ pub(crate) struct Gather {
 
 impl Gather {
     /// epoll_create1(EPOLL_CLOEXEC).
-    pub(crate) fn new() -> Result<Self> {
+    fn new() -> Result<Self> {
         let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC).map_err(system("epoll_create1"))?;
         Ok(Self { epoll, ring: OnceLock::new() })
+    }
+
+    /// What holds the sides that `add` adds.
+    ///
+    /// # Errors
+    /// As [`Gather::add`].
+    pub(in crate::channel) fn of(add: impl FnOnce(&Self) -> Result<()>) -> Result<Arc<Self>> {
+        let gather = Self::new()?;
+        add(&gather)?;
+        Ok(Arc::new(gather))
     }
 
     /// EPOLL_CTL_ADD of whatever a source is polled by.

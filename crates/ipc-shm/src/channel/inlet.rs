@@ -238,7 +238,7 @@ impl Drop for Invited {
     }
 }
 
-/// Has the writer of `memory` wake one more reader, and forget those that are gone.
+/// Has the writer of `memory` wake one more reader, and forget those that are gone. `plan` is for any such memory.
 ///
 /// # Errors
 /// [`Error::Refused`] where the acceptance is of something else; [`Error::Forked`]; [`Error::System`].
@@ -250,7 +250,8 @@ pub(crate) fn admit(
 ) -> Result<()> {
     memory.segment().check_fork()?;
     let Parcel { memory: bell, socket } = acceptance.parcel;
-    let segment = Link::other_part(bell, Side::Producer, plan)?;
+    let plan = Plan { layout: *memory.segment().layout(), ..*plan };
+    let segment = Link::other_part(bell, Side::Producer, &plan)?;
     let socket = Parcel::socket_for(socket, segment.layout())?;
     bells.retain(|bell| lives(bell.reader()).unwrap_or(true));
     bells.push(Bell::new(View::new(Arc::new(segment)).with_socket(socket)));

@@ -129,15 +129,19 @@ impl Plan {
     }
 
     /// The plan, if it can have a name.
-    fn named(&self) -> Result<&Self> {
+    fn named(self) -> Result<Self> {
+        self.without_sockets(
+            "a channel with a name",
+            "pollable: nothing carries a socket to who opens the name, and polling needs none",
+        )
+    }
+
+    /// The plan, if it asks for no sockets, which nothing would carry.
+    pub(crate) fn without_sockets(self, what: &'static str, reason: &'static str) -> Result<Self> {
         if self.layout.flags & POLLABLE == 0 {
             return Ok(self);
         }
-        Err(Error::InvalidParameter {
-            what: "a channel with a name",
-            value: self.layout.capacity,
-            reason: "pollable: nothing carries a socket to who opens the name, and polling needs none",
-        })
+        Err(Error::InvalidParameter { what, value: self.layout.capacity, reason })
     }
 
     /// A socket for each side, where it is to be pollable.

@@ -264,12 +264,16 @@ impl<T: Payload, M: Mode> fd::Pollable for Receiver<T, M> {
     }
 
     fn readiness(&self) -> Result<Readiness> {
-        if self.gather.get().is_none() {
-            let gather = Gather::new()?;
-            self.lanes.iter().try_for_each(|lane| gather.add(&lane.receiver))?;
-            let _ = self.gather.set(Arc::new(gather));
-        }
-        self.gather.get().cloned().map(Readiness::Several).ok_or(Error::NoSocket)
+        let gather = match self.gather.get() {
+            Some(gather) => gather,
+            None => {
+                let lanes = &self.lanes;
+                let gather =
+                    Gather::of(|gather| lanes.iter().try_for_each(|lane| gather.add(&lane.receiver)))?;
+                self.gather.get_or_init(|| gather)
+            }
+        };
+        Ok(Readiness::Several(gather.clone()))
     }
 
     fn arm(&mut self, ring: Option<&Uring>) -> Result<bool> {

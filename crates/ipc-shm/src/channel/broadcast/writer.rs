@@ -17,7 +17,7 @@ use crate::channel::broadcast::Reader;
 use crate::channel::broadcast::log::{Log, Shape};
 use crate::channel::call::{self, Fences};
 use crate::channel::inlet::{self, check_fences, fences, with_fences};
-use crate::channel::link::{Link, Plan, Side};
+use crate::channel::link::{Link, Side};
 use crate::channel::{Acceptance, ChannelOptions, ChannelStat, Invitation, LastWords, Payload, slots, stat};
 use crate::memory::view::View;
 use crate::memory::{MemoryOptions, Mode, Origin, Sealed, Trusted};
@@ -108,12 +108,7 @@ impl<T: Payload> Writer<T, Sealed> {
     /// [`Error::Refused`] where it is not the acceptance of such an invitation; [`Error::System`] (ENOMEM); [`Error::Forked`].
     pub fn admit(&mut self, acceptance: Acceptance) -> Result<()> {
         let log = &mut self.end.ring;
-        inlet::admit(
-            &mut log.bells,
-            acceptance,
-            &log.memory,
-            &Plan { layout: *log.memory.segment().layout(), ..slots::any_plan::<T, Shape>() },
-        )
+        inlet::admit(&mut log.bells, acceptance, &log.memory, &slots::any_plan::<T, Shape>())
     }
 }
 
@@ -133,7 +128,7 @@ impl<T: Payload, M: Mode> Writer<T, M> {
     /// [`Error::Forked`].
     #[inline]
     pub fn write(&mut self, message: &T) -> Result<()> {
-        self.end.link.check_fork()?;
+        self.end.check()?;
         self.end.ring.write(message);
         let ring = &mut self.end.ring;
         call::call_each(&ring.memory, self.fences, &mut ring.bells);

@@ -141,13 +141,8 @@ impl<T: Payload> Writer<T, Sealed> {
     /// # Errors
     /// [`Error::Refused`] where it is not the acceptance of such an invitation; [`Error::System`] (ENOMEM); [`Error::Forked`].
     pub fn admit(&mut self, acceptance: Acceptance) -> Result<()> {
-        let log = &mut self.end.ring;
-        inlet::admit(
-            &mut log.bells,
-            acceptance,
-            &log.memory,
-            &Plan { layout: *log.memory.segment().layout(), ..plan::<T>()? },
-        )
+        let cells = &mut self.end.ring;
+        inlet::admit(&mut cells.bells, acceptance, &cells.memory, &any_plan::<T>())
     }
 }
 

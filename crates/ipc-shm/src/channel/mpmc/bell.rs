@@ -13,7 +13,7 @@ use std::sync::atomic::Ordering;
 use ipc_sys::Deadline;
 
 use crate::channel::area::{consumer, producer};
-use crate::channel::doorbell::{POLLS, Wait, as_announced, may_look, pause, soonest};
+use crate::channel::doorbell::{POLLS, Wait, as_announced, low, may_look, pause, soonest};
 use crate::words::{AtomicU64, Words, fence, is_left_out};
 use crate::{Error, Result};
 
@@ -130,10 +130,4 @@ impl Bell {
                 .map_err(Error::system("futex(FUTEX_WAIT)", "the channel"))?;
         }
     }
-}
-
-/// The half of a ticket that the kernel compares.
-#[expect(clippy::cast_possible_truncation, reason = "the low half is what is wanted")]
-fn low(ticket: u64) -> u32 {
-    ticket as u32
 }

@@ -6,7 +6,8 @@
 use std::ffi::OsStr;
 use std::os::fd::OwnedFd;
 
-use crate::channel::link::{POLLABLE, Plan, Side};
+use crate::Result;
+use crate::channel::link::{Plan, Side};
 use crate::channel::mpmc::member::Member;
 use crate::channel::mpmc::ring::Shape;
 use crate::channel::mpmc::roll::Role;
@@ -16,7 +17,6 @@ use crate::memory::Origin;
 use crate::memory::header::Kind;
 use crate::memory::mapping::Mapping;
 use crate::memory::segment::Segment;
-use crate::{Error, Result};
 
 impl<T: Payload> Member<T> {
     pub(super) fn create(name: &OsStr, options: &ChannelOptions, role: Role) -> Result<Self> {
@@ -59,15 +59,10 @@ impl<T: Payload> Member<T> {
 }
 
 fn plan<T: Payload>(options: &ChannelOptions) -> Result<Plan> {
-    let plan = slots::plan::<T, Shape>(options)?;
-    if plan.layout.flags & POLLABLE == 0 {
-        return Ok(plan);
-    }
-    Err(Error::InvalidParameter {
-        what: "a queue for many",
-        value: plan.layout.capacity,
-        reason: "pollable: nothing carries a socket to all who come, and polling needs none",
-    })
+    slots::plan::<T, Shape>(options)?.without_sockets(
+        "a queue for many",
+        "pollable: nothing carries a socket to all who come, and polling needs none",
+    )
 }
 
 fn init_all(plan: &Plan, mapping: &Mapping) -> Result<()> {

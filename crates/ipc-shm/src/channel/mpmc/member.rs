@@ -98,6 +98,44 @@ impl<T> Member<T> {
         error
     }
 
+    /// What `claim` claims, a place or a message, waiting for one.
+    #[inline]
+    pub(super) fn claim_within(
+        &mut self,
+        deadline: impl Fn() -> Deadline,
+        claim: impl Fn(&mut Self) -> Result<Option<u64>>,
+    ) -> Result<u64> {
+        let mut last = false;
+        loop {
+            if let Some(pos) = claim(self)? {
+                return Ok(pos);
+            }
+            if last {
+                return Err(Error::TimedOut);
+            }
+            let deadline = deadline();
+            self.wait(deadline)?;
+            // Others may be faster each time.
+            last = deadline.has_passed();
+        }
+    }
+
+    /// The same, if there is one by a closer look.
+    pub(super) fn claim_looking(
+        &mut self,
+        claim: impl Fn(&mut Self) -> Result<Option<u64>>,
+    ) -> Result<Option<u64>> {
+        if let Some(pos) = claim(self)? {
+            return Ok(Some(pos));
+        }
+        let gone = self.look();
+        // The look may have made room; what was sent or given back before is there now, if it ever was.
+        match claim(self)? {
+            Some(pos) => Ok(Some(pos)),
+            None => gone.map(|()| None),
+        }
+    }
+
     /// Looks whether there is anybody to talk to, when one has left or it is time; every 60 ms, and takes the claims of the
     /// dead away.
     ///

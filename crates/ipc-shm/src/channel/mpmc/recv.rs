@@ -97,50 +97,12 @@ impl<T: Payload, M: Common> Receiver<T, M> {
     /// Claims a message, waiting for one.
     #[inline]
     pub(super) fn claim_within(&mut self, deadline: impl Fn() -> Deadline) -> Result<u64> {
-        let mut last = false;
-        loop {
-            if let Some(pos) = self.claim()? {
-                return Ok(pos);
-            }
-            if last {
-                return Err(Error::TimedOut);
-            }
-            let deadline = deadline();
-            self.member.wait(deadline)?;
-            // Others may be faster each time.
-            last = deadline.has_passed();
-        }
+        self.member.claim_within(deadline, claim)
     }
 
     /// Claims a message, if there is one by a closer look.
     pub(super) fn claim_looking(&mut self) -> Result<u64> {
-        if let Some(pos) = self.claim()? {
-            return Ok(pos);
-        }
-        let gone = self.member.look();
-        // What was sent or given back before is there now, if it ever was.
-        if let Some(pos) = self.claim()? {
-            return Ok(pos);
-        }
-        gone?;
-        Err(Error::Empty)
-    }
-
-    #[inline]
-    fn claim(&mut self) -> Result<Option<u64>> {
-        self.member.check()?;
-        let Member { ring, returned, .. } = &self.member;
-        if returned.get() {
-            if let Claim::Ours(pos) = ring.returned() {
-                return Ok(Some(pos));
-            }
-            returned.set(false);
-        }
-        match ring.claim_to_read() {
-            Ok(Claim::Nothing) => Ok(None),
-            Ok(Claim::Ours(pos)) => Ok(Some(pos)),
-            Err(error) => Err(self.member.note(error)),
-        }
+        self.member.claim_looking(claim)?.ok_or(Error::Empty)
     }
 
     /// Lets a message that was claimed stand again, for any receiver.
@@ -159,5 +121,21 @@ impl<T: Payload, M: Common> Receiver<T, M> {
         let released = self.member.ring.release(pos);
         ROOM.ring(&self.member.ring.memory);
         released
+    }
+}
+
+#[inline]
+fn claim<T: Payload>(member: &mut Member<T>) -> Result<Option<u64>> {
+    member.check()?;
+    if member.returned.get() {
+        if let Claim::Ours(pos) = member.ring.returned() {
+            return Ok(Some(pos));
+        }
+        member.returned.set(false);
+    }
+    match member.ring.claim_to_read() {
+        Ok(Claim::Nothing) => Ok(None),
+        Ok(Claim::Ours(pos)) => Ok(Some(pos)),
+        Err(error) => Err(member.note(error)),
     }
 }

@@ -9,6 +9,7 @@ use ipc_sys::Deadline;
 use crate::channel::Payload;
 use crate::channel::mpmc::Sender;
 use crate::channel::mpmc::bell::MESSAGES;
+use crate::channel::mpmc::member::Member;
 use crate::channel::mpmc::ring::Claim;
 use crate::memory::Common;
 use crate::{Error, Result};
@@ -59,43 +60,12 @@ impl<T: Payload, M: Common> Sender<T, M> {
     /// A place for a message, waiting for one.
     #[inline]
     pub(super) fn claim_within(&mut self, deadline: impl Fn() -> Deadline) -> Result<u64> {
-        let mut last = false;
-        loop {
-            if let Some(pos) = self.claim()? {
-                return Ok(pos);
-            }
-            if last {
-                return Err(Error::TimedOut);
-            }
-            let deadline = deadline();
-            self.member.wait(deadline)?;
-            // Others may be faster each time.
-            last = deadline.has_passed();
-        }
+        self.member.claim_within(deadline, claim)
     }
 
     /// A place for a message, if there is one by a closer look.
     pub(super) fn claim_looking(&mut self) -> Result<u64> {
-        if let Some(pos) = self.claim()? {
-            return Ok(pos);
-        }
-        let gone = self.member.look();
-        // The look may have made room.
-        if let Some(pos) = self.claim()? {
-            return Ok(pos);
-        }
-        gone?;
-        Err(Error::Full)
-    }
-
-    #[inline]
-    fn claim(&mut self) -> Result<Option<u64>> {
-        self.member.check()?;
-        match self.member.ring.claim_to_write() {
-            Ok(Claim::Nothing) => Ok(None),
-            Ok(Claim::Ours(pos)) => Ok(Some(pos)),
-            Err(error) => Err(self.member.note(error)),
-        }
+        self.member.claim_looking(claim)?.ok_or(Error::Full)
     }
 
     /// Sends what was written in the place that was claimed.
@@ -107,5 +77,15 @@ impl<T: Payload, M: Common> Sender<T, M> {
         }
         MESSAGES.ring(&ring.memory);
         Ok(())
+    }
+}
+
+#[inline]
+fn claim<T: Payload>(member: &mut Member<T>) -> Result<Option<u64>> {
+    member.check()?;
+    match member.ring.claim_to_write() {
+        Ok(Claim::Nothing) => Ok(None),
+        Ok(Claim::Ours(pos)) => Ok(Some(pos)),
+        Err(error) => Err(member.note(error)),
     }
 }

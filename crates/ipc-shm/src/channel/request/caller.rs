@@ -7,7 +7,7 @@ use ipc_sys::deadline::monotonic_now;
 
 use crate::channel::Payload;
 use crate::channel::attached::Attached;
-use crate::channel::doorbell::{own_polls, pause};
+use crate::channel::doorbell::poll_for;
 use crate::channel::request::exchange::{Answer, Asking, NO_DEADLINE};
 use crate::memory::view::View;
 use crate::{Error, Result};
@@ -131,13 +131,10 @@ impl<Q: Payload, A: Payload> Caller<Q, A> {
 
     #[inline]
     pub(super) fn answer(&mut self, pos: u64, deadline: impl FnOnce() -> Deadline) -> Result<A> {
-        for _ in 0..own_polls(self.end.wait) {
-            if let Some(answer) = self.next(pos) {
-                return Ok(answer);
-            }
-            pause();
+        match poll_for(self.end.wait, || self.next(pos)) {
+            Some(answer) => Ok(answer),
+            None => self.answer_within(pos, deadline),
         }
-        self.answer_within(pos, deadline)
     }
 
     /// The answer to `pos`, if this end may be used and it was there by the cheapest look.

@@ -10,7 +10,7 @@ use ipc_sys::Deadline;
 use ipc_sys::deadline::monotonic_now;
 
 use crate::channel::attached::Attached;
-use crate::channel::doorbell::{own_polls, pause};
+use crate::channel::doorbell::poll_for;
 use crate::channel::link::{Link, Plan, Side};
 use crate::channel::meet::private;
 use crate::channel::request::client::Client;
@@ -141,16 +141,9 @@ impl<Q: Payload, A: Payload, M: Mode> Server<Q, A, M> {
     #[inline(always)]
     fn recv_until(&self, deadline: impl Fn() -> Deadline) -> Result<Request<'_, Q, A, M>> {
         let mut end = self.end.borrow_mut();
-        let mut polls = own_polls(end.wait);
-        let (pos, question) = loop {
-            if let Some(taken) = next_now(&mut end) {
-                break taken;
-            }
-            if polls == 0 {
-                break next_within(&mut end, deadline)?;
-            }
-            polls -= 1;
-            pause();
+        let (pos, question) = match poll_for(end.wait, || next_now(&mut end)) {
+            Some(taken) => taken,
+            None => next_within(&mut end, deadline)?,
         };
         Ok(self.request(pos, question))
     }

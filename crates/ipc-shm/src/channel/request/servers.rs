@@ -309,12 +309,15 @@ impl<Q: Payload, A: Payload, M: Mode> fd::Pollable for Servers<Q, A, M> {
     }
 
     fn readiness(&self) -> Result<Readiness> {
-        if self.gather.get().is_none() {
-            let gather = Gather::new()?;
-            self.living().try_for_each(|lane| gather.add(&&lane.server))?;
-            let _ = self.gather.set(Arc::new(gather));
-        }
-        self.gather.get().cloned().map(Readiness::Several).ok_or(Error::NoSocket)
+        let gather = match self.gather.get() {
+            Some(gather) => gather,
+            None => {
+                let gather =
+                    Gather::of(|gather| self.living().try_for_each(|lane| gather.add(&&lane.server)))?;
+                self.gather.get_or_init(|| gather)
+            }
+        };
+        Ok(Readiness::Several(gather.clone()))
     }
 
     fn arm(&mut self, ring: Option<&Uring>) -> Result<bool> {

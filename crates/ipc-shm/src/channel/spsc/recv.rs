@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::channel::attached::Patience;
-use crate::channel::doorbell::{own_polls, pause};
+use crate::channel::doorbell::poll_for;
 use crate::channel::spsc::{Receiver, as_usize, streak};
 use crate::channel::{Payload, Wait};
 use crate::memory::Mode;
@@ -119,11 +119,8 @@ impl<T: Payload, M: Mode> Receiver<T, M> {
     fn recv_within(&mut self, patience: Patience) -> Result<T> {
         if !matches!(patience, Patience::None) && self.end.is_usable() {
             self.end.ring.release();
-            for _ in 0..own_polls(self.end.wait) {
-                if let Some(message) = self.next() {
-                    return Ok(message);
-                }
-                pause();
+            if let Some(message) = poll_for(self.end.wait, || self.next()) {
+                return Ok(message);
             }
         }
         self.message(patience)?;

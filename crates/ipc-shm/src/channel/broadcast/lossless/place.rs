@@ -4,7 +4,7 @@
 use crate::channel::broadcast::lossless::cursor::{self, PLACES};
 use crate::channel::broadcast::lossless::log::Shape;
 use crate::channel::inlet::with_fences;
-use crate::channel::link::{POLLABLE, Plan, Side};
+use crate::channel::link::{Plan, Side};
 use crate::channel::slots::{self, Slots};
 use crate::channel::{ChannelOptions, Payload};
 use crate::memory::header::Kind;
@@ -35,15 +35,10 @@ impl<T: Payload> Slots<T> for Shape {
 
 /// A plan for a new channel.
 pub(in crate::channel) fn plan<T: Payload>(options: &ChannelOptions) -> Result<Plan> {
-    let plan = with_fences(slots::plan::<T, Shape>(options)?);
-    if plan.layout.flags & POLLABLE == 0 {
-        return Ok(plan);
-    }
-    Err(Error::InvalidParameter {
-        what: "a lossless broadcast",
-        value: plan.layout.capacity,
-        reason: "pollable: nothing carries a socket to each reader, and polling needs none",
-    })
+    with_fences(slots::plan::<T, Shape>(options)?).without_sockets(
+        "a lossless broadcast",
+        "pollable: nothing carries a socket to each reader, and polling needs none",
+    )
 }
 
 /// What to expect of a channel that somebody else made.

@@ -16,7 +16,7 @@ use crate::channel::area::{consumer, producer};
 use crate::channel::broadcast::lossless::cursor::Seen;
 use crate::channel::call::Fences;
 use crate::channel::counters::{self, Counter};
-use crate::channel::doorbell::{POLLS, Sleep, Wait, as_announced, may_look, pause, settle, soonest};
+use crate::channel::doorbell::{POLLS, Sleep, Wait, as_announced, low, may_look, pause, settle, soonest};
 use crate::channel::sleeper::Sleeper;
 use crate::words::{AtomicU64, Words, peer_load};
 use crate::{Error, Result};
@@ -133,10 +133,4 @@ pub(crate) fn wait<S: Sleeper, W: Words>(
         side.retract();
         slept.map_err(Error::system("futex(FUTEX_WAIT)", "the channel"))?;
     }
-}
-
-/// The half of a ticket that the kernel compares.
-#[expect(clippy::cast_possible_truncation, reason = "the low half is what is wanted")]
-fn low(ticket: u64) -> u32 {
-    ticket as u32
 }
