@@ -178,6 +178,65 @@ impl<T: Payload, M: Mode> Receiver<T, M> {
         }
     }
 
+    /// Receives what is there, lane after lane, as much as `buffer` holds, and says how many. The messages of one lane come in
+    /// order; the next call begins with the lane behind the last one that had any.
+    ///
+    /// # Errors
+    /// As [`Receiver::try_recv`]; [`Error::Empty`] where there was nothing.
+    pub fn try_recv_batch(&mut self, buffer: &mut [T]) -> Result<usize> {
+        self.recv_batch_by(buffer, Self::try_recv)
+    }
+
+    /// As [`Receiver::try_recv_batch`], waiting for the first message.
+    ///
+    /// # Blocking
+    /// As [`Receiver::recv`].
+    ///
+    /// # Errors
+    /// As [`Receiver::recv`].
+    pub fn recv_batch(&mut self, buffer: &mut [T]) -> Result<usize> {
+        self.recv_batch_by(buffer, Self::recv)
+    }
+
+    /// As [`Receiver::recv_batch`], waiting for at most `timeout`.
+    ///
+    /// # Errors
+    /// As [`Receiver::recv_timeout`].
+    pub fn recv_batch_timeout(&mut self, buffer: &mut [T], timeout: Duration) -> Result<usize> {
+        self.recv_batch_by(buffer, |receiver| receiver.recv_timeout(timeout))
+    }
+
+    fn recv_batch_by(
+        &mut self,
+        buffer: &mut [T],
+        recv: impl FnOnce(&mut Self) -> Result<T>,
+    ) -> Result<usize> {
+        let count = self.fill(buffer);
+        match buffer.split_first_mut() {
+            Some((first, rest)) if count == 0 => {
+                *first = recv(self)?;
+                Ok(1 + self.fill(rest))
+            }
+            _ => Ok(count),
+        }
+    }
+
+    /// One round of the cheapest look, at all that each lane has: what is wrong with one is for a closer look to say.
+    fn fill(&mut self, buffer: &mut [T]) -> usize {
+        let lanes = self.lanes.len();
+        let mut filled = 0;
+        for turn in self.first..self.first + lanes {
+            let Some(free @ [_, ..]) = buffer.get_mut(filled..) else { break };
+            let Some(lane) = self.lanes.get_mut(turn % lanes) else { break };
+            let count = lane.receiver.fill(free).unwrap_or(0);
+            if count != 0 {
+                filled += count;
+                self.first = (turn + 1) % lanes;
+            }
+        }
+        filled
+    }
+
     /// One round of the cheapest look.
     #[inline]
     fn next(&mut self) -> Option<T> {

@@ -80,7 +80,11 @@ impl Ends {
                 vec![writer.write(&7), reader.read().map(drop), reader.read_newer().map(drop)]
             }
             Self::Broadcast(writer, reader) => {
-                vec![writer.write(&7), reader.try_recv().map(drop), reader.try_recv().map(drop)]
+                vec![
+                    writer.write(&7),
+                    reader.try_recv().map(drop),
+                    reader.try_recv_batch(&mut [0; 2]).map(drop),
+                ]
             }
             Self::Slots(sender, receiver) => ring(sender, receiver, 7, 2),
             Self::Packed(sender, receiver) => ring(sender, receiver, [7; 8], 2),
@@ -115,13 +119,20 @@ impl Ends {
                 reader.writer_is_alive().map(drop),
             ],
             Self::Broadcast(writer, reader) => {
-                vec![writer.write(&turn), reader.try_recv().map(drop), reader.recv_timeout(SOON).map(drop)]
+                vec![
+                    writer.write(&turn),
+                    writer.write_batch(&[turn; 20]),
+                    reader.try_recv().map(drop),
+                    reader.try_recv_batch(&mut [0; 5]).map(drop),
+                    reader.recv_timeout(SOON).map(drop),
+                ]
             }
             Self::Lossless(writer, reader) => shared(writer, reader, turn, 20),
             Self::Lanes(sender, receiver) => {
                 let mut results = vec![
                     sender.try_send(&turn),
                     receiver.try_recv().map(drop),
+                    receiver.try_recv_batch(&mut [0; 5]).map(drop),
                     receiver.recv_timeout(SOON).map(drop),
                 ];
                 results.extend(receiver.departed().into_iter().map(|(_, error)| Err(error)));

@@ -27,39 +27,58 @@ pub(crate) const ROLES: &[Role] = &[
     ("mpmc-forker", forker),
     ("mpmc-lender", lender),
     ("mpmc-step-send", step_send),
+    ("mpmc-step-send-batch", step_send_batch),
     ("mpmc-step-loan", step_loan),
     ("mpmc-step-borrow", step_borrow),
     ("mpmc-step-receive", step_receive),
+    ("mpmc-step-receive-batch", step_receive_batch),
     ("mpmc-step-naive", step_naive),
 ];
 
-/// `mpmc-sender NAME NUMBER COUNT WAIT`: sends COUNT messages, from NUMBER << 32 on.
+/// `mpmc-sender NAME NUMBER COUNT WAIT BATCH`: sends COUNT messages, from NUMBER << 32 on, BATCH in a call.
 fn sender(arguments: &[String]) -> Result {
     let mut sender = mpmc::Sender::<u64>::open(&arguments[0])?;
     sender.set_wait(wait_of(&arguments[3]));
     say("ready")?;
-    let from = arguments[1].parse::<u64>()? << 32;
-    for message in from..from + arguments[2].parse::<u64>()? {
-        sender.send(&message)?;
+    let mut next = arguments[1].parse::<u64>()? << 32;
+    let end = next + arguments[2].parse::<u64>()?;
+    let batch = arguments[4].parse::<u64>()?;
+    while next < end {
+        let messages: Vec<u64> = (next..end.min(next + batch)).collect();
+        match messages[..] {
+            [message] => sender.send(&message)?,
+            _ => sender.send_batch(&messages)?,
+        }
+        next += messages.len() as u64;
     }
     Ok(())
 }
 
-/// `mpmc-receiver NAME WAIT`: receives all that it gets, and says how many, their sum, and whether each sender's came in
-/// order.
+/// `mpmc-receiver NAME WAIT BATCH`: receives all that it gets, up to BATCH in a call, and says how many, their sum, and whether
+/// each sender's came in order.
 fn receiver(arguments: &[String]) -> Result {
     let mut receiver = mpmc::Receiver::<u64>::open(&arguments[0])?;
     receiver.set_wait(wait_of(&arguments[1]));
     say("ready")?;
     let (mut count, mut sum, mut in_order) = (0_u64, 0_u64, true);
     let mut next = [0; 8];
+    let mut buffer = vec![0; arguments[2].parse()?];
     loop {
-        match receiver.recv() {
-            Ok(message) => {
-                let of = usize::try_from(message >> 32)?;
-                in_order &= message & 0xffff_ffff >= next[of];
-                next[of] = (message & 0xffff_ffff) + 1;
-                (count, sum) = (count + 1, sum.wrapping_add(message));
+        let received = match &mut buffer[..] {
+            [message] => receiver.recv().map(|received| {
+                *message = received;
+                1
+            }),
+            buffer => receiver.recv_batch(buffer),
+        };
+        match received {
+            Ok(received) => {
+                for message in &buffer[..received] {
+                    let of = usize::try_from(message >> 32)?;
+                    in_order &= message & 0xffff_ffff >= next[of];
+                    next[of] = (message & 0xffff_ffff) + 1;
+                    (count, sum) = (count + 1, sum.wrapping_add(*message));
+                }
             }
             Err(Error::Disconnected) => return say(format_args!("{count} {sum} {in_order}")),
             Err(error) => return Err(error.into()),
@@ -198,6 +217,14 @@ fn step_send(arguments: &[String]) -> Result {
     Ok(())
 }
 
+fn step_send_batch(arguments: &[String]) -> Result {
+    let mut sender = mpmc::Sender::<[u64; 4]>::open(&arguments[0])?;
+    crash::begin();
+    sender.send_batch(&[[5; 4], [6; 4]])?;
+    crash::end();
+    Ok(())
+}
+
 /// `mpmc-lender NAME`: borrows a message, which it says, and has a loan; keeps both until it hears something.
 fn lender(arguments: &[String]) -> Result {
     let receiver = mpmc::Receiver::<u64>::open(&arguments[0])?;
@@ -247,6 +274,15 @@ fn step_receive(arguments: &[String]) -> Result {
     held.done()?;
     crash::end();
     Ok(())
+}
+
+fn step_receive_batch(arguments: &[String]) -> Result {
+    let mut receiver = mpmc::Receiver::<[u64; 4]>::open(&arguments[0])?;
+    let mut buffer = [[0; 4]; 2];
+    crash::begin();
+    let received = receiver.recv_batch(&mut buffer)?;
+    crash::end();
+    if (received, buffer) == (2, [[1; 4], [2; 4]]) { Ok(()) } else { Err("another batch".into()) }
 }
 
 /// `mpmc-step-naive NAME`: a send as it is usually done: the position by `fetch_add`, then the message, then its mark.

@@ -47,20 +47,30 @@ fn broadcast_writer(arguments: &[String]) -> Result {
     Ok(())
 }
 
-/// `broadcast-reader NAME`: reads to the end; says how many came, how many were lost, and whether all were whole and in
-/// order.
+/// `broadcast-reader NAME BATCH`: reads to the end, up to BATCH in a call; says how many came, how many were lost, and whether
+/// all were whole and in order.
 fn broadcast_reader(arguments: &[String]) -> Result {
     let mut reader = broadcast::Reader::<Block>::open(&arguments[0])?;
     say("ready")?;
     let (mut came, mut lost, mut next) = (0_u64, 0_u64, 0_u64);
+    let mut buffer = vec![[0; 32]; arguments[1].parse()?];
     loop {
-        match reader.recv() {
-            Ok(block) => {
-                if block.iter().any(|word| *word != next) {
-                    return say(format_args!("torn or out of order at {next}: {block:?}"));
+        let received = match &mut buffer[..] {
+            [block] => reader.recv().map(|received| {
+                *block = received;
+                1
+            }),
+            buffer => reader.recv_batch(buffer),
+        };
+        match received {
+            Ok(received) => {
+                for block in &buffer[..received] {
+                    if block.iter().any(|word| *word != next) {
+                        return say(format_args!("torn or out of order at {next}: {block:?}"));
+                    }
+                    came += 1;
+                    next += 1;
                 }
-                came += 1;
-                next += 1;
             }
             Err(Error::Lagged(count)) => {
                 lost += count;

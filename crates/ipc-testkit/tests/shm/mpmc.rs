@@ -19,12 +19,13 @@ fn f10_a_crowd_of_senders_and_receivers_loses_and_doubles_nothing() {
         let named = Name::new("crowd");
         let mut ours = Receiver::create(&named.0, 64).unwrap();
         let mut receivers: Vec<_> =
-            (0..2).map(|_| peer!("peer-shm", "mpmc-receiver", named.0, wait)).collect();
+            (0..2).map(|number| peer!("peer-shm", "mpmc-receiver", named.0, wait, 1 + 4 * number)).collect();
         receivers.iter_mut().for_each(|receiver| receiver.expect("ready"));
         // One that is quick must not be the last one before another has come.
         let until_all_came = Sender::open(&named.0).unwrap();
-        let mut senders: Vec<_> =
-            (0..3).map(|number| peer!("peer-shm", "mpmc-sender", named.0, number, count, wait)).collect();
+        let mut senders: Vec<_> = (0..3)
+            .map(|number| peer!("peer-shm", "mpmc-sender", named.0, number, count, wait, 1 + 10 * number))
+            .collect();
         senders.iter_mut().for_each(|sender| sender.expect("ready"));
         drop(until_all_came);
         let (mut got, mut sum) = (0, 0_u64);
@@ -55,7 +56,7 @@ fn f10_a_crowd_of_senders_and_receivers_loses_and_doubles_nothing() {
     }
     proof!(
         "F10",
-        "mpmc: 3 x {count} messages of three senders to three receivers, 0 lost, doubled or out of order"
+        "mpmc: 3 x {count} messages of three senders to three receivers, some in batches, 0 lost, doubled or out of order"
     );
 }
 
@@ -65,9 +66,9 @@ fn all_of_one_side_gone_is_told_to_the_other() {
     let mut receiver = Receiver::create(&named.0, 16).unwrap();
     // Nobody has come yet: that is not gone.
     assert!(matches!(receiver.recv_timeout(Duration::from_millis(150)), Err(Error::TimedOut)));
-    let mut first = peer!("peer-shm", "mpmc-sender", named.0, 0, 3, "park");
+    let mut first = peer!("peer-shm", "mpmc-sender", named.0, 0, 3, "park", 1);
     first.expect("ready");
-    let mut second = peer!("peer-shm", "mpmc-sender", named.0, 1, 1_u64 << 31, "park");
+    let mut second = peer!("peer-shm", "mpmc-sender", named.0, 1, 1_u64 << 31, "park", 7);
     second.expect("ready");
     // The second may have filled the queue before the first one's third message was in.
     while receiver.recv().unwrap() != 2 {}
@@ -182,7 +183,24 @@ fn f12_positions_wrap_at_2_56_as_a_queue_would() {
             let (mut model, mut next) = (VecDeque::new(), 0);
             for _ in 0..repetitions_or_long(20_000, 200_000, 1_000_000) {
                 let who = random.usize(0..2);
-                if random.bool() {
+                if random.u8(0..8) == 0 {
+                    let batch: Vec<T> = (next..next + random.u64(0..20)).map(make).collect();
+                    let sent = match senders[who].try_send_batch(&batch) {
+                        Err(Error::Full) => 0,
+                        sent => sent.unwrap(),
+                    };
+                    assert_eq!(sent, batch.len().min(16 - model.len()));
+                    model.extend(batch[..sent].iter().cloned());
+                    next += sent as u64;
+                } else if random.u8(0..8) == 0 {
+                    let mut buffer = vec![make(7); random.usize(0..20)];
+                    let received = match receivers[who].try_recv_batch(&mut buffer) {
+                        Err(Error::Empty) => 0,
+                        received => received.unwrap(),
+                    };
+                    assert_eq!(received, buffer.len().min(model.len()));
+                    assert!(model.drain(..received).eq(buffer.drain(..received)));
+                } else if random.bool() {
                     match senders[who].try_send(&make(next)) {
                         Ok(()) => {
                             model.push_back(make(next));
@@ -283,7 +301,9 @@ fn f1_a_scribbling_participant_is_an_error_and_nothing_worse() {
             [
                 sender.try_send(&turn).err(),
                 sender.send_timeout(&turn, short).err(),
+                sender.try_send_batch(&[turn; 5]).err(),
                 receiver.try_recv().err(),
+                receiver.try_recv_batch(&mut [0; 5]).err(),
                 receiver.recv_timeout(short).err(),
                 receiver.try_hold().and_then(mpmc::Held::done).err(),
             ]

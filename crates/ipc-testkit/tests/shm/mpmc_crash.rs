@@ -37,17 +37,22 @@ fn drain<const N: usize>(
 
 #[test]
 fn f9_a_sender_killed_at_any_instruction_holds_nobody_up() {
-    sender_killed("mpmc-step-send");
+    sender_killed("mpmc-step-send", &[&[5]]);
+}
+
+#[test]
+fn f9_a_sender_killed_at_any_instruction_of_a_batch_holds_nobody_up() {
+    sender_killed("mpmc-step-send-batch", &[&[5], &[5, 6]]);
 }
 
 #[test]
 fn f9_a_lender_killed_at_any_instruction_holds_nobody_up() {
-    sender_killed("mpmc-step-loan");
+    sender_killed("mpmc-step-loan", &[&[5]]);
 }
 
-/// A sender of one message, killed after each of its instructions.
-fn sender_killed(role: &str) {
-    let (mut seen, mut longest) = ([0; 2], Duration::ZERO);
+/// A sender killed after each of its instructions: nothing came of what it sends, or one of these.
+fn sender_killed(role: &str, parts: &[&[u64]]) {
+    let (mut seen, mut longest) = (vec![0; 1 + parts.len()], Duration::ZERO);
     let points = crash::at_every_step(
         repetitions(12, 2000),
         || {
@@ -61,13 +66,13 @@ fn sender_killed(role: &str) {
             other.send(&[99; 4]).unwrap();
             match drain(&mut receiver, &mut longest, WATCHDOG).as_slice() {
                 [1, 99] => seen[0] += 1,
-                [1, 5, 99] => seen[1] += 1,
+                [1, sent @ .., 99] if parts.contains(&sent) => seen[sent.len()] += 1,
                 got => panic!("{death}: {got:?}"),
             }
-            seen[1] > 0
+            seen.iter().all(|times| *times > 0)
         },
     );
-    assert!(seen[1] > 0, "{seen:?}");
+    assert!(seen.iter().all(|times| *times > 0), "{seen:?}");
 
     // The naive twin: a position that nobody can attribute, and whoever comes to it waits for ever.
     let mut stuck = 0;
@@ -87,26 +92,31 @@ fn sender_killed(role: &str) {
     assert!(stuck > 0, "the harness kills nobody between claim and commit");
     proof!(
         "F9",
-        "{role}: killed at {points} instructions, nothing or the whole message: {seen:?}, longest wait {longest:?}; naive twin stuck for ever {stuck} of {naive}"
+        "{role}: killed at {points} instructions, nothing or whole messages: {seen:?}, longest wait {longest:?}; naive twin stuck for ever {stuck} of {naive}"
     );
 }
 
 #[test]
 fn f9_a_receiver_killed_at_any_instruction_loses_nothing_but_what_it_had_done() {
-    receiver_killed("mpmc-step-receive");
+    receiver_killed("mpmc-step-receive", 1);
+}
+
+#[test]
+fn f9_a_receiver_killed_at_any_instruction_of_a_batch_loses_nothing_but_what_it_had_done() {
+    receiver_killed("mpmc-step-receive-batch", 2);
 }
 
 #[test]
 fn f9_a_borrower_killed_at_any_instruction_loses_nothing_but_what_it_had_done() {
-    receiver_killed("mpmc-step-borrow");
+    receiver_killed("mpmc-step-borrow", 1);
 }
 
-/// A receiver of one message, killed after each of its instructions.
-fn receiver_killed(role: &str) {
+/// A receiver of this many messages, killed after each of its instructions.
+fn receiver_killed(role: &str, messages: usize) {
     let (mut seen, mut longest) = (BTreeMap::<Vec<u64>, usize>::new(), Duration::ZERO);
-    // Deaths before what it received was done with, and after.
+    // Deaths before each that it received was done with, and after.
     let both = |seen: &BTreeMap<Vec<u64>, usize>| {
-        [true, false].iter().all(|again| seen.keys().any(|got| got.contains(&1) == *again))
+        (0..=messages).all(|done| seen.keys().any(|got| got.len() == 4 - done))
     };
     let points = crash::at_every_step(
         repetitions(12, 600),
@@ -127,13 +137,14 @@ fn receiver_killed(role: &str) {
             got.extend(drain(&mut receiver, &mut longest, Duration::from_millis(500)));
             let mut sorted = got.clone();
             sorted.sort_unstable();
-            assert!([&[1, 2, 99, 100][..], &[2, 99, 100]].contains(&sorted.as_slice()), "{death}: {got:?}");
+            let done = 4 - sorted.len();
+            assert!(done <= messages && [1, 2, 99, 100].ends_with(&sorted), "{death}: {got:?}");
             *seen.entry(got).or_default() += 1;
             both(&seen)
         },
     );
     assert!(both(&seen), "{seen:?}");
-    proof!("F9", "{role}: killed at {points} instructions of one message; what came after it: {seen:?}");
+    proof!("F9", "{role}: killed at {points} instructions; what came after it: {seen:?}");
 }
 
 #[test]

@@ -1,9 +1,10 @@
 //! Several senders, a lane each.
 
+use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use ipc_shm::{Error, Sealed, Wait, mpsc, spsc};
-use ipc_testkit::{peer, proof, repetitions, repetitions_or_long};
+use ipc_testkit::{WATCHDOG, peer, proof, repetitions, repetitions_or_long, report};
 
 use crate::memory::Name;
 use crate::slow::Slow;
@@ -96,7 +97,12 @@ fn f10_a_receiver_asleep_on_many_lanes_is_woken_by_any() {
         let mut slow = Slow::with_threads([told.recv().unwrap()]);
         for round in 0..rounds {
             let start = Instant::now();
-            assert_eq!(receiver.recv().unwrap(), round);
+            if round % 2 == 0 {
+                assert_eq!(receiver.recv().unwrap(), round);
+            } else {
+                let mut buffer = [0; 2];
+                assert_eq!((receiver.recv_batch(&mut buffer).unwrap(), buffer[0]), (1, round));
+            }
             slow.note(start.elapsed());
             answers.recv().unwrap();
         }
@@ -105,6 +111,81 @@ fn f10_a_receiver_asleep_on_many_lanes_is_woken_by_any() {
     });
     slow.check();
     proof!("F10", "mpsc: {rounds} wake-ups over 127 lanes, 0 lost");
+}
+
+#[test]
+fn f12_a_batch_is_what_the_lanes_hold_each_in_order() {
+    fn check<T: ipc_shm::Payload + Clone + PartialEq + std::fmt::Debug>(make: fn(u64) -> T, seed: u64) {
+        let mut random = fastrand::Rng::with_seed(seed);
+        let mut receiver = mpsc::Receiver::<T>::new();
+        assert_eq!(receiver.try_recv_batch(&mut []).unwrap(), 0);
+        let mut buffer = vec![make(0); 5];
+        assert!(matches!(receiver.recv_batch(&mut buffer), Err(Error::Disconnected)));
+        let mut lanes = Vec::new();
+        for number in 0..5_u64 {
+            let (sender, ring) = spsc::channel::<T>(16).unwrap();
+            receiver.admit(ring.attach().unwrap()).unwrap();
+            lanes.push((sender.attach().unwrap(), VecDeque::new(), number << 32));
+        }
+        for _ in 0..repetitions_or_long(20_000, 200_000, 1_000_000) {
+            if random.bool() {
+                let (sender, model, next) = &mut lanes[random.usize(0..5)];
+                let batch: Vec<u64> = (*next..*next + random.u64(1..6)).collect();
+                let messages: Vec<T> = batch.iter().copied().map(make).collect();
+                let sent = sender.try_send_batch(&messages).or_else(|error| match error {
+                    Error::Full => Ok(0),
+                    error => Err(error),
+                });
+                let sent = sent.unwrap();
+                model.extend(&batch[..sent]);
+                *next += sent as u64;
+                continue;
+            }
+            let there: usize = lanes.iter().map(|(_, model, _)| model.len()).sum();
+            let mut buffer = vec![make(0); random.usize(1..30)];
+            match receiver.try_recv_batch(&mut buffer) {
+                Ok(count) => {
+                    assert_eq!(count, there.min(buffer.len()), "seed {seed}");
+                    for message in &buffer[..count] {
+                        let of = lanes.iter_mut().find(|(_, model, _)| {
+                            model.front().is_some_and(|front| make(*front) == *message)
+                        });
+                        assert!(of.is_some_and(|(_, model, _)| model.pop_front().is_some()), "seed {seed}");
+                    }
+                }
+                Err(Error::Empty) => assert_eq!(there, 0, "seed {seed}"),
+                Err(error) => panic!("{error}"),
+            }
+        }
+        // One lane that is never empty does not keep the others from their turn.
+        while receiver.try_recv_batch(&mut buffer).is_ok() {}
+        for (sender, _, next) in &mut lanes {
+            (0..5).for_each(|_| sender.send(&make(*next)).unwrap());
+        }
+        let mut came = Vec::new();
+        for _ in 0..5 {
+            assert_eq!(receiver.try_recv_batch(&mut buffer).unwrap(), 5);
+            let all_of_one = |next: &u64| buffer.iter().all(|message| *message == make(*next));
+            came.extend(lanes.iter().position(|(_, _, next)| all_of_one(next)));
+            let (sender, _, next) = &mut lanes[0];
+            let _ = sender.try_send_batch(&vec![make(*next); 5]);
+        }
+        came.sort_unstable();
+        assert_eq!(came, [0, 1, 2, 3, 4]);
+        // What is left of a lane whose sender is gone comes first; then it is counted as departed.
+        while receiver.try_recv_batch(&mut buffer).is_ok() {}
+        let (mut sender, ..) = lanes.remove(0);
+        sender.send_batch(&vec![make(1); 7]).unwrap();
+        drop(sender);
+        assert_eq!(receiver.recv_batch_timeout(&mut buffer, WATCHDOG).unwrap(), 5);
+        assert_eq!(receiver.recv_batch(&mut buffer).unwrap(), 2);
+        assert!(matches!(receiver.recv_batch_timeout(&mut buffer, Duration::ZERO), Err(Error::TimedOut)));
+        assert!(matches!(receiver.departed()[..], [(_, Error::Disconnected)]));
+    }
+    let seed = report::seed();
+    check::<u64>(|turn| turn, seed);
+    check::<[u64; 12]>(|turn| [turn; 12], seed);
+    proof!("F12", "mpsc: batches of five lanes against a VecDeque each, 0 differences; seed {seed}");
 }
 
 #[test]

@@ -122,14 +122,17 @@ fn f11_readers_of_a_killed_broadcaster_are_told() {
 fn several_readers_each_get_everything_or_learn_what_they_lost() {
     let named = Name::new("many");
     let mut writer = broadcast::Writer::<Block>::create(&named.0, 1024).unwrap();
-    let mut readers: Vec<_> = (0..3).map(|_| peer!("peer-shm", "broadcast-reader", named.0)).collect();
+    let mut readers: Vec<_> =
+        (0..3).map(|number| peer!("peer-shm", "broadcast-reader", named.0, 1 + 8 * number)).collect();
     for reader in &mut readers {
         reader.expect("ready");
     }
     let count = repetitions_or_long(50_000, 1_000_000, 5_000_000) as u64;
-    for value in 0..count {
+    for value in 0..count / 2 {
         writer.write(&[value; 32]).unwrap();
     }
+    let rest: Vec<Block> = (count / 2..count).map(|value| [value; 32]).collect();
+    rest.chunks(20).for_each(|batch| writer.write_batch(batch).unwrap());
     drop(writer);
     for mut reader in readers {
         let line = reader.hear();
@@ -146,20 +149,26 @@ fn f10_sleeping_readers_are_woken_by_every_write() {
         let options = ChannelOptions::new(1024);
         let options = if barrier { options } else { options.without_barrier() };
         let mut writer = broadcast::Writer::<Block>::create(&named.0, options).unwrap();
-        let mut readers: Vec<_> = (0..2).map(|_| peer!("peer-shm", "broadcast-reader", named.0)).collect();
+        let mut readers: Vec<_> =
+            (0..2).map(|number| peer!("peer-shm", "broadcast-reader", named.0, 1 + number)).collect();
         for reader in &mut readers {
             reader.expect("ready");
         }
-        let rounds = repetitions(200, 5_000) as u64;
-        for value in 0..rounds {
+        let mut next = 0;
+        for value in 0..repetitions(200, 5_000) as u64 {
             for reader in &readers {
                 reader.until_asleep_in(libc::SYS_futex);
             }
-            writer.write(&[value; 32]).unwrap();
+            if value % 2 == 0 {
+                writer.write(&[next; 32]).unwrap();
+            } else {
+                writer.write_batch(&[[next; 32], [next + 1; 32]]).unwrap();
+            }
+            next += 1 + value % 2;
         }
         drop(writer);
         for mut reader in readers {
-            reader.expect(&format!("{rounds} {rounds} 0 the other end is gone"));
+            reader.expect(&format!("{next} {next} 0 the other end is gone"));
             reader.finish();
         }
     }
@@ -176,15 +185,33 @@ fn f12_positions_wrap_and_a_lapped_reader_goes_on() {
         let mut random = fastrand::Rng::with_seed(seed);
         let (mut written, mut next) = (0_u64, 0_u64);
         for _ in 0..repetitions_or_long(20_000, 200_000, 1_000_000) {
-            if random.u8(0..17) < 9 {
-                writer.write(&written).unwrap();
-                written += 1;
-                continue;
+            match random.u8(0..36) {
+                0..18 => {
+                    writer.write(&written).unwrap();
+                    written += 1;
+                    continue;
+                }
+                18 => {
+                    let batch: Vec<u64> = (written..written + random.u64(0..40)).collect();
+                    writer.write_batch(&batch).unwrap();
+                    written += batch.len() as u64;
+                    continue;
+                }
+                _ => {}
             }
-            match reader.try_recv() {
-                Ok(message) => {
-                    assert_eq!(message, next, "seed {seed}");
-                    next += 1;
+            let mut buffer = vec![0; random.usize(1..6)];
+            let received = match &mut buffer[..] {
+                [message] => reader.try_recv().map(|received| {
+                    *message = received;
+                    1
+                }),
+                buffer => reader.try_recv_batch(buffer),
+            };
+            match received {
+                Ok(count) => {
+                    assert_eq!(count as u64, (written - next).min(buffer.len() as u64), "seed {seed}");
+                    assert!(buffer[..count].iter().copied().eq(next..next + count as u64), "seed {seed}");
+                    next += count as u64;
                 }
                 Err(Error::Empty) => assert_eq!(next, written, "seed {seed}"),
                 Err(Error::Lagged(count)) => {

@@ -147,6 +147,49 @@ impl<T: Payload, M: Mode> Reader<T, M> {
         }
     }
 
+    /// Copies what is there, as much as `buffer` holds, and says how many. That it was lapped behind those, the next call says.
+    ///
+    /// # Errors
+    /// As [`Reader::try_recv`]; [`Error::Empty`] where there was nothing.
+    pub fn try_recv_batch(&mut self, buffer: &mut [T]) -> Result<usize> {
+        self.recv_batch_by(buffer, Self::try_recv)
+    }
+
+    /// As [`Reader::try_recv_batch`], waiting for the first message.
+    ///
+    /// # Blocking
+    /// As [`Reader::recv`].
+    ///
+    /// # Errors
+    /// As [`Reader::recv`].
+    pub fn recv_batch(&mut self, buffer: &mut [T]) -> Result<usize> {
+        self.recv_batch_by(buffer, Self::recv)
+    }
+
+    /// As [`Reader::recv_batch`], waiting for at most `timeout`.
+    ///
+    /// # Errors
+    /// As [`Reader::recv_timeout`].
+    pub fn recv_batch_timeout(&mut self, buffer: &mut [T], timeout: Duration) -> Result<usize> {
+        self.recv_batch_by(buffer, |reader| reader.recv_timeout(timeout))
+    }
+
+    fn recv_batch_by(
+        &mut self,
+        buffer: &mut [T],
+        recv: impl FnOnce(&mut Self) -> Result<T>,
+    ) -> Result<usize> {
+        let Some((first, rest)) = buffer.split_first_mut() else { return Ok(0) };
+        *first = recv(self)?;
+        let mut count = 1;
+        for place in rest {
+            let Found::Message(message) = self.reading.next() else { break };
+            *place = message;
+            count += 1;
+        }
+        Ok(count)
+    }
+
     /// As [`Reader::recv`], for at most `timeout`.
     ///
     /// # Errors

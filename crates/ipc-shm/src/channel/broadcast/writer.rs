@@ -6,6 +6,7 @@ use std::ffi::OsStr;
 use std::fmt;
 use std::marker::PhantomData;
 use std::os::fd::OwnedFd;
+use std::slice;
 
 use nix::fcntl::OFlag;
 
@@ -128,9 +129,19 @@ impl<T: Payload, M: Mode> Writer<T, M> {
     /// [`Error::Forked`].
     #[inline]
     pub fn write(&mut self, message: &T) -> Result<()> {
+        self.write_batch(slice::from_ref(message))
+    }
+
+    /// Writes all of the messages over the oldest, one after another, then wakes the readers once. A batch that is as long as
+    /// half the capacity laps readers that are a little behind.
+    ///
+    /// # Errors
+    /// [`Error::Forked`].
+    #[inline]
+    pub fn write_batch(&mut self, messages: &[T]) -> Result<()> {
         self.end.check()?;
-        self.end.ring.write(message);
         let ring = &mut self.end.ring;
+        messages.iter().for_each(|message| ring.write(message));
         call::call_each(&ring.memory, self.fences, &mut ring.bells);
         Ok(())
     }

@@ -49,16 +49,7 @@ impl<M: Mode> Receiver<M> {
     /// # Errors
     /// As [`Receiver::try_recv`]; [`Error::Empty`] where there was nothing.
     pub fn try_recv_batch(&mut self, messages: &mut [Vec<u8>]) -> Result<usize> {
-        let mut count = 0;
-        for message in messages {
-            match self.take(message, Patience::None) {
-                Ok(_) => count += 1,
-                // What is wrong, or at its end, is told by the next call.
-                Err(_) if count > 0 => break,
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(count)
+        self.recv_batch_within(messages, Patience::None)
     }
 
     /// As [`Receiver::try_recv_batch`], waiting for the first message.
@@ -69,9 +60,15 @@ impl<M: Mode> Receiver<M> {
     /// # Errors
     /// As [`Receiver::recv`].
     pub fn recv_batch(&mut self, messages: &mut [Vec<u8>]) -> Result<usize> {
-        let [first, rest @ ..] = messages else { return Ok(0) };
-        self.recv(first)?;
-        Ok(1 + self.try_recv_batch(rest).unwrap_or(0))
+        self.recv_batch_within(messages, Patience::ENDLESS)
+    }
+
+    /// As [`Receiver::recv_batch`], waiting for at most `timeout`.
+    ///
+    /// # Errors
+    /// As [`Receiver::recv_timeout`].
+    pub fn recv_batch_timeout(&mut self, messages: &mut [Vec<u8>], timeout: Duration) -> Result<usize> {
+        self.recv_batch_within(messages, Patience::Until(Deadline::after(timeout)))
     }
 
     /// Gives all space back to the sender now, not a quarter of the ring at a time.
@@ -112,6 +109,14 @@ impl<M: Mode> Receiver<M> {
     /// [`Error::Forked`], [`Error::System`].
     pub fn stat(&self) -> Result<ChannelStat> {
         self.ring.stat()
+    }
+
+    fn recv_batch_within(&mut self, messages: &mut [Vec<u8>], patience: Patience) -> Result<usize> {
+        let Some((first, rest)) = messages.split_first_mut() else { return Ok(0) };
+        self.take(first, patience)?;
+        // What is wrong, or at its end, is told by the next call.
+        let more = rest.iter_mut().map_while(|message| self.take(message, Patience::None).ok());
+        Ok(1 + more.count())
     }
 
     fn take(&mut self, message: &mut Vec<u8>, patience: Patience) -> Result<usize> {

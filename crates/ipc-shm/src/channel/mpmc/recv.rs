@@ -51,6 +51,53 @@ impl<T: Payload, M: Common> Receiver<T, M> {
         }
     }
 
+    /// Receives what is there, as much as `buffer` holds, and says how many; senders that wait are woken once, at its end.
+    ///
+    /// # Errors
+    /// As [`Receiver::try_recv`]; [`Error::Empty`] where there was nothing.
+    pub fn try_recv_batch(&mut self, buffer: &mut [T]) -> Result<usize> {
+        self.recv_batch_by(buffer, Self::try_recv)
+    }
+
+    /// As [`Receiver::try_recv_batch`], waiting for the first message.
+    ///
+    /// # Blocking
+    /// As [`Receiver::recv`].
+    ///
+    /// # Errors
+    /// As [`Receiver::recv`].
+    pub fn recv_batch(&mut self, buffer: &mut [T]) -> Result<usize> {
+        self.recv_batch_by(buffer, Self::recv)
+    }
+
+    /// As [`Receiver::recv_batch`], waiting for at most `timeout`.
+    ///
+    /// # Errors
+    /// As [`Receiver::recv_timeout`].
+    pub fn recv_batch_timeout(&mut self, buffer: &mut [T], timeout: Duration) -> Result<usize> {
+        self.recv_batch_by(buffer, |receiver| receiver.recv_timeout(timeout))
+    }
+
+    fn recv_batch_by(
+        &mut self,
+        buffer: &mut [T],
+        recv: impl FnOnce(&mut Self) -> Result<T>,
+    ) -> Result<usize> {
+        let Some(first) = buffer.first_mut() else { return Ok(0) };
+        *first = recv(self)?;
+        let mut count = 1;
+        while let Some(place) = buffer.get_mut(count) {
+            // What goes wrong behind the first is for the next call to say.
+            let Ok(Some(pos)) = claim(&mut self.member) else { break };
+            *place = self.member.ring.read(pos);
+            count += usize::from(self.member.ring.release(pos));
+        }
+        if count > 1 {
+            ROOM.ring(&self.member.ring.memory);
+        }
+        Ok(count)
+    }
+
     /// Takes the next message to work on it, waiting for one: should this process die before [`Held::done`], another
     /// receiver gets it.
     ///

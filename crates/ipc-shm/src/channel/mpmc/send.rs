@@ -50,6 +50,53 @@ impl<T: Payload, M: Common> Sender<T, M> {
         self.commit(pos)
     }
 
+    /// Sends as many of the messages as there is room for now, then wakes the receivers once, and says how many went. Those of
+    /// other senders may come between them.
+    ///
+    /// # Errors
+    /// As [`Sender::try_send`]; [`Error::Full`] where there was room for none.
+    pub fn try_send_batch(&mut self, messages: &[T]) -> Result<usize> {
+        let Some((first, rest)) = messages.split_first() else { return Ok(0) };
+        let pos = self.claim_looking()?;
+        self.send_from(pos, first, rest)
+    }
+
+    /// Sends all of the messages, in as large batches as there is room for.
+    ///
+    /// # Blocking
+    /// As [`Sender::send`].
+    ///
+    /// # Errors
+    /// As [`Sender::send`]. How many went before is not said: send them one by one where it matters.
+    pub fn send_batch(&mut self, mut messages: &[T]) -> Result<()> {
+        while let Some((first, rest)) = messages.split_first() {
+            let pos = self.claim_within(|| Deadline::NEVER)?;
+            let sent = self.send_from(pos, first, rest)?;
+            messages = messages.get(sent..).unwrap_or_default();
+        }
+        Ok(())
+    }
+
+    /// Sends `first` in the place that was claimed, and of the others as many as there is room for by the cheapest look. What
+    /// goes wrong behind the first is for the next call to say.
+    fn send_from(&mut self, pos: u64, first: &T, rest: &[T]) -> Result<usize> {
+        self.member.ring.write(pos, first);
+        if !self.member.ring.commit(pos) {
+            return Err(Error::TakenAway);
+        }
+        let mut sent = 1;
+        for message in rest {
+            let Ok(Some(pos)) = claim(&mut self.member) else { break };
+            self.member.ring.write(pos, message);
+            if !self.member.ring.commit(pos) {
+                break;
+            }
+            sent += 1;
+        }
+        MESSAGES.ring(&self.member.ring.memory);
+        Ok(sent)
+    }
+
     #[inline]
     fn send_within(&mut self, message: &T, deadline: impl Fn() -> Deadline) -> Result<()> {
         let pos = self.claim_within(deadline)?;

@@ -65,20 +65,33 @@ impl<T: Payload, M: Mode> Receiver<T, M> {
         self.recv_batch_within(buffer, Patience::ENDLESS)
     }
 
+    /// As [`Receiver::recv_batch`], waiting for at most `timeout`.
+    ///
+    /// # Errors
+    /// As [`Receiver::recv_timeout`].
+    pub fn recv_batch_timeout(&mut self, buffer: &mut [T], timeout: Duration) -> Result<usize> {
+        self.recv_batch_within(buffer, Patience::For(timeout))
+    }
+
     fn recv_batch_within(&mut self, buffer: &mut [T], patience: Patience) -> Result<usize> {
+        let count = self.fill(buffer)?;
+        if count != 0 || buffer.is_empty() {
+            return Ok(count);
+        }
+        self.wait_for_message(patience)?;
+        self.fill(buffer)
+    }
+
+    /// Receives what is there by the cheapest look, as much as `buffer` holds, and says how many.
+    pub(in crate::channel) fn fill(&mut self, buffer: &mut [T]) -> Result<usize> {
         self.end.check()?;
-        if buffer.is_empty() {
-            return Ok(0);
-        }
-        let mut count = self.available(buffer.len() as u64)?;
-        if count == 0 {
-            self.wait_for_message(patience)?;
-            count = self.available(buffer.len() as u64)?;
-        }
+        let count = self.available(buffer.len() as u64)?;
         for (ahead, place) in (0..count).zip(buffer) {
             *place = self.end.ring.read(ahead);
         }
-        self.advance(count);
+        if count != 0 {
+            self.advance(count);
+        }
         Ok(as_usize(count))
     }
 

@@ -76,6 +76,14 @@ impl<T: Payload, M: Common> Reader<T, M> {
         self.recv_batch_within(buffer, Patience::ENDLESS)
     }
 
+    /// As [`Reader::recv_batch`], waiting for at most `timeout`.
+    ///
+    /// # Errors
+    /// As [`Reader::recv_timeout`].
+    pub fn recv_batch_timeout(&mut self, buffer: &mut [T], timeout: Duration) -> Result<usize> {
+        self.recv_batch_within(buffer, Patience::For(timeout))
+    }
+
     /// The next message, if this handle is ours and it was there by the cheapest look.
     #[inline(always)]
     fn next(&mut self) -> Option<T> {
