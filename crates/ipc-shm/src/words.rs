@@ -117,6 +117,12 @@ pub(crate) fn fence(name: &'static str, ordering: Ordering) {
     }
 }
 
+/// The ordering of a load that sees what was written before the value it sees; with a name, as [`fence`] has one.
+#[inline(always)]
+pub(crate) fn acquire(name: &'static str) -> Ordering {
+    if is_left_out(name) { Ordering::Relaxed } else { Ordering::Acquire }
+}
+
 /// Whether a model leaves this step of an algorithm out, to see that it matters; never in what ships.
 #[cfg(not(ipc_loom))]
 #[inline(always)]

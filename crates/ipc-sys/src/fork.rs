@@ -46,6 +46,13 @@ pub struct ForkMark {
 }
 
 impl ForkMark {
+    /// A mark that is no process's.
+    #[must_use]
+    pub const fn nobody() -> Self {
+        static NEVER: AtomicU64 = AtomicU64::new(0);
+        Self { word: &NEVER, generation: u64::MAX }
+    }
+
     /// Marks this process.
     ///
     /// # Errors
@@ -97,5 +104,6 @@ mod tests {
         let (first, second) = (ForkMark::new().unwrap(), ForkMark::new().unwrap());
         assert!(first.is_ours() && second.is_ours());
         assert_eq!(first.generation, second.generation);
+        assert!(!first.void().is_ours() && !ForkMark::nobody().is_ours());
     }
 }

@@ -272,6 +272,19 @@ fn two_receivers(batch: bool) {
     sending.join().unwrap();
 }
 
+/// Two laps go by: whoever looks on, at whatever moment, with whatever it knows of the words, takes nobody for a liar.
+fn onlooker(writes: bool) {
+    let [busy, other] = parties();
+    let looking = thread::spawn(move || if writes { other.claim_to_write() } else { other.claim_to_read() });
+    for message in 10..15 {
+        if send(&busy, message).is_some() {
+            receive(&busy);
+        }
+    }
+    let looked = looking.join().unwrap();
+    assert!(looked.is_ok(), "{looked:?}");
+}
+
 /// A loan that is dropped: who sleeps behind it gets the message that was sent meanwhile.
 fn loan_dropped() {
     let [lender, other, receiver] = parties();
@@ -369,6 +382,13 @@ fn bells() {
 }
 
 #[test]
+fn who_looks_on() {
+    for writes in [false, true] {
+        check(2, move || onlooker(writes));
+    }
+}
+
+#[test]
 fn many_who_receive() {
     for batch in [false, true] {
         check(1, move || two_receivers(batch));
@@ -395,7 +415,10 @@ fn mutants() {
     }
     finds("pass over", 3, late_loan_dropped);
     finds("lagging head", 1, || two_receivers(false));
-    for name in ["departures", "leave"] {
+    finds("tail", 2, || onlooker(true));
+    finds("head", 2, || onlooker(false));
+    finds("new ticket", 1, || two_receivers(false));
+    for name in ["departures", "departure", "leave"] {
         finds(name, 3, goodbye);
     }
 }

@@ -19,12 +19,12 @@ const MAX_HELD: usize = pthread::ROBUST_LIST_LIMIT / 2;
 
 /// What a thread holds, and in which process: a forked child has a copy of it, and of the guards, and holds none.
 struct Holder {
-    by: Cell<Option<ForkMark>>,
+    by: Cell<ForkMark>,
     held: Cell<usize>,
 }
 
 thread_local! {
-    static HOLDER: Holder = const { Holder { by: Cell::new(None), held: Cell::new(0) } };
+    static HOLDER: Holder = const { Holder { by: Cell::new(ForkMark::nobody()), held: Cell::new(0) } };
 }
 
 /// That it was locked, and by which process.
@@ -50,7 +50,7 @@ unsafe impl Sync for Robust {}
 fn begin() -> Result<ForkMark> {
     let by = ForkMark::new().map_err(Error::system("mmap", OBJECT))?;
     HOLDER.with(|us| {
-        us.by.set(Some(by));
+        us.by.set(by);
         us.held.set(0);
     });
     Ok(by)
@@ -115,7 +115,7 @@ impl Robust {
         if !by.is_ours() {
             return;
         }
-        HOLDER.with(|us| us.held.set(us.held.get().saturating_sub(1)));
+        HOLDER.with(|us| us.held.set(us.held.get().wrapping_sub(1)));
         // SAFETY: as in `lock`.
         let _ = unsafe { pthread::unlock(self.0.get()) };
     }
@@ -157,10 +157,8 @@ impl Robust {
 
     #[inline]
     fn count(&self, lock: impl FnOnce(usize) -> Result<Acquired, Errno>) -> Result<Locked> {
-        let by = match HOLDER.with(|us| us.by.get()) {
-            Some(by) if by.is_ours() => by,
-            _ => begin()?,
-        };
+        let by = HOLDER.with(|us| us.by.get());
+        let by = if by.is_ours() { by } else { begin()? };
         let held = HOLDER.with(|us| us.held.get());
         if held >= MAX_HELD {
             return Err(Error::TooManyLocks { max: MAX_HELD });

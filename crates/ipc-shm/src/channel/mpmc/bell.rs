@@ -14,7 +14,7 @@ use ipc_sys::Deadline;
 
 use crate::channel::area::{consumer, producer};
 use crate::channel::doorbell::{POLLS, Wait, as_announced, low, may_look, pause, soonest};
-use crate::words::{AtomicU64, Words, fence, is_left_out};
+use crate::words::{AtomicU64, Words, acquire, fence, is_left_out};
 use crate::{Error, Result};
 
 /// Where a bell's words are.
@@ -53,12 +53,12 @@ impl Bell {
 
     /// How many have left.
     pub(crate) fn departures<W: Words>(self, memory: &W) -> u64 {
-        memory.word(self.departures).load(Ordering::Acquire)
+        memory.word(self.departures).load(acquire("departure"))
     }
 
     /// Announces that somebody sleeps, and says what the ticket must hold for that. A fence and another look must follow.
     pub(crate) fn announce<W: Words>(self, memory: &W) -> u32 {
-        let ticket = low(memory.word(self.ticket).load(Ordering::Acquire));
+        let ticket = low(memory.word(self.ticket).load(acquire("new ticket")));
         memory.word(self.asleep).store(1, Ordering::Relaxed);
         ticket
     }

@@ -22,7 +22,7 @@ use std::sync::atomic::Ordering;
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
 use crate::channel::area::{FIRST, consumer, producer};
-use crate::words::{AtomicU64, Words, is_left_out, put, take, words_of};
+use crate::words::{AtomicU64, Words, acquire, is_left_out, put, take, words_of};
 use crate::{Error, Result};
 
 /// The position that the next sender claims.
@@ -143,15 +143,15 @@ impl<T, W: Words> Ring<T, W> {
     pub(crate) fn claim_to_write(&self) -> Result<Claim> {
         let mut lost = Lost::default();
         loop {
-            let pos = self.memory.word(TAIL).load(Ordering::Acquire);
+            let pos = self.tail();
             if is_left_out("attributed") {
                 // The naive twin: the position first, then the name on it.
-                if self.number(pos).load(Ordering::Acquire) == pos && self.swap(TAIL, pos, behind(pos, 1)) {
+                if self.word(pos) == pos && self.swap(TAIL, pos, behind(pos, 1)) {
                     self.swap(self.shape.slot::<T>(pos), pos, self.id.on(pos));
                     return Ok(Claim::Ours(pos));
                 }
             }
-            let word = self.number(pos).load(Ordering::Acquire);
+            let word = self.word(pos);
             match self.step(word, pos, &mut lost)? {
                 0 if word == pos && self.swap(self.shape.slot::<T>(pos), pos, self.id.on(pos)) => {
                     self.swap(TAIL, pos, behind(pos, 1));
@@ -161,7 +161,7 @@ impl<T, W: Words> Ring<T, W> {
                     // Claimed for this position, by now at least, or beyond it already: the tail lags.
                     self.swap(TAIL, pos, behind(pos, 1));
                 }
-                _ if self.memory.word(TAIL).load(Ordering::Acquire) == pos => return Ok(Claim::Nothing),
+                _ if self.tail() == pos => return Ok(Claim::Nothing),
                 _ => {}
             }
         }
@@ -174,8 +174,8 @@ impl<T, W: Words> Ring<T, W> {
     pub(crate) fn claim_to_read(&self) -> Result<Claim> {
         let mut lost = Lost::default();
         loop {
-            let pos = self.memory.word(HEAD).load(Ordering::Acquire);
-            let word = self.number(pos).load(Ordering::Acquire);
+            let pos = self.head();
+            let word = self.word(pos);
             match self.step(word, pos, &mut lost)? {
                 1 if word == behind(pos, 1) && self.take(pos) => {
                     self.swap(HEAD, pos, behind(pos, 1));
@@ -185,7 +185,7 @@ impl<T, W: Words> Ring<T, W> {
                     // Claimed by another receiver by now, given back, or passed over: the head lags.
                     self.swap(HEAD, pos, behind(pos, 1));
                 }
-                _ if self.memory.word(HEAD).load(Ordering::Acquire) == pos => return Ok(Claim::Nothing),
+                _ if self.head() == pos => return Ok(Claim::Nothing),
                 _ => {}
             }
         }
@@ -207,9 +207,9 @@ impl<T, W: Words> Ring<T, W> {
 
     /// The messages that stand behind the head.
     fn standing(&self) -> impl Iterator<Item = u64> {
-        let head = self.memory.word(HEAD).load(Ordering::Acquire);
+        let head = self.head();
         let behind_head = (1..=self.shape.capacity).rev().map(move |back| head.wrapping_sub(back) & POSITION);
-        behind_head.filter(|pos| self.number(*pos).load(Ordering::Acquire) == behind(*pos, 1))
+        behind_head.filter(|pos| self.word(*pos) == behind(*pos, 1))
     }
 
     /// Claims message `pos`, if it stands.
@@ -226,7 +226,7 @@ impl<T, W: Words> Ring<T, W> {
             return Ok(swept);
         }
         for index in 0..self.shape.capacity {
-            let word = self.number(index).load(Ordering::Acquire);
+            let word = self.word(index);
             let Some(id) = u8::try_from(word >> BITS).ok().filter(|id| *id != 0).map(Id) else { continue };
             if is_dead(id)? {
                 let position = word & POSITION;
@@ -283,9 +283,8 @@ impl<T, W: Words> Ring<T, W> {
     /// Whether there is a message, or room, or the end lags behind a claim: who made it may be stopped before it moves the end
     /// on, so whoever finds that does it.
     pub(crate) fn is_ready(&self, to_write: bool) -> bool {
-        let (end, wanted) = if to_write { (TAIL, 0) } else { (HEAD, 1) };
-        let pos = self.memory.word(end).load(Ordering::Acquire);
-        let word = self.number(pos).load(Ordering::Acquire);
+        let (pos, wanted) = if to_write { (self.tail(), 0) } else { (self.head(), 1) };
+        let word = self.word(pos);
         let step = ahead(word, pos);
         if is_left_out("lagging head") && !to_write {
             return word == behind(pos, 1) || step > 1;
@@ -304,6 +303,20 @@ impl<T, W: Words> Ring<T, W> {
         // A lap further than ours can be means that we slept; time and again, that it is not so.
         lost.times = if step > lap + 1 { lost.times + 1 } else { 0 };
         if lost.times > LOST { corrupt } else { Ok(step) }
+    }
+
+    fn tail(&self) -> u64 {
+        self.memory.word(TAIL).load(acquire("tail"))
+    }
+
+    fn head(&self) -> u64 {
+        self.memory.word(HEAD).load(acquire("head"))
+    }
+
+    /// What the slot of `pos` says. Whoever acts upon it swaps the word, which acquires; and as the position was acquired, it
+    /// is not so old that it would look like a lie.
+    fn word(&self, pos: u64) -> u64 {
+        self.number(pos).load(Ordering::Relaxed)
     }
 
     fn number(&self, pos: u64) -> &AtomicU64 {
