@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use ipc_shm::{Error, broadcast::lossless, bytes, mpmc, request, spsc};
+use ipc_shm::{Error, broadcast::lossless, bytes, mpmc, mpsc, request, spsc};
 
 const SHORT: Duration = Duration::from_millis(5);
 const LONG: Duration = Duration::from_secs(3600);
@@ -40,6 +40,15 @@ fn a_loan_and_a_borrow_give_up_in_time() {
     assert_eq!(*receiver.borrow_timeout(LONG).unwrap(), *b"seven");
     receiver.release().unwrap();
     sender.loan_timeout(5, LONG).unwrap().commit();
+
+    let mut receiver = mpsc::Receiver::new();
+    let (sender, lane) = spsc::channel::<u64>(16).unwrap();
+    // SAFETY: as above.
+    receiver.admit(unsafe { lane.attach().unwrap().trust() }).unwrap();
+    let mut sender = sender.attach().unwrap();
+    times_out(|| receiver.borrow_timeout(SHORT));
+    sender.send(&7).unwrap();
+    assert_eq!(*receiver.borrow_timeout(LONG).unwrap(), 7);
 
     let sender = mpmc::Sender::<u64>::anonymous(16).unwrap();
     let receiver = mpmc::Receiver::<u64>::from_fd(sender.share().unwrap()).unwrap();

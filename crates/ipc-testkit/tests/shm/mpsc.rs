@@ -1,9 +1,10 @@
 //! Several senders, a lane each.
+#![expect(unsafe_code, reason = "a borrow wants lanes that are vouched for")]
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use ipc_shm::{Error, Sealed, Wait, mpsc, spsc};
+use ipc_shm::{Error, Sealed, Vouched, Wait, mpsc, spsc};
 use ipc_testkit::{WATCHDOG, peer, proof, repetitions, repetitions_or_long, report};
 
 use crate::memory::Name;
@@ -186,6 +187,61 @@ fn f12_a_batch_is_what_the_lanes_hold_each_in_order() {
     check::<u64>(|turn| turn, seed);
     check::<[u64; 12]>(|turn| [turn; 12], seed);
     proof!("F12", "mpsc: batches of five lanes against a VecDeque each, 0 differences; seed {seed}");
+}
+
+#[test]
+fn f9_what_is_borrowed_of_a_killed_sender_stays_whole_and_the_lanes_take_turns() {
+    let mut receiver = mpsc::Receiver::<u64, Vouched>::new();
+    receiver.set_wait(Wait::Park);
+    assert!(matches!(receiver.try_borrow().map(drop), Err(Error::Disconnected)));
+    let mut admit = |number: u64| {
+        let named = Name::new("lane");
+        let ring = spsc::Receiver::<u64>::create(&named.0, 16).unwrap();
+        // SAFETY: the peer keeps to the protocol.
+        let id = receiver.admit(unsafe { ring.trust() }).unwrap();
+        let mut peer = peer!("peer-shm", "spsc-sender", named.0, number << 32, u64::MAX >> 1, "park", "hold");
+        peer.expect("ready");
+        (named, peer, id)
+    };
+    let (_first_name, first, _) = admit(0);
+    let (_second_name, mut second, doomed) = admit(1);
+    let (mut next, mut in_turn, mut last) = ([0_u64, 1 << 32], 0_u32, 2);
+    let mut expect = |message: u64| {
+        let of = usize::try_from(message >> 32).unwrap();
+        assert_eq!(message, next[of]);
+        next[of] += 1;
+        in_turn += u32::from(of != last);
+        last = of;
+        of
+    };
+    for _ in 0..repetitions_or_long(5_000, 50_000, 500_000) {
+        expect(*receiver.borrow().unwrap());
+    }
+    loop {
+        let message = receiver.borrow().unwrap();
+        let seen = *message;
+        if expect(seen) == 1 {
+            second.kill();
+            assert_eq!(*message, seen);
+            break;
+        }
+    }
+    // What it had sent comes, then its end; the other goes on.
+    let mut rest = 0;
+    while receiver.lanes() == 2 {
+        expect(*receiver.borrow().unwrap());
+        rest += 1;
+    }
+    assert!(matches!(receiver.departed()[..], [(id, Error::Disconnected)] if id == doomed));
+    for _ in 0..100 {
+        assert_eq!(expect(*receiver.borrow().unwrap()), 0);
+    }
+    assert!(in_turn > 100, "{in_turn}");
+    drop(first);
+    proof!(
+        "F9",
+        "mpsc: {next:?} borrowed of two senders, in turn {in_turn} times, {rest} after one was killed"
+    );
 }
 
 #[test]

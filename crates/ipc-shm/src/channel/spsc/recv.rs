@@ -155,6 +155,11 @@ impl<T: Payload, M: Mode> Receiver<T, M> {
         self.end.note(found)
     }
 
+    /// Whether this end may be used and a message is there by the cheapest look.
+    pub(in crate::channel) fn has_message(&mut self) -> bool {
+        self.end.is_usable() && matches!(self.available(1), Ok(1..))
+    }
+
     /// A message, which is then there.
     ///
     /// # Errors
