@@ -85,11 +85,18 @@ fn wanted(table: &Table) -> Sys {
     let chained = !former.is_default() && !former.is_ignore();
     let restart = table.entries.iter().all(|entry| entry.restart)
         && (!chained || former.flags() & libc::SA_RESTART != 0);
-    let mut flags = if restart { libc::SA_RESTART } else { 0 };
+    // Children that nobody waits for go on vanishing.
+    let mut flags = former.flags() & libc::SA_NOCLDWAIT;
     let mut mask = table.entries.iter().fold(0, |mask, entry| mask | entry.mask);
+    if restart {
+        flags |= libc::SA_RESTART;
+    }
     if chained {
         flags |= former.flags() & libc::SA_ONSTACK;
         mask |= former.mask();
+    } else {
+        // A thread may have a stack that is too short for any handler: then it has another for them.
+        flags |= libc::SA_ONSTACK;
     }
     Sys::handler(handle, flags, mask)
 }

@@ -81,6 +81,9 @@ pub unsafe fn on_raw(
 /// Where registrations for one signal differ, and where a former handler is chained to: calls are restarted only if all
 /// of them want that, and all their masks are blocked.
 ///
+/// A handler runs on its thread's alternate stack, where that has one (SA_ONSTACK), unless the former handler does not.
+/// Children that vanish unwaited for (SA_NOCLDWAIT) go on doing so.
+///
 /// Two flags are not offered. SA_RESETHAND: a handler that is gone after its first delivery leaves the second one to the
 /// default, in most programs by accident; where that is meant, [`Shutdown`](crate::Shutdown) does it, and who wants one
 /// delivery drops the registration after it. SA_NODEFER: the handler would interrupt itself, as often as signals come, until

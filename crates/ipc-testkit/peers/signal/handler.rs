@@ -307,7 +307,7 @@ pub(crate) fn options(_: &[String]) -> role::Result {
     let seen = Arc::new(AtomicU64::new(0));
     // Calls are restarted if all of them want that; the masks of all are blocked.
     let first = on(signal, &seen)?;
-    assert!(restarts() && !blocks(signal, Signal::INT));
+    assert!(restarts() && !blocks(signal, Signal::INT) && installed(signal).0 & libc::SA_ONSTACK != 0);
     let second = HandlerOptions::new().restart(false).block(Signal::INT).on(signal, &seen)?;
     let third = HandlerOptions::new().block(Signal::TERM).on(signal, &seen)?;
     assert!(!restarts() && blocks(signal, Signal::INT) && blocks(signal, Signal::TERM));
@@ -315,7 +315,12 @@ pub(crate) fn options(_: &[String]) -> role::Result {
     assert!(restarts() && !blocks(signal, Signal::INT) && blocks(signal, Signal::TERM));
     drop((first, third));
     // A former handler keeps its stack and its mask, and decides on restarting as well.
-    for (flags, restarted) in [(libc::SA_ONSTACK, false), (libc::SA_ONSTACK | libc::SA_RESTART, true)] {
+    for (flags, restarted) in [
+        (0, false),
+        (libc::SA_ONSTACK, false),
+        (libc::SA_ONSTACK | libc::SA_RESTART, true),
+        (libc::SA_NOCLDWAIT, false),
+    ] {
         // SAFETY: integers and an optional function pointer: all zeros are valid.
         let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
         action.sa_sigaction = foreign_address();
@@ -325,9 +330,22 @@ pub(crate) fn options(_: &[String]) -> role::Result {
         // SAFETY: a live sigaction; the handler only counts.
         unsafe { libc::sigaction(signal.number(), &raw const action, ptr::null_mut()) };
         let _ours = on(signal, &seen)?;
-        assert!(installed(signal).0 & libc::SA_ONSTACK != 0 && restarts() == restarted);
+        let kept = libc::SA_ONSTACK | libc::SA_NOCLDWAIT;
+        assert_eq!((installed(signal).0 & kept, restarts()), (flags & kept, restarted));
         assert!(blocks(signal, Signal::HUP));
     }
+    // Children go on vanishing where they did, with the default action, too.
+    // SAFETY: integers and an optional function pointer: all zeros are valid.
+    let mut vanish: libc::sigaction = unsafe { std::mem::zeroed() };
+    vanish.sa_flags = libc::SA_NOCLDWAIT;
+    // SAFETY: a live sigaction; SIG_DFL runs no code.
+    unsafe { libc::sigaction(libc::SIGCHLD, &raw const vanish, ptr::null_mut()) };
+    let counted = Arc::new(AtomicU64::new(0));
+    let ours = on(Signal::CHLD, &counted)?;
+    let mut child = std::process::Command::new("true").spawn()?;
+    ipc_testkit::until("the child's signal", || counted.load(Ordering::SeqCst) == 1);
+    assert_eq!(child.wait().unwrap_err().raw_os_error(), Some(libc::ECHILD));
+    drop(ours);
     // A socket gets the signal's number as a byte; one whose peer has gone kills nobody.
     // SAFETY: SIG_DFL runs no code.
     unsafe { libc::signal(libc::SIGPIPE, libc::SIG_DFL) };
