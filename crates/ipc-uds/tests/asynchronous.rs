@@ -11,6 +11,7 @@ use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixListener, UnixStream};
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
@@ -257,6 +258,39 @@ fn a_server_of_tasks_keeps_its_limits_and_lets_answers_go_out() {
             let mut rest = Vec::new();
             third.read_to_end(&mut rest).await.unwrap();
             assert_eq!(rest, [b'X'; 100_000]);
+        };
+        let (served, ()) = tokio::join!(server, clients);
+        let served = served.unwrap();
+        assert_eq!((served.clients, served.failed), (3, 2));
+    });
+}
+
+#[test]
+fn a_handler_that_panics_ends_its_own_connection() {
+    let address = Address::abstract_name(format!("ipc-uds-{}-panics", std::process::id()));
+    run(async {
+        let listener: Listener = Listener::bind(&address).unwrap();
+        let stop = std::future::pending();
+        let turn = AtomicUsize::new(0);
+        let server = Server::new(listener).total(3).serve_async(stop, |client: Arc<Async<Stream>>| {
+            let turn = turn.fetch_add(1, Ordering::Relaxed);
+            assert_ne!(turn, 0, "before the future is there");
+            async move {
+                assert_ne!(turn, 1, "in the future");
+                let (mut client, mut byte) = (&*client, [0]);
+                client.read_exact(&mut byte).await?;
+                client.write_all(&byte).await
+            }
+        });
+        let clients = async {
+            for answer in [0, 0, 1] {
+                let mut client = Async::<Stream>::connect(&address).unwrap();
+                // One whose handler is gone may not take it any more.
+                let _ = client.write_all(b"x").await;
+                let mut got = Vec::new();
+                let _ = client.read_to_end(&mut got).await;
+                assert_eq!(got.len(), answer);
+            }
         };
         let (served, ()) = tokio::join!(server, clients);
         let served = served.unwrap();

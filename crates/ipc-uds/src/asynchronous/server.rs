@@ -5,6 +5,7 @@ use std::io;
 use std::net::{TcpListener, TcpStream};
 use std::os::fd::AsFd;
 use std::os::unix::net::{UnixListener, UnixStream};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
@@ -164,7 +165,12 @@ impl<L: AcceptAsync> Server<L> {
                         continue;
                     };
                     open.push(Arc::downgrade(&connection));
-                    let handled = handler(Arc::clone(&connection));
+                    // A panic before the future is there ends this connection, as one in it does.
+                    let Ok(handled) = catch_unwind(AssertUnwindSafe(|| handler(Arc::clone(&connection))))
+                    else {
+                        served.failed += 1;
+                        continue;
+                    };
                     tasks.spawn(watched(handled, Arc::downgrade(&connection), self.idle));
                 }
                 Next::Accepted(Err(Error::Denied(_))) => served.denied += 1,
