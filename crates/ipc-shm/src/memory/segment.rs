@@ -76,6 +76,11 @@ impl Segment {
         &self.layout
     }
 
+    /// The capacity of the channel in it, as it was asked for.
+    pub(crate) fn capacity(&self) -> usize {
+        usize::try_from(self.layout.capacity).unwrap_or(usize::MAX)
+    }
+
     /// Where the payload begins.
     #[inline]
     pub(crate) fn payload(&self) -> NonNull<u8> {

@@ -270,7 +270,7 @@ fn f5_what_cannot_be_is_refused_and_places_run_out() {
 fn waits_end_in_time_and_say_why() {
     let named = Name::new("lossless-waits");
     let mut writer = Writer::create(&named.0, 16).unwrap();
-    assert_eq!(writer.capacity(), 16);
+    assert_eq!((writer.capacity(), Reader::open(&named.0).unwrap().capacity()), (16, 16));
     // Nobody reads, so nobody is waited for.
     for message in 0..100 {
         writer.try_write(&[message; 4]).unwrap();

@@ -179,6 +179,7 @@ fn f12_positions_wrap_at_2_56_as_a_queue_would() {
             let receiver = || mpmc::Receiver::<T>::from_fd(first.share().unwrap()).unwrap();
             let mut receivers = [receiver(), receiver()];
             let mut senders = [first, second];
+            assert_eq!((senders[0].capacity(), receivers[1].capacity()), (16, 16));
             let mut random = fastrand::Rng::with_seed(seed);
             let (mut model, mut next) = (VecDeque::new(), 0);
             for _ in 0..repetitions_or_long(20_000, 200_000, 1_000_000) {

@@ -181,6 +181,7 @@ fn f12_positions_wrap_and_a_lapped_reader_goes_on() {
             broadcast::Writer::<u64, Sealed>::anonymous(ChannelOptions::new(16).start(start)).unwrap();
         let mut reader = broadcast::Reader::<u64, Sealed>::from_fd(writer.share().unwrap()).unwrap();
         assert!(matches!(reader.try_recv(), Err(Error::Empty)));
+        assert_eq!((writer.capacity(), reader.capacity()), (16, 16));
         let seed = report::seed();
         let mut random = fastrand::Rng::with_seed(seed);
         let (mut written, mut next) = (0_u64, 0_u64);

@@ -95,6 +95,12 @@ impl<T: Payload, M: Mode> Reader<T, M> {
         self.inlet.stat()
     }
 
+    /// How many messages this reader may be behind before it is lapped.
+    #[must_use]
+    pub fn capacity(&self) -> usize {
+        self.inlet.view.segment().capacity()
+    }
+
     #[cold]
     fn explain(&mut self, found: &Found<T>) -> Result<T> {
         if matches!(found, Found::Lapped) {

@@ -146,6 +146,12 @@ impl<T: Payload, M: Mode> Writer<T, M> {
         Ok(())
     }
 
+    /// How many messages a reader may be behind before it is lapped.
+    #[must_use]
+    pub fn capacity(&self) -> usize {
+        self.end.link.own.segment().capacity()
+    }
+
     /// What the channel's words say of the writer and, in common memory, of its readers together.
     ///
     /// # Errors

@@ -164,7 +164,7 @@ impl<T: Payload, M: Common> Sender<T, M> {
     /// How many messages fit.
     #[must_use]
     pub fn capacity(&self) -> usize {
-        usize::try_from(self.member.segment().layout().capacity).unwrap_or(usize::MAX)
+        self.member.segment().capacity()
     }
 
     /// How a blocking call waits from now on.
@@ -199,6 +199,12 @@ impl<T: Payload, M: Common> Sender<T, M> {
 }
 
 impl<T: Payload, M: Common> Receiver<T, M> {
+    /// How many messages fit.
+    #[must_use]
+    pub fn capacity(&self) -> usize {
+        self.member.segment().capacity()
+    }
+
     /// How a blocking call waits from now on.
     pub fn set_wait(&mut self, wait: Wait) {
         self.member.wait = wait;

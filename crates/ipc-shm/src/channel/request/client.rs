@@ -300,7 +300,7 @@ impl<Q: Payload, A: Payload, M: Mode> private::End for Client<Q, A, M> {
         // Both parts are looked at before either is touched.
         let shape = shape_of::<Q, A>(link.own.segment().layout(), Side::Producer)?;
         shape_of::<Q, A>(link.peer.segment().layout(), Side::Consumer)?;
-        let capacity = usize::try_from(link.own.segment().layout().capacity).unwrap_or(usize::MAX);
+        let capacity = link.own.segment().capacity();
         let (own, peer) = (link.own.clone(), link.peer.clone());
         let ring = Asking::resume(own.clone(), peer.clone(), shape);
         link.announce();

@@ -102,6 +102,12 @@ impl<T: Payload> Reader<T, Trusted> {
 }
 
 impl<T: Payload, M: Common> Reader<T, M> {
+    /// How many messages this reader may be behind before the writer waits for it.
+    #[must_use]
+    pub fn capacity(&self) -> usize {
+        self.segment().capacity()
+    }
+
     /// How a blocking call waits from now on. [`Wait::Poll`] is
     /// [`Error::NoSocket`](crate::Error::NoSocket): a channel for all who come has none.
     pub fn set_wait(&mut self, wait: Wait) {

@@ -123,7 +123,7 @@ impl<T: Payload> Writer<T> {
     /// How many messages the slowest reader may be behind before [`Writer::write`] waits: what was asked for.
     #[must_use]
     pub fn capacity(&self) -> usize {
-        usize::try_from(self.end.link.own.segment().layout().capacity).unwrap_or(usize::MAX)
+        self.end.link.own.segment().capacity()
     }
 
     /// How many readers there are that live; asks the kernel about each.
