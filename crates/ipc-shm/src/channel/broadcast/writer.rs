@@ -127,7 +127,7 @@ impl<T: Payload, M: Mode> Writer<T, M> {
     ///
     /// # Errors
     /// [`Error::Forked`].
-    #[inline]
+    #[inline(always)]
     pub fn write(&mut self, message: &T) -> Result<()> {
         self.write_batch(slice::from_ref(message))
     }
@@ -137,7 +137,7 @@ impl<T: Payload, M: Mode> Writer<T, M> {
     ///
     /// # Errors
     /// [`Error::Forked`].
-    #[inline]
+    #[inline(always)]
     pub fn write_batch(&mut self, messages: &[T]) -> Result<()> {
         self.end.check()?;
         let ring = &mut self.end.ring;

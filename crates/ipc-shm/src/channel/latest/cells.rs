@@ -66,21 +66,27 @@ impl<T: IntoBytes + Immutable, W: Words> Cells<T, W> {
 ///
 /// # Errors
 /// [`Error::Contended`].
-#[inline]
+#[cold]
 pub(crate) fn read<T: FromBytes + IntoBytes, W: Words>(memory: &W) -> Result<Option<(u64, T)>> {
     for _ in 0..TRIES {
-        let seen = version(memory);
-        if seen == 0 {
+        if version(memory) == 0 {
             return Ok(None);
         }
-        let value = take(memory.words(cell::<T>(seen), words_of::<T>()));
-        fence("reader", Ordering::Acquire);
-        let now = memory.header(producer::WRITTEN).load(Ordering::Relaxed);
-        if now.wrapping_sub(seen) <= slack() {
-            return Ok(Some((seen, value)));
+        if let Some(read) = read_now(memory) {
+            return Ok(Some(read));
         }
     }
     Err(Error::Contended)
+}
+
+/// The same, if there is one and the writer is not faster than the copy.
+#[inline]
+pub(crate) fn read_now<T: FromBytes + IntoBytes, W: Words>(memory: &W) -> Option<(u64, T)> {
+    let seen = version(memory);
+    let value = take(memory.words(cell::<T>(seen), words_of::<T>()));
+    fence("reader", Ordering::Acquire);
+    let now = memory.header(producer::WRITTEN).load(Ordering::Relaxed);
+    (now.wrapping_sub(seen) <= slack() && seen != 0).then_some((seen, value))
 }
 
 /// The version of the newest value.

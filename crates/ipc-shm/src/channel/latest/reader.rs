@@ -79,7 +79,13 @@ impl<T: Payload, M: Mode> Reader<T, M> {
     #[inline]
     pub fn read(&mut self) -> Result<Option<T>> {
         self.inlet.check_fork()?;
-        let Some((version, value)) = cells::read(&self.inlet.view)? else { return Ok(None) };
+        let (version, value) = match cells::read_now(&self.inlet.view) {
+            Some(read) => read,
+            None => match cells::read(&self.inlet.view)? {
+                Some(read) => read,
+                None => return Ok(None),
+            },
+        };
         self.version = version;
         Ok(Some(value))
     }

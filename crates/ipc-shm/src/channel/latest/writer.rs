@@ -160,7 +160,7 @@ impl<T: Payload, M: Mode> Writer<T, M> {
     ///
     /// # Errors
     /// [`Error::Forked`].
-    #[inline]
+    #[inline(always)]
     pub fn write(&mut self, value: &T) -> Result<()> {
         self.end.check()?;
         self.end.ring.write(value);

@@ -71,7 +71,7 @@ impl<T: Payload> Receiver<T, Vouched> {
 
     fn lend(&mut self, index: usize) -> Result<Borrow<'_, T>> {
         // The lane behind this one comes first next time.
-        self.first = (index + 1) % self.lanes.len();
+        self.first = index + 1;
         self.lanes.get_mut(index).ok_or(Error::Empty)?.receiver.try_borrow()
     }
 

@@ -106,7 +106,7 @@ impl<T: Payload, M: Mode> Receiver<T, M> {
             let count = lane.receiver.fill(free).unwrap_or(0);
             if count != 0 {
                 filled += count;
-                self.first = (turn + 1) % lanes;
+                self.first = turn + 1;
             }
         }
         filled
@@ -115,15 +115,19 @@ impl<T: Payload, M: Mode> Receiver<T, M> {
     /// One round of the cheapest look.
     #[inline]
     fn next(&mut self) -> Option<T> {
-        let (before, from_first) = self.lanes.split_at_mut_checked(self.first)?;
-        let found = from_first.iter_mut().chain(before).enumerate().find_map(|(turn, lane)| {
-            let message = lane.receiver.next()?;
-            Some((turn, message))
-        });
-        let (turn, message) = found?;
-        // The lane behind the one that had a message comes first next time.
-        self.first = (self.first + turn + 1) % self.lanes.len();
-        Some(message)
+        let lanes = self.lanes.as_mut_slice();
+        let mut turn = self.first;
+        for _ in 0..lanes.len() {
+            turn = if turn < lanes.len() { turn } else { 0 };
+            let found = lanes.get_mut(turn)?.receiver.next();
+            turn += 1;
+            if found.is_some() {
+                // The lane behind the one that had a message comes first next time.
+                self.first = turn;
+                return found;
+            }
+        }
+        None
     }
 
     /// One round of closer looks, in which lanes end.
