@@ -272,6 +272,91 @@ fn two_receivers(batch: bool) {
     sending.join().unwrap();
 }
 
+/// Sends a batch, as much of it as there is room for.
+fn send_batch(party: &Party, messages: [u64; 2]) -> usize {
+    let Claim::Ours(first) = party.claim_to_write().unwrap() else { return 0 };
+    let (mut last, mut claimed, mut sent) = (first, Some(first), 0);
+    while let (Some(pos), Some(message)) = (claimed, messages.get(sent)) {
+        last = pos;
+        party.write(pos, &[*message; 2]);
+        assert!(party.commit(pos));
+        sent += 1;
+        claimed = if sent < 2 { party.claim_next_to_write(pos) } else { None };
+    }
+    party.move_tail(first, last);
+    MESSAGES.ring(&party.memory);
+    sent
+}
+
+/// Receives a batch of at most two.
+fn receive_batch(party: &Party) -> Vec<u64> {
+    let Claim::Ours(first) = party.claim_to_read().unwrap() else { return Vec::new() };
+    let (mut last, mut claimed, mut got) = (first, Some(first), Vec::new());
+    while let Some(pos) = claimed {
+        last = pos;
+        let [one, two] = party.read(pos);
+        assert_eq!(one, two, "torn");
+        assert!(party.release(pos));
+        got.push(one);
+        claimed = if got.len() < 2 { party.claim_next_to_read(pos) } else { None };
+    }
+    party.move_head(first, last);
+    ROOM.ring(&party.memory);
+    got
+}
+
+/// That a ring that nobody uses is empty, and takes and gives messages as a new one would.
+fn still_works(party: &Party) {
+    assert_eq!(receive(party), None);
+    for message in [30, 31] {
+        assert_eq!(send(party, message), Some(Ok(())));
+    }
+    assert_eq!((send(party, 32), receive_batch(party), receive(party)), (None, vec![30, 31], None));
+}
+
+/// A batch, and another's message beside it: what was sent comes, once and in order, and the tail is not left behind.
+fn batch_of_a_sender() {
+    let [one, other, third] = parties();
+    let beside = thread::spawn(move || send(&other, 20).is_some());
+    let sent = send_batch(&one, [10, 11]);
+    let beside = beside.join().unwrap();
+    let mut got: Vec<u64> = std::iter::from_fn(|| receive(&third)).collect();
+    got.retain(|message| !beside || *message != 20);
+    assert_eq!(got, [10, 11][..sent]);
+    assert!(sent + usize::from(beside) >= 2, "there was room");
+    still_works(&third);
+}
+
+/// The same of two who receive.
+fn batch_of_a_receiver() {
+    let [one, other, third] = parties();
+    assert_eq!(send_batch(&third, [10, 11]), 2);
+    let beside = thread::spawn(move || receive(&other));
+    let mut got = receive_batch(&one);
+    assert!(got.is_sorted(), "{got:?}");
+    got.extend(beside.join().unwrap());
+    got.sort_unstable();
+    assert_eq!(got, [10, 11]);
+    still_works(&third);
+}
+
+/// A batch that is received as it is sent, by who sleeps before it.
+fn batches() {
+    let [sender, receiver] = parties();
+    let sending = thread::spawn(move || assert_eq!(send_batch(&sender, [10, 11]), 2));
+    let mut got = Vec::new();
+    while got.len() < 2 {
+        let message = || receiver.is_ready(false);
+        MESSAGES
+            .wait(&receiver.memory, Wait::Park, Deadline::NEVER, &Cell::new(0), message, || Ok(()))
+            .unwrap();
+        got.extend(receive_batch(&receiver));
+    }
+    assert_eq!(got, [10, 11]);
+    sending.join().unwrap();
+    still_works(&receiver);
+}
+
 /// Two laps go by: whoever looks on, at whatever moment, with whatever it knows of the words, takes nobody for a liar.
 fn onlooker(writes: bool) {
     let [busy, other] = parties();
@@ -379,6 +464,13 @@ fn bells() {
     check(3, sleeper_for_room);
     check(3, goodbye);
     check(3, loan_dropped);
+}
+
+#[test]
+fn of_several_at_once() {
+    check(2, batch_of_a_sender);
+    check(2, batch_of_a_receiver);
+    check(2, batches);
 }
 
 #[test]

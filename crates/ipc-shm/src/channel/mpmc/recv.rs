@@ -56,7 +56,7 @@ impl<T: Payload, M: Common> Receiver<T, M> {
     /// # Errors
     /// As [`Receiver::try_recv`]; [`Error::Empty`] where there was nothing.
     pub fn try_recv_batch(&mut self, buffer: &mut [T]) -> Result<usize> {
-        self.recv_batch_by(buffer, Self::try_recv)
+        self.recv_batch_by(buffer, Self::claim_looking)
     }
 
     /// As [`Receiver::try_recv_batch`], waiting for the first message.
@@ -67,7 +67,7 @@ impl<T: Payload, M: Common> Receiver<T, M> {
     /// # Errors
     /// As [`Receiver::recv`].
     pub fn recv_batch(&mut self, buffer: &mut [T]) -> Result<usize> {
-        self.recv_batch_by(buffer, Self::recv)
+        self.recv_batch_by(buffer, |receiver| receiver.claim_within(|| Deadline::NEVER))
     }
 
     /// As [`Receiver::recv_batch`], waiting for at most `timeout`.
@@ -75,27 +75,33 @@ impl<T: Payload, M: Common> Receiver<T, M> {
     /// # Errors
     /// As [`Receiver::recv_timeout`].
     pub fn recv_batch_timeout(&mut self, buffer: &mut [T], timeout: Duration) -> Result<usize> {
-        self.recv_batch_by(buffer, |receiver| receiver.recv_timeout(timeout))
+        let deadline = Deadline::after(timeout);
+        self.recv_batch_by(buffer, |receiver| receiver.claim_within(|| deadline))
     }
 
-    fn recv_batch_by(
-        &mut self,
-        buffer: &mut [T],
-        recv: impl FnOnce(&mut Self) -> Result<T>,
-    ) -> Result<usize> {
-        let Some(first) = buffer.first_mut() else { return Ok(0) };
-        *first = recv(self)?;
-        let mut count = 1;
-        while let Some(place) = buffer.get_mut(count) {
-            // What goes wrong behind the first is for the next call to say.
-            let Ok(Some(pos)) = claim(&mut self.member) else { break };
-            *place = self.member.ring.read(pos);
-            count += usize::from(self.member.ring.release(pos));
-        }
-        if count > 1 {
-            ROOM.ring(&self.member.ring.memory);
+    fn recv_batch_by(&mut self, buffer: &mut [T], claim: impl Fn(&mut Self) -> Result<u64>) -> Result<usize> {
+        let mut count = 0;
+        // What was taken away from us is another's.
+        while count == 0 && !buffer.is_empty() {
+            let first = claim(self)?;
+            count = self.recv_from(first, buffer);
         }
         Ok(count)
+    }
+
+    /// Receives the message that was claimed, and as many as stand right behind it; says how many.
+    fn recv_from(&self, first: u64, buffer: &mut [T]) -> usize {
+        let ring = &self.member.ring;
+        let (mut last, mut claimed, mut count) = (first, Some(first), 0);
+        while let (Some(pos), Some(place)) = (claimed, buffer.get_mut(count)) {
+            last = pos;
+            *place = ring.read(pos);
+            count += usize::from(ring.release(pos));
+            claimed = if count < buffer.len() { ring.claim_next_to_read(pos) } else { None };
+        }
+        ring.move_head(first, last);
+        ROOM.ring(&ring.memory);
+        count
     }
 
     /// Takes the next message to work on it, waiting for one: should this process die before [`Held::done`], another

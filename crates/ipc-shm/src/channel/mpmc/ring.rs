@@ -11,8 +11,9 @@
 //! | `pos + capacity` | free, a lap later | |
 //!
 //! Every step is a compare-and-swap from what the one before has written, so a claim that was taken away can neither be
-//! committed nor released, however late. `tail` and `head` follow: who finds the slot there claimed helps them on. An id
-//! is used again only when no slot names it ([`Ring::sweep`]). Positions have 56 bits.
+//! committed nor released, however late. `tail` and `head` follow: who finds the slot there claimed helps them on. A batch
+//! claims position after position, and moves them once, at its end. An id is used again only when no slot names it
+//! ([`Ring::sweep`]). Positions have 56 bits.
 //!
 //! A message that a dead receiver had claimed lies behind `head`: [`Ring::returned`] finds it.
 
@@ -188,6 +189,32 @@ impl<T, W: Words> Ring<T, W> {
                 _ if self.head() == pos => return Ok(Claim::Nothing),
                 _ => {}
             }
+        }
+    }
+
+    /// Claims the position behind `last`, which was ours, if it is free.
+    pub(crate) fn claim_next_to_write(&self, last: u64) -> Option<u64> {
+        let pos = behind(last, 1);
+        (self.word(pos) == pos && self.swap(self.shape.slot::<T>(pos), pos, self.id.on(pos))).then_some(pos)
+    }
+
+    /// Claims the message behind `last`, which was ours, if it stands.
+    pub(crate) fn claim_next_to_read(&self, last: u64) -> Option<u64> {
+        let pos = behind(last, 1);
+        (self.word(pos) == behind(pos, 1) && self.take(pos)).then_some(pos)
+    }
+
+    /// Moves the tail over a batch that was claimed behind `first`, up to `last`, unless others have helped it on.
+    pub(crate) fn move_tail(&self, first: u64, last: u64) {
+        if first != last {
+            self.swap(TAIL, behind(first, 1), behind(last, 1));
+        }
+    }
+
+    /// The same of the head.
+    pub(crate) fn move_head(&self, first: u64, last: u64) {
+        if first != last {
+            self.swap(HEAD, behind(first, 1), behind(last, 1));
         }
     }
 

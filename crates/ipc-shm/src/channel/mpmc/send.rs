@@ -77,23 +77,26 @@ impl<T: Payload, M: Common> Sender<T, M> {
         Ok(())
     }
 
-    /// Sends `first` in the place that was claimed, and of the others as many as there is room for by the cheapest look. What
-    /// goes wrong behind the first is for the next call to say.
-    fn send_from(&mut self, pos: u64, first: &T, rest: &[T]) -> Result<usize> {
-        self.member.ring.write(pos, first);
-        if !self.member.ring.commit(pos) {
+    /// Sends `first` in the place that was claimed, and of the others as many as there is room for right behind it. What goes
+    /// wrong there is for the next call to say.
+    fn send_from(&self, pos: u64, first: &T, rest: &[T]) -> Result<usize> {
+        let ring = &self.member.ring;
+        ring.write(pos, first);
+        if !ring.commit(pos) {
             return Err(Error::TakenAway);
         }
-        let mut sent = 1;
+        let (mut last, mut sent) = (pos, 1);
         for message in rest {
-            let Ok(Some(pos)) = claim(&mut self.member) else { break };
-            self.member.ring.write(pos, message);
-            if !self.member.ring.commit(pos) {
+            let Some(next) = ring.claim_next_to_write(last) else { break };
+            last = next;
+            ring.write(last, message);
+            if !ring.commit(last) {
                 break;
             }
             sent += 1;
         }
-        MESSAGES.ring(&self.member.ring.memory);
+        ring.move_tail(pos, last);
+        MESSAGES.ring(&ring.memory);
         Ok(sent)
     }
 
