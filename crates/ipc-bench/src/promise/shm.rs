@@ -7,7 +7,7 @@ use std::mem::MaybeUninit;
 use std::os::fd::OwnedFd;
 
 use ipc_shm::broadcast::lossless;
-use ipc_shm::{Mutex, Semaphore, Shared, Unattached, broadcast, latest, mpsc, spsc};
+use ipc_shm::{Mutex, Semaphore, Shared, Unattached, broadcast, latest, mpmc, mpsc, spsc};
 
 use super::Bound::{AtMost, Stated};
 use super::{Promised, pair};
@@ -25,6 +25,9 @@ pub(crate) const PROMISES: &[Promised] = &[
     Promised::time("lossless 8 B, write and read, batches of 32", Stated, lossless_batches),
     Promised::time("lossless 8 B, one reader more", Stated, lossless_reader),
     Promised::time("mpsc, one more lane that is idle", AtMost(2.0), idle_lane),
+    Promised::time("mpsc 8 B, send and receive, one lane", Stated, || lanes(1)),
+    Promised::time("mpmc 8 B, send and receive", Stated, mpmc_message),
+    Promised::time("mpmc 8 B, send and receive, batches of 32", Stated, mpmc_batches),
     Promised::time("channel create + attach + drop", AtMost(200_000.0), channel),
 ];
 
@@ -179,6 +182,31 @@ fn lanes(count: usize) -> f64 {
         senders[0].send(black_box(&7)).unwrap();
         assert_eq!(receiver.recv().unwrap(), 7);
     })
+}
+
+fn mpmc_ends() -> (mpmc::Sender<u64>, mpmc::Receiver<u64>) {
+    let sender = mpmc::Sender::anonymous(1024).unwrap();
+    let receiver = mpmc::Receiver::from_fd(sender.share().unwrap()).unwrap();
+    (sender, receiver)
+}
+
+fn mpmc_message() -> f64 {
+    let (mut sender, mut receiver) = mpmc_ends();
+    pair::time(ROUNDS, || {
+        sender.send(black_box(&7)).unwrap();
+        assert_eq!(receiver.recv().unwrap(), 7);
+    })
+}
+
+/// A message of 32.
+fn mpmc_batches() -> f64 {
+    let (mut sender, mut receiver) = mpmc_ends();
+    let mut read = [0; 32];
+    let each = pair::time(ROUNDS / 32, || {
+        sender.send_batch(black_box(&[7; 32])).unwrap();
+        assert_eq!(receiver.recv_batch(&mut read).unwrap(), 32);
+    });
+    each / 32.0
 }
 
 /// What each reader costs that may sleep, does not at the moment, and is not the first: its bell is looked at.
