@@ -18,7 +18,7 @@ fn socat_reads_and_writes_our_fifo() {
         skip!("no socat on this machine");
     }
     let directory = name::directory();
-    let path = directory.path().join("fifo");
+    let path = directory.path().join("read");
     let fifo = Fifo::create(&path).unwrap();
     let address = format!("OPEN:{},wronly", path.display());
     let mut theirs = Command::new("socat").args(["-u", "-", &address]).stdin(Stdio::piped()).spawn().unwrap();
@@ -28,9 +28,11 @@ fn socat_reads_and_writes_our_fifo() {
     reader.read_to_string(&mut text).unwrap();
     assert_eq!(text, "from socat");
     assert!(theirs.wait().unwrap().success());
-    // Else our writer meets our own reader, and is gone before theirs opens.
-    drop(reader);
 
+    // Another one: on this one our own reading end, or the copy of it that a child has which another test is just starting,
+    // would be the reader, and ours be gone before theirs opens.
+    let path = directory.path().join("written");
+    let fifo = Fifo::create(&path).unwrap();
     // Its PIPE address would open the FIFO for both, and never see the end of file.
     let address = format!("OPEN:{},rdonly", path.display());
     let theirs = Command::new("socat").args(["-u", &address, "-"]).stdout(Stdio::piped()).spawn().unwrap();
@@ -41,13 +43,16 @@ fn socat_reads_and_writes_our_fifo() {
 #[test]
 fn the_shell_reads_and_writes_our_fifo() {
     let directory = name::directory();
-    let path = directory.path().join("fifo");
+    let path = directory.path().join("read");
     let fifo = Fifo::create(&path).unwrap();
     let mut theirs = Command::new("sh").args(["-c", "printf hello > \"$0\""]).arg(&path).spawn().unwrap();
     let mut text = String::new();
     fifo.reader_timeout(WATCHDOG).unwrap().read_to_string(&mut text).unwrap();
     assert!(text == "hello" && theirs.wait().unwrap().success());
 
+    // Another one, for the same reason as above.
+    let path = directory.path().join("written");
+    let fifo = Fifo::create(&path).unwrap();
     let theirs = Command::new("cat").arg(&path).stdout(Stdio::piped()).spawn().unwrap();
     fifo.writer_timeout(WATCHDOG).unwrap().write_atomic(b"hello").unwrap();
     assert_eq!(theirs.wait_with_output().unwrap().stdout, b"hello");
