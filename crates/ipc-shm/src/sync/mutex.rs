@@ -33,6 +33,11 @@ use crate::{Refusal, Result};
 /// and wakes one who waits. The next to lock it gets [`LockError::OwnerDied`](crate::LockError), repairs the data or gives
 /// up; nobody gets it as if nothing had happened. A process killed while it waits leaves nothing.
 ///
+/// That is more than the C library gives. Where a waiter is woken and killed before it has looked, and another takes the lock
+/// meanwhile, pthread_mutex_lock leaves all who wait behind it asleep, though the lock be free, until somebody else has to
+/// wait for it. Ours look again every 70 ms; C programs that share the mutex do well to use pthread_mutex_timedlock, again and
+/// again.
+///
 /// The kernel does this for 2,048 mutexes of a thread, in no order that one should rely on. A thread may hold 1,024 locks
 /// of this crate ([`Error::TooManyLocks`](crate::Error::TooManyLocks)); the rest is for mutexes of other code in the thread.
 ///
@@ -87,7 +92,7 @@ unsafe impl<T: Send> Sync for Mutex<T> {}
 unsafe impl<T: Sync> Sync for MutexGuard<'_, T> {}
 
 impl<T: FromBytes + Send> Mutex<T> {
-    /// pthread_mutex_lock.
+    /// pthread_mutex_lock, in turns of 70 ms where it is held by another.
     ///
     /// # Blocking
     /// Until it is ours. A signal does not end the wait.

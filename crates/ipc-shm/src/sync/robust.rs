@@ -11,6 +11,7 @@ use ipc_sys::Deadline;
 use ipc_sys::fork::ForkMark;
 use ipc_sys::pthread::{self, Acquired, Errno};
 
+use super::word::next_look;
 use crate::{Error, Refusal, Result};
 
 /// How many locks of this crate a thread may hold: half of what the kernel releases when the thread dies
@@ -90,7 +91,7 @@ impl Robust {
     }
 
     /// pthread_mutex_trylock, which is a little faster than pthread_mutex_lock, and where that finds the mutex held
-    /// pthread_mutex_lock, or pthread_mutex_clocklock on CLOCK_MONOTONIC.
+    /// pthread_mutex_clocklock on CLOCK_MONOTONIC, in turns.
     #[inline]
     pub(super) fn lock(&self, timeout: Option<Duration>) -> Result<Locked> {
         self.count(|held| {
@@ -143,15 +144,19 @@ impl Robust {
         if held > 0 && unsafe { pthread::is_held_by_this_thread(self.0.get()) } {
             return Err(libc::EDEADLK);
         }
-        // SAFETY: as in `lock`.
-        if unsafe { pthread::is_not_recoverable(self.0.get()) } {
-            return Err(libc::ENOTRECOVERABLE);
-        }
-        match timeout {
+        let deadline = timeout.map_or(Deadline::NEVER, Deadline::after);
+        loop {
             // SAFETY: as in `lock`.
-            None => unsafe { pthread::lock(self.0.get()) },
+            if unsafe { pthread::is_not_recoverable(self.0.get()) } {
+                return Err(libc::ENOTRECOVERABLE);
+            }
+            // One who was woken, and killed before it had looked, took the wake-up with it. The kernel passes it on, unless
+            // somebody has locked the mutex meanwhile, and that one knows of no waiter: so each looks again by itself.
             // SAFETY: as in `lock`.
-            Some(timeout) => unsafe { pthread::lock_until(self.0.get(), Deadline::after(timeout)) },
+            match unsafe { pthread::lock_until(self.0.get(), next_look(deadline)) } {
+                Err(libc::ETIMEDOUT) if !deadline.has_passed() => {}
+                done => return done,
+            }
         }
     }
 

@@ -43,17 +43,24 @@ impl Word for AtomicU64 {
     }
 
     fn sleep(&self, expected: u32, deadline: Deadline) -> Result<bool> {
-        let left = deadline.remaining().unwrap_or(LOOK_AGAIN);
-        if left.is_zero() {
+        if deadline.has_passed() {
             return Ok(false);
         }
-        let turn = Deadline::after(left.min(LOOK_AGAIN));
+        let turn = next_look(deadline);
         futex::wait_low(self, expected, turn).map_err(Error::system("futex(FUTEX_WAIT)", "a word"))?;
         Ok(true)
     }
 
     fn wake(&self, count: i32) -> Result<usize> {
         futex::wake_low(self, count).map_err(Error::system("futex(FUTEX_WAKE)", "a word"))
+    }
+}
+
+/// The next look, or the deadline if that comes first.
+pub(super) fn next_look(deadline: Deadline) -> Deadline {
+    match deadline.remaining() {
+        Some(left) if left < LOOK_AGAIN => deadline,
+        _ => Deadline::after(LOOK_AGAIN),
     }
 }
 

@@ -16,6 +16,8 @@ pub(crate) const ROLES: &[Role] = &[
     ("add", add_once),
     ("naive-add", naive_add),
     ("wait", wait),
+    ("queue", queue),
+    ("naive-queue", naive_queue),
     ("hold", hold),
     ("adder", adder),
     ("execute", execute),
@@ -74,6 +76,27 @@ fn wait(arguments: &[String]) -> Result {
         Err(Error::TimedOut) => Ok(()),
         other => Err(format!("{other:?}").into()),
     }
+}
+
+/// `queue NAME`: waits for the lock, which the test holds, for as long as it takes, and holds it until it is told otherwise.
+fn queue(arguments: &[String]) -> Result {
+    let shared = open::<Everything>(arguments)?;
+    let pair = &shared.get()?.pair;
+    say("waiting")?;
+    let _guard = locked(pair)?;
+    say("locked")?;
+    hear().map(drop)
+}
+
+/// `naive-queue NAME`: the same by pthread_mutex_lock alone.
+fn naive_queue(arguments: &[String]) -> Result {
+    let shared = open::<Everything>(arguments)?;
+    let mutex = (&raw const shared.get()?.pair).cast::<libc::pthread_mutex_t>().cast_mut();
+    say("waiting")?;
+    // SAFETY: the mutex comes first in a `Mutex`, is initialised and stays mapped.
+    let result = unsafe { libc::pthread_mutex_lock(mutex) };
+    say(format_args!("locked {result}"))?;
+    hear().map(drop)
 }
 
 /// `hold NAME`: takes all locks, changes half of what one guards, and holds them until it is told otherwise.

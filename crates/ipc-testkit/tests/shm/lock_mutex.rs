@@ -4,7 +4,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ipc_shm::{Error, InPlace, LockError, Shared, Vouched};
 use ipc_testkit::{WATCHDOG, command, crash, is_long, name, peer, proof, repetitions, skip, timed};
@@ -139,6 +139,57 @@ fn f6_whoever_waits_is_woken_by_the_owners_death_and_one_of_them_is_told() {
         "F6",
         "owner killed under 1 and 16 waiters, {} times each: one is told, all go on",
         repetitions(10, 200)
+    );
+}
+
+/// Two wait, the first is woken and killed before it has come to look, and meanwhile the lock is taken and given back by
+/// somebody who knows of no waiter: for how long, up to `patience`, the second is then without it. `None` where the first
+/// was faster.
+fn killed_on_its_way(role: &str, patience: Duration) -> Option<Duration> {
+    let (shared, name) = memory::<Everything>("f6-woken");
+    let pair = &shared.get().unwrap().pair;
+    let guard = pair.lock().unwrap();
+    let wait = || {
+        let mut peer = peer!("peer-shm-sync", role, name);
+        peer.expect("waiting");
+        peer.until_asleep_in(libc::SYS_futex);
+        peer
+    };
+    let (mut first, mut second) = (wait(), wait());
+    drop(guard);
+    let guard = pair.try_lock();
+    first.kill();
+    drop(guard.ok()?);
+    let start = Instant::now();
+    while format!("{pair:?}").contains("not locked") && start.elapsed() < patience {
+        thread::yield_now();
+    }
+    let took = start.elapsed();
+    second.kill();
+    Some(took)
+}
+
+#[test]
+fn f6_a_waiter_killed_on_its_way_from_the_wake_leaves_nobody_asleep() {
+    let begin = Instant::now();
+    // A loaded machine may keep a waiter from the CPU for long, but hardly for so long.
+    let for_good = Duration::from_secs(1);
+    let (mut healed, mut lost, mut rounds, mut longest) = (0, 0, 0, Duration::ZERO);
+    while rounds < repetitions(10, 200) || healed == 0 || lost == 0 {
+        assert!(begin.elapsed() < WATCHDOG, "never in {rounds} rounds: {healed} healed, {lost} lost");
+        rounds += 1;
+        if let Some(took) = killed_on_its_way("queue", WATCHDOG) {
+            longest = longest.max(took);
+            healed += u32::from(took > Duration::from_millis(20));
+        }
+        lost += u32::from(
+            lost < 3 && killed_on_its_way("naive-queue", for_good).is_some_and(|took| took >= for_good),
+        );
+    }
+    assert!(longest < WATCHDOG, "{longest:?}");
+    proof!(
+        "F6",
+        "a woken waiter killed before it looked, {rounds} times: the next one had the lock after at most {longest:?}, {healed} times by its own look; naive twin, pthread_mutex_lock: asleep for good {lost} times"
     );
 }
 
