@@ -100,9 +100,9 @@ impl<T: Payload, M: Mode> Receiver<T, M> {
     fn fill(&mut self, buffer: &mut [T]) -> usize {
         let lanes = self.lanes.len();
         let mut filled = 0;
-        for turn in self.first..self.first + lanes {
+        for turn in (self.first..self.first + lanes).map(|turn| turn % lanes) {
             let Some(free @ [_, ..]) = buffer.get_mut(filled..) else { break };
-            let Some(lane) = self.lanes.get_mut(turn % lanes) else { break };
+            let Some(lane) = self.lanes.get_mut(turn) else { break };
             let count = lane.receiver.fill(free).unwrap_or(0);
             if count != 0 {
                 filled += count;
