@@ -11,7 +11,7 @@ use ipc_sysv::{
     semaphores,
 };
 use ipc_testkit::report::seed;
-use ipc_testkit::{Peer, peer, proof, repetitions};
+use ipc_testkit::{Peer, peer, proof, repetitions, repetitions_or_long};
 
 /// Kind and id → key, mode, uid, gid, cuid, cgid, and bytes and attachments, messages or semaphores.
 type Snapshot = BTreeMap<(char, i32), [i64; 8]>;
@@ -168,7 +168,7 @@ fn d5_our_listing_is_the_kernels_and_that_of_ipcs_and_lsipc() {
     // A test binary with other tests forks, and what it has attached is attached twice for a moment: another process does.
     let mut attacher = peer!("peer-sysv", "attach-what-it-hears");
     let mut objects: Vec<Object> = Vec::new();
-    let (steps, mut compared, mut programs) = (repetitions(1000, 20_000), 0, 0);
+    let (steps, mut compared, mut programs) = (repetitions_or_long(1000, 4_000, 20_000), 0, 0);
     for step in 0..steps {
         match random.u8(..6) {
             0..3 if objects.len() < 30 => objects.push(Object::new(&mut random)),

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use ipc_signal::{Pid, Signal};
 use ipc_sysv::{Error, Key, MessageBuffer, MessageQueue, MessageType, RemoveOnDrop, Segment, Select};
 use ipc_testkit::report::seed;
-use ipc_testkit::{Peer, peer, proof, repetitions, until};
+use ipc_testkit::{Peer, peer, proof, repetitions, repetitions_or_long, until};
 
 fn queue() -> RemoveOnDrop<MessageQueue> {
     RemoveOnDrop::new(MessageQueue::create(crate::key()).unwrap())
@@ -173,7 +173,7 @@ fn c3_full_by_bytes_and_by_count() {
 fn c4_killed_sender_or_receiver_loses_one_at_most() {
     let seed = seed();
     let mut random = fastrand::Rng::with_seed(seed);
-    let rounds = repetitions(500, 10_000);
+    let rounds = repetitions_or_long(500, 2_000, 10_000);
     let (mut received, mut lost) = (0, 0);
     for _ in 0..rounds {
         let queue = queue();
