@@ -37,7 +37,7 @@ const PARTS: &[Part] = &[
     ("storms", "every two-process test with its full count: single-step and kill storms", storms),
     ("properties", "every property with 20 times as many inputs", properties),
     ("loom", "every interleaving of the algorithms in shared memory, of up to 3 preemptions", loom),
-    ("miri", "undefined behaviour in every unit test that needs no kernel; the models with 16 seeds", miri),
+    ("miri", "undefined behaviour in every unit test that needs no kernel; the models with 8 seeds", miri),
     ("address", "AddressSanitizer over unit and property tests, and handlers under a storm", |options| {
         sanitizer("address", options)
     }),
@@ -159,12 +159,13 @@ fn nightly_cargo() -> Command {
 const IN_MIRI: [&str; 7] =
     ["ipc-frame", "ipc-shm", "ipc-sys", "ipc-sysv", "ipc-signal", "ipc-pipe", "ipc-uds"];
 
-/// Of its tests with threads, how many seeds, each of which is another way to interleave them and to read what others wrote.
-const SEEDS: u32 = 16;
+/// Of its tests with threads, how many seeds, each of which is another way to interleave them and to read what others wrote;
+/// and of all its tests in a night.
+const SEEDS: (u32, u32) = (8, 64);
 
 /// Each test in a process of its own, two at a time: Miri ends at the first call that it does not know (memfd_create, semget,
-/// sigaction), and such a test is skipped, not failed. The models of ipc-shm, where threads meet, run with [`SEEDS`] of them,
-/// and may not want a kernel.
+/// sigaction), and such a test is skipped, not failed. The models of ipc-shm, where threads meet, run with several
+/// [`SEEDS`], and may not want a kernel.
 fn miri(options: &Options) -> Result<Tally> {
     if let Err(reason) = nightly("miri")? {
         return Ok(skipped("miri", &reason));
@@ -191,7 +192,11 @@ fn miri(options: &Options) -> Result<Tally> {
         let work = || -> Result {
             while let Some(test) = next() {
                 let model = test.contains("models::");
-                let seeds = if options.long || model { SEEDS } else { 1 };
+                let seeds = match model {
+                    _ if options.long => SEEDS.1,
+                    true => SEEDS.0,
+                    false => 1,
+                };
                 let ran = run(&["--exact", test], seeds)?;
                 let mut shown = shown.lock().unwrap_or_else(PoisonError::into_inner);
                 match ran.succeeded() {

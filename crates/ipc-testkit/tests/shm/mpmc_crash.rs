@@ -266,7 +266,7 @@ fn f9_a_stopped_holder_is_slow_and_not_dead() {
     let named = Name::new("mpmc-stopped");
     let mut sender = Sender::create(&named.0, 16).unwrap();
     let mut receiver = Receiver::open(&named.0).unwrap();
-    for turn in 0..repetitions(1, 200) as u64 {
+    for turn in 0..repetitions(1, 50) as u64 {
         sender.send(&turn).unwrap();
         let mut holder = peer!("peer-shm", "mpmc-holder", named.0);
         holder.expect(&turn.to_string());
