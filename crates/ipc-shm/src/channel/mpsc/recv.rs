@@ -5,6 +5,8 @@ use std::time::Duration;
 use ipc_sys::Deadline;
 
 use crate::channel::Payload;
+#[cfg(doc)]
+use crate::channel::Wait;
 use crate::channel::mpsc::Receiver;
 use crate::channel::select::{self, private::Source};
 use crate::memory::Mode;
