@@ -275,15 +275,8 @@ fn two_receivers(batch: bool) {
 /// Sends a batch, as much of it as there is room for.
 fn send_batch(party: &Party, messages: [u64; 2]) -> usize {
     let Claim::Ours(first) = party.claim_to_write().unwrap() else { return 0 };
-    let (mut last, mut claimed, mut sent) = (first, Some(first), 0);
-    while let (Some(pos), Some(message)) = (claimed, messages.get(sent)) {
-        last = pos;
-        party.write(pos, &[*message; 2]);
-        assert!(party.commit(pos));
-        sent += 1;
-        claimed = if sent < 2 { party.claim_next_to_write(pos) } else { None };
-    }
-    party.move_tail(first, last);
+    let sent = party.write_batch(first, &messages.map(|message| [message; 2]));
+    assert!(sent > 0, "the claim was taken away");
     MESSAGES.ring(&party.memory);
     sent
 }
@@ -291,18 +284,12 @@ fn send_batch(party: &Party, messages: [u64; 2]) -> usize {
 /// Receives a batch of at most two.
 fn receive_batch(party: &Party) -> Vec<u64> {
     let Claim::Ours(first) = party.claim_to_read().unwrap() else { return Vec::new() };
-    let (mut last, mut claimed, mut got) = (first, Some(first), Vec::new());
-    while let Some(pos) = claimed {
-        last = pos;
-        let [one, two] = party.read(pos);
-        assert_eq!(one, two, "torn");
-        assert!(party.release(pos));
-        got.push(one);
-        claimed = if got.len() < 2 { party.claim_next_to_read(pos) } else { None };
-    }
-    party.move_head(first, last);
+    let mut buffer = [[0; 2]; 2];
+    let count = party.read_batch(first, &mut buffer);
+    assert!(count > 0, "the claim was taken away");
     ROOM.ring(&party.memory);
-    got
+    buffer[..count].iter().for_each(|[one, two]| assert_eq!(one, two, "torn"));
+    buffer[..count].iter().map(|[one, _]| *one).collect()
 }
 
 /// That a ring that nobody uses is empty, and takes and gives messages as a new one would.

@@ -84,24 +84,11 @@ impl<T: Payload, M: Common> Receiver<T, M> {
         // What was taken away from us is another's.
         while count == 0 && !buffer.is_empty() {
             let first = claim(self)?;
-            count = self.recv_from(first, buffer);
+            let ring = &self.member.ring;
+            count = ring.read_batch(first, buffer);
+            ROOM.ring(&ring.memory);
         }
         Ok(count)
-    }
-
-    /// Receives the message that was claimed, and as many as stand right behind it; says how many.
-    fn recv_from(&self, first: u64, buffer: &mut [T]) -> usize {
-        let ring = &self.member.ring;
-        let (mut last, mut claimed, mut count) = (first, Some(first), 0);
-        while let (Some(pos), Some(place)) = (claimed, buffer.get_mut(count)) {
-            last = pos;
-            *place = ring.read(pos);
-            count += usize::from(ring.release(pos));
-            claimed = if count < buffer.len() { ring.claim_next_to_read(pos) } else { None };
-        }
-        ring.move_head(first, last);
-        ROOM.ring(&ring.memory);
-        count
     }
 
     /// Takes the next message to work on it, waiting for one: should this process die before [`Held::done`], another

@@ -192,29 +192,10 @@ impl<T, W: Words> Ring<T, W> {
         }
     }
 
-    /// Claims the position behind `last`, which was ours, if it is free.
-    pub(crate) fn claim_next_to_write(&self, last: u64) -> Option<u64> {
-        let pos = behind(last, 1);
-        (self.word(pos) == pos && self.swap(self.shape.slot::<T>(pos), pos, self.id.on(pos))).then_some(pos)
-    }
-
-    /// Claims the message behind `last`, which was ours, if it stands.
-    pub(crate) fn claim_next_to_read(&self, last: u64) -> Option<u64> {
-        let pos = behind(last, 1);
-        (self.word(pos) == behind(pos, 1) && self.take(pos)).then_some(pos)
-    }
-
-    /// Moves the tail over a batch that was claimed behind `first`, up to `last`, unless others have helped it on.
-    pub(crate) fn move_tail(&self, first: u64, last: u64) {
+    /// Moves an end over a batch that was claimed behind `first`, up to `last`, unless others have helped it on.
+    fn move_on(&self, end: usize, first: u64, last: u64) {
         if first != last {
-            self.swap(TAIL, behind(first, 1), behind(last, 1));
-        }
-    }
-
-    /// The same of the head.
-    pub(crate) fn move_head(&self, first: u64, last: u64) {
-        if first != last {
-            self.swap(HEAD, behind(first, 1), behind(last, 1));
+            self.swap(end, behind(first, 1), behind(last, 1));
         }
     }
 
@@ -377,12 +358,55 @@ impl<T: IntoBytes + Immutable, W: Words> Ring<T, W> {
     pub(crate) fn write(&self, pos: u64, message: &T) {
         put(self.message(pos), message);
     }
+
+    /// Writes and commits as many of the messages as there is room for from `first` on, which is claimed, and says how many; at
+    /// a claim that was taken away it ends.
+    pub(crate) fn write_batch(&self, first: u64, messages: &[T]) -> usize {
+        let (mut last, mut claimed, mut count) = (first, Some(first), 0);
+        while let (Some(pos), Some(message)) = (claimed, messages.get(count)) {
+            last = pos;
+            self.write(pos, message);
+            if !self.commit(pos) {
+                break;
+            }
+            count += 1;
+            claimed = if count < messages.len() { self.claim_next_to_write(pos) } else { None };
+        }
+        self.move_on(TAIL, first, last);
+        count
+    }
+
+    /// Claims the position behind `last`, which was ours, if it is free.
+    fn claim_next_to_write(&self, last: u64) -> Option<u64> {
+        let pos = behind(last, 1);
+        (self.word(pos) == pos && self.swap(self.shape.slot::<T>(pos), pos, self.id.on(pos))).then_some(pos)
+    }
 }
 
 impl<T: FromBytes + IntoBytes, W: Words> Ring<T, W> {
     /// Copies message `pos`, which is claimed.
     pub(crate) fn read(&self, pos: u64) -> T {
         take(self.message(pos))
+    }
+
+    /// Copies and releases message `first`, which is claimed, and as many as stand right behind it, and says how many; one
+    /// that was taken away from us is another's, and does not count.
+    pub(crate) fn read_batch(&self, first: u64, buffer: &mut [T]) -> usize {
+        let (mut last, mut claimed, mut count) = (first, Some(first), 0);
+        while let (Some(pos), Some(place)) = (claimed, buffer.get_mut(count)) {
+            last = pos;
+            *place = self.read(pos);
+            count += usize::from(self.release(pos));
+            claimed = if count < buffer.len() { self.claim_next_to_read(pos) } else { None };
+        }
+        self.move_on(HEAD, first, last);
+        count
+    }
+
+    /// Claims the message behind `last`, which was ours, if it stands.
+    fn claim_next_to_read(&self, last: u64) -> Option<u64> {
+        let pos = behind(last, 1);
+        (self.word(pos) == behind(pos, 1) && self.take(pos)).then_some(pos)
     }
 }
 

@@ -56,9 +56,11 @@ impl<T: Payload, M: Common> Sender<T, M> {
     /// # Errors
     /// As [`Sender::try_send`]; [`Error::Full`] where there was room for none.
     pub fn try_send_batch(&mut self, messages: &[T]) -> Result<usize> {
-        let Some((first, rest)) = messages.split_first() else { return Ok(0) };
-        let pos = self.claim_looking()?;
-        self.send_from(pos, first, rest)
+        if messages.is_empty() {
+            return Ok(0);
+        }
+        let first = self.claim_looking()?;
+        self.send_from(first, messages)
     }
 
     /// Sends all of the messages, in as large batches as there is room for.
@@ -69,35 +71,24 @@ impl<T: Payload, M: Common> Sender<T, M> {
     /// # Errors
     /// As [`Sender::send`]. How many went before is not said: send them one by one where it matters.
     pub fn send_batch(&mut self, mut messages: &[T]) -> Result<()> {
-        while let Some((first, rest)) = messages.split_first() {
-            let pos = self.claim_within(|| Deadline::NEVER)?;
-            let sent = self.send_from(pos, first, rest)?;
+        while !messages.is_empty() {
+            let first = self.claim_within(|| Deadline::NEVER)?;
+            let sent = self.send_from(first, messages)?;
             messages = messages.get(sent..).unwrap_or_default();
         }
         Ok(())
     }
 
-    /// Sends `first` in the place that was claimed, and of the others as many as there is room for right behind it. What goes
-    /// wrong there is for the next call to say.
-    fn send_from(&self, pos: u64, first: &T, rest: &[T]) -> Result<usize> {
+    /// Sends from the place on that was claimed. What goes wrong behind the first message is for the next call to say.
+    fn send_from(&self, first: u64, messages: &[T]) -> Result<usize> {
         let ring = &self.member.ring;
-        ring.write(pos, first);
-        if !ring.commit(pos) {
-            return Err(Error::TakenAway);
-        }
-        let (mut last, mut sent) = (pos, 1);
-        for message in rest {
-            let Some(next) = ring.claim_next_to_write(last) else { break };
-            last = next;
-            ring.write(last, message);
-            if !ring.commit(last) {
-                break;
+        match ring.write_batch(first, messages) {
+            0 => Err(Error::TakenAway),
+            sent => {
+                MESSAGES.ring(&ring.memory);
+                Ok(sent)
             }
-            sent += 1;
         }
-        ring.move_tail(pos, last);
-        MESSAGES.ring(&ring.memory);
-        Ok(sent)
     }
 
     #[inline]
