@@ -43,6 +43,15 @@ impl Deadline {
         self.remaining().map(|left| timespec(monotonic_now().saturating_add(left)))
     }
 
+    /// This one, or `turn` from now if that comes first: for who looks again in between.
+    #[must_use]
+    pub fn or_after(self, turn: Duration) -> Self {
+        match self.remaining() {
+            Some(left) if left < turn => self,
+            _ => Self::after(turn),
+        }
+    }
+
     /// Whether the instant has come.
     #[must_use]
     pub fn has_passed(self) -> bool {
@@ -85,6 +94,16 @@ mod tests {
         let hour = Duration::from_secs(3600);
         let left = Deadline::after(hour).remaining().unwrap();
         assert!(left <= hour && left > hour / 2);
+    }
+
+    #[test]
+    fn a_turn_ends_with_the_deadline_at_the_latest() {
+        let (second, hour) = (Duration::from_secs(1), Duration::from_secs(3600));
+        let soon = Deadline::after(second);
+        assert_eq!(soon.or_after(hour), soon);
+        for later in [Deadline::NEVER, Deadline::after(hour)] {
+            assert!(later.or_after(second).remaining().unwrap() <= second);
+        }
     }
 
     #[test]

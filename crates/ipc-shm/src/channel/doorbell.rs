@@ -388,10 +388,7 @@ pub(crate) fn low(ticket: u64) -> u32 {
 
 /// The deadline, or the next look if that comes first.
 pub(crate) fn soonest(deadline: Deadline) -> Deadline {
-    match deadline.remaining() {
-        Some(left) if left < LOOK => deadline,
-        _ => Deadline::after(LOOK),
-    }
+    deadline.or_after(LOOK)
 }
 
 /// The same as a time from now: without a deadline nobody looks at the clock.

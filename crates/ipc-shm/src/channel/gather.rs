@@ -27,14 +27,20 @@ impl Gather {
         Ok(Self { epoll, ring: OnceLock::new() })
     }
 
-    /// What holds the sides that `add` adds.
+    /// What `place` holds: made at the first call, with the sides that `add` adds.
     ///
     /// # Errors
     /// As [`Gather::add`].
-    pub(in crate::channel) fn of(add: impl FnOnce(&Self) -> Result<()>) -> Result<Arc<Self>> {
+    pub(in crate::channel) fn once(
+        place: &OnceLock<Arc<Self>>,
+        add: impl FnOnce(&Self) -> Result<()>,
+    ) -> Result<Arc<Self>> {
+        if let Some(gather) = place.get() {
+            return Ok(gather.clone());
+        }
         let gather = Self::new()?;
         add(&gather)?;
-        Ok(Arc::new(gather))
+        Ok(place.get_or_init(|| Arc::new(gather)).clone())
     }
 
     /// EPOLL_CTL_ADD of whatever a source is polled by.

@@ -206,13 +206,13 @@ impl Select {
 
     /// The first that has something to do by the cheapest look.
     fn ready<S: Source>(&mut self, sources: &[S]) -> Option<usize> {
-        let found = self.round(sources.len()).find(|index| sources.get(*index).is_some_and(is_ready));
+        let found = round(self.first, sources.len()).find(|index| sources.get(*index).is_some_and(is_ready));
         self.named(found)
     }
 
     /// The first that has something to do by a closer look.
     fn look<S: Source>(&mut self, sources: &mut [S]) -> Result<Option<usize>> {
-        for index in self.round(sources.len()) {
+        for index in round(self.first, sources.len()) {
             let Some(source) = sources.get_mut(index) else { continue };
             match source.look() {
                 Ok(false) => {}
@@ -224,12 +224,6 @@ impl Select {
             }
         }
         Ok(None)
-    }
-
-    /// Every index once, the first one in turn.
-    fn round(&self, len: usize) -> impl Iterator<Item = usize> + use<> {
-        let first = self.first.checked_rem(len).unwrap_or(0);
-        (first..len).chain(0..first)
     }
 
     fn named(&mut self, found: Option<usize>) -> Option<usize> {
@@ -257,6 +251,12 @@ impl Select {
             slept => slept,
         }
     }
+}
+
+/// Every index below `len` once, from `first` on.
+pub(in crate::channel) fn round(first: usize, len: usize) -> impl Iterator<Item = usize> {
+    let first = first.checked_rem(len).unwrap_or(0);
+    (first..len).chain(0..first)
 }
 
 /// Sleeps until a wake, the deadline or the next look; whatever ended it, the caller looks again.

@@ -129,7 +129,7 @@ impl<T: FromBytes + Send> Mutex<T> {
     ///
     /// # Blocking
     /// For `timeout` at most, from [`Duration::ZERO`] to for ever. musl has no pthread_mutex_clocklock, nor has glibc before
-    /// 2.30: there the wait is made of turns of 100 ms by the clock that can be set, and CLOCK_MONOTONIC decides between
+    /// 2.30: there the wait is made of turns of 70 ms by the clock that can be set, and CLOCK_MONOTONIC decides between
     /// them. Setting that clock back within a turn can make this one turn longer by as much.
     ///
     /// # Errors

@@ -58,10 +58,7 @@ impl Word for AtomicU64 {
 
 /// The next look, or the deadline if that comes first.
 pub(super) fn next_look(deadline: Deadline) -> Deadline {
-    match deadline.remaining() {
-        Some(left) if left < LOOK_AGAIN => deadline,
-        _ => Deadline::after(LOOK_AGAIN),
-    }
+    deadline.or_after(LOOK_AGAIN)
 }
 
 /// The half that the kernel compares.

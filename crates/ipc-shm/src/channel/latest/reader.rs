@@ -79,13 +79,11 @@ impl<T: Payload, M: Mode> Reader<T, M> {
     #[inline]
     pub fn read(&mut self) -> Result<Option<T>> {
         self.inlet.check_fork()?;
-        let (version, value) = match cells::read_now(&self.inlet.view) {
-            Some(read) => read,
-            None => match cells::read(&self.inlet.view)? {
-                Some(read) => read,
-                None => return Ok(None),
-            },
+        let read = match cells::read_now(&self.inlet.view) {
+            None => cells::read(&self.inlet.view)?,
+            read => read,
         };
+        let Some((version, value)) = read else { return Ok(None) };
         self.version = version;
         Ok(Some(value))
     }

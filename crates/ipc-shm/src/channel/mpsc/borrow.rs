@@ -77,8 +77,7 @@ impl<T: Payload> Receiver<T, Vouched> {
 
     /// The next lane that has a message by the cheapest look.
     fn full_lane(&mut self) -> Option<usize> {
-        let lanes = self.lanes.len();
-        let mut turns = (self.first..self.first + lanes).map(|turn| turn % lanes);
+        let mut turns = select::round(self.first, self.lanes.len());
         turns.find(|index| self.lanes.get_mut(*index).is_some_and(|lane| lane.receiver.has_message()))
     }
 

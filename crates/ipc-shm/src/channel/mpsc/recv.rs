@@ -100,9 +100,8 @@ impl<T: Payload, M: Mode> Receiver<T, M> {
 
     /// One round of the cheapest look, at all that each lane has: what is wrong with one is for a closer look to say.
     fn fill(&mut self, buffer: &mut [T]) -> usize {
-        let lanes = self.lanes.len();
         let mut filled = 0;
-        for turn in (self.first..self.first + lanes).map(|turn| turn % lanes) {
+        for turn in select::round(self.first, self.lanes.len()) {
             let Some(free @ [_, ..]) = buffer.get_mut(filled..) else { break };
             let Some(lane) = self.lanes.get_mut(turn) else { break };
             let count = lane.receiver.fill(free).unwrap_or(0);

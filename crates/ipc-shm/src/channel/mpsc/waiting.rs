@@ -68,16 +68,9 @@ impl<T: Payload, M: Mode> fd::Pollable for Receiver<T, M> {
     }
 
     fn readiness(&self) -> Result<Readiness> {
-        let gather = match self.gather.get() {
-            Some(gather) => gather,
-            None => {
-                let lanes = &self.lanes;
-                let gather =
-                    Gather::of(|gather| lanes.iter().try_for_each(|lane| gather.add(&lane.receiver)))?;
-                self.gather.get_or_init(|| gather)
-            }
-        };
-        Ok(Readiness::Several(gather.clone()))
+        let lanes = &self.lanes;
+        Gather::once(&self.gather, |gather| lanes.iter().try_for_each(|lane| gather.add(&lane.receiver)))
+            .map(Readiness::Several)
     }
 
     fn arm(&mut self, ring: Option<&Uring>) -> Result<bool> {

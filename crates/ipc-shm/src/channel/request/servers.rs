@@ -3,7 +3,7 @@
 use std::cell::{Cell, OnceCell};
 use std::fmt;
 use std::os::fd::BorrowedFd;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use ipc_sys::Deadline;
@@ -61,7 +61,7 @@ pub struct Servers<Q: Payload, A: Payload, M: Mode = Trusted> {
     admitted: Cell<u64>,
     wait: Wait,
     /// Holds the sockets of the lanes, and what stands for those without, where this server is polled.
-    gather: OnceCell<Arc<Gather>>,
+    gather: OnceLock<Arc<Gather>>,
 }
 
 struct Lane<Q: Payload, A: Payload, M: Mode> {
@@ -82,7 +82,7 @@ impl<Q: Payload, A: Payload, M: Mode> Servers<Q, A, M> {
             first: Cell::new(0),
             admitted: Cell::new(0),
             wait: Wait::default(),
-            gather: OnceCell::new(),
+            gather: OnceLock::new(),
         }
     }
 
@@ -226,8 +226,7 @@ impl<Q: Payload, A: Payload, M: Mode> Servers<Q, A, M> {
     /// Each lane that has not ended, the one behind the last that had a question first.
     fn round(&self) -> impl Iterator<Item = (usize, &Lane<Q, A, M>)> {
         let used = self.used.get();
-        let first = self.first.get().checked_rem(used).unwrap_or(0);
-        (first..used).chain(0..first).filter_map(|at| {
+        select::round(self.first.get(), used).filter_map(|at| {
             let lane = self.lanes.get(at)?.get()?;
             lane.lives().then_some((at, lane))
         })
@@ -309,15 +308,8 @@ impl<Q: Payload, A: Payload, M: Mode> fd::Pollable for Servers<Q, A, M> {
     }
 
     fn readiness(&self) -> Result<Readiness> {
-        let gather = match self.gather.get() {
-            Some(gather) => gather,
-            None => {
-                let gather =
-                    Gather::of(|gather| self.living().try_for_each(|lane| gather.add(&&lane.server)))?;
-                self.gather.get_or_init(|| gather)
-            }
-        };
-        Ok(Readiness::Several(gather.clone()))
+        Gather::once(&self.gather, |gather| self.living().try_for_each(|lane| gather.add(&&lane.server)))
+            .map(Readiness::Several)
     }
 
     fn arm(&mut self, ring: Option<&Uring>) -> Result<bool> {
